@@ -1,0 +1,60 @@
+//! The effects themselves.
+
+use crate::Items;
+
+/// What a write does to the deadline of its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deadline {
+    /// The key has no deadline afterwards (plain SET).
+    Clear,
+    /// The deadline register is not touched (SET … KEEPTTL).
+    Keep,
+    /// Absolute, milliseconds since the Unix epoch.
+    At(u64),
+}
+
+/// One change of the data set, as a fact: no clock to read, no dice to throw, nothing to look up.
+/// Applying the same effects in any order that respects causality gives the same state.
+///
+/// Effects of one commit have consecutive stamps. They act on the database of the last `Select`
+/// before them in the same commit (0 at its start).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Effect<'a> {
+    /// The effects that follow act on this database. Takes no stamp.
+    Select { db: u32 },
+    /// The key becomes this string; kills everything older, of any type.
+    Set { key: &'a [u8], value: &'a [u8], deadline: Deadline },
+    /// A counter moves. Cancelled only by a Set/Delete/Flush/Put that had seen it.
+    Increment { key: &'a [u8], delta: i64 },
+    /// The same for INCRBYFLOAT; `delta` is the decimal text of the increment.
+    IncrementFloat { key: &'a [u8], delta: &'a [u8] },
+    /// Bytes at the end of the string, as it stands when this effect's turn comes.
+    Append { key: &'a [u8], bytes: &'a [u8] },
+    /// Bytes at an offset, zero-padded.
+    SetRange { key: &'a [u8], offset: u64, bytes: &'a [u8] },
+    /// `width` (1..=64) bits at `bit_offset`, most significant bit first (SETBIT, BITFIELD).
+    SetBits { key: &'a [u8], bit_offset: u64, width: u8, value: u64 },
+    /// The key is gone; kills what is older, not what is newer. Recorded even where the key is absent.
+    Delete { key: &'a [u8] },
+    /// The deadline register; `None` is PERSIST. Absolute, milliseconds since the Unix epoch.
+    Expire { key: &'a [u8], deadline_ms: Option<u64> },
+    /// The key becomes this value whole (COPY, RENAME, *STORE, RESTORE): kills everything older.
+    /// `value` is the encoding of `keyspace::codec`: a type byte and the elements.
+    Put { key: &'a [u8], value: &'a [u8], deadline_ms: Option<u64> },
+    /// Members join a set.
+    SetAdd { key: &'a [u8], members: Items<'a> },
+    /// Members leave a set.
+    SetRemove { key: &'a [u8], members: Items<'a> },
+    /// Fields get values: items are field, value, field, value, …
+    HashSet { key: &'a [u8], pairs: Items<'a> },
+    /// Fields go.
+    HashDelete { key: &'a [u8], fields: Items<'a> },
+    /// A counter in a field moves; rules as for `Increment`, per field.
+    HashIncrement { key: &'a [u8], field: &'a [u8], delta: i64 },
+    /// The same for HINCRBYFLOAT.
+    HashIncrementFloat { key: &'a [u8], field: &'a [u8], delta: &'a [u8] },
+    /// Everything in the selected database that is older goes (FLUSHDB).
+    FlushDb,
+    /// The same for every database (FLUSHALL).
+    FlushAll,
+}

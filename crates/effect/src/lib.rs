@@ -1,0 +1,14 @@
+//! What changed, as facts: the vocabulary shared by the keyspace (which produces and applies
+//! effects), the mesh (which carries them) and, later, the AOF (which stores them).
+
+mod clock;
+mod codec;
+mod effect;
+mod stamp;
+mod vector;
+
+pub use clock::Clock;
+pub use codec::{put_varint, take_varint, DecodeError, EffectReader, EffectWriter, Items, ItemsWriter};
+pub use effect::{Deadline, Effect};
+pub use stamp::{NodeId, Origin, Stamp};
+pub use vector::VersionVector;
