@@ -1,0 +1,305 @@
+//! The contract, executed literally: the oracle that every simulated history is judged by.
+//!
+//! It shares nothing with the keyspace but the effects: all records of all origins are sorted by
+//! (stamp, origin) and executed one after the other on the collections of the standard library.
+//! Slow, simple, and meant to be read beside docs/decisions/0001-convergence.md.
+
+use effect::{Deadline, Effect, Origin, Stamp, VersionVector};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A record as its origin committed it: effects with consecutive stamps, and all that the origin had
+/// applied of the others by then.
+pub struct Record {
+    pub origin: Origin,
+    pub first: Stamp,
+    pub context: VersionVector,
+    /// Encoded effects.
+    pub effects: Vec<u8>,
+}
+
+/// What a key holds in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    String(Vec<u8>),
+    Set(BTreeSet<Vec<u8>>),
+    Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+}
+
+/// The final state: (database, key) -> value and deadline (milliseconds since the Unix epoch).
+pub type State = BTreeMap<(u32, Vec<u8>), (Value, Option<u64>)>;
+
+/// An increment that no clear has cancelled yet, in the order of its stamp.
+#[derive(Clone)]
+struct Increment {
+    origin: Origin,
+    stamp: Stamp,
+    delta: Delta,
+}
+
+#[derive(Clone)]
+enum Delta {
+    Integer(i64),
+    Float(Vec<u8>),
+}
+
+/// A string or a hash field: a value, and the increments in it that a clear may still have to keep.
+#[derive(Default, Clone)]
+struct Cell {
+    value: Option<Vec<u8>>,
+    increments: Vec<Increment>,
+}
+
+impl Cell {
+    /// SET, DEL and their like: `value` replaces what is there; increments that the author of the
+    /// clear had not seen stay on top of it.
+    fn clear(&mut self, record: &Record, value: Option<Vec<u8>>) {
+        self.increments.retain(|increment| {
+            increment.origin != record.origin && !record.context.covers(increment.origin, increment.stamp)
+        });
+        self.value = value;
+        for increment in &self.increments {
+            add(&mut self.value, &increment.delta);
+        }
+    }
+
+    fn increment(&mut self, increment: Increment) {
+        add(&mut self.value, &increment.delta);
+        self.increments.push(increment);
+    }
+
+    fn is_absent(&self) -> bool {
+        self.value.is_none()
+    }
+}
+
+/// One addition; what a server would refuse (not a number, overflow) changes nothing.
+fn add(value: &mut Option<Vec<u8>>, delta: &Delta) {
+    let current = value.as_deref().unwrap_or(b"0");
+    let sum = match delta {
+        Delta::Integer(delta) => stdx::parse_i64(current)
+            .and_then(|current| current.checked_add(*delta))
+            .map(|sum| sum.to_string().into_bytes()),
+        Delta::Float(delta) => stdx::long_double::add(current, delta).ok().map(|sum| sum.to_vec()),
+    };
+    if let Some(sum) = sum {
+        *value = Some(sum);
+    }
+}
+
+enum Content {
+    String(Cell),
+    Set(BTreeSet<Vec<u8>>),
+    /// A deleted field stays as a cell without a value: increments that its deletion had not seen live on.
+    Hash(BTreeMap<Vec<u8>, Cell>),
+}
+
+/// A key of the model. The deadline is a register of its own: EXPIRE writes it whether or not the key
+/// has a value at that moment.
+#[derive(Default)]
+struct Key {
+    content: Option<Content>,
+    deadline_ms: Option<u64>,
+}
+
+impl Key {
+    /// The string at this key; a value of another type gives way whole.
+    fn string(&mut self) -> &mut Cell {
+        if !matches!(self.content, Some(Content::String(_))) {
+            self.content = Some(Content::String(Cell::default()));
+        }
+        match &mut self.content {
+            Some(Content::String(cell)) => cell,
+            _ => unreachable!(),
+        }
+    }
+
+    fn set(&mut self) -> &mut BTreeSet<Vec<u8>> {
+        if !matches!(self.content, Some(Content::Set(_))) {
+            self.content = Some(Content::Set(BTreeSet::new()));
+        }
+        match &mut self.content {
+            Some(Content::Set(set)) => set,
+            _ => unreachable!(),
+        }
+    }
+
+    fn hash(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
+        if !matches!(self.content, Some(Content::Hash(_))) {
+            self.content = Some(Content::Hash(BTreeMap::new()));
+        }
+        match &mut self.content {
+            Some(Content::Hash(hash)) => hash,
+            _ => unreachable!(),
+        }
+    }
+
+    /// Removes the key's value, but for increments that the author had not seen.
+    fn clear(&mut self, record: &Record) {
+        match &mut self.content {
+            Some(Content::String(cell)) => cell.clear(record, None),
+            Some(Content::Hash(fields)) => fields.values_mut().for_each(|cell| cell.clear(record, None)),
+            Some(Content::Set(_)) | None => self.content = None,
+        }
+    }
+
+    fn put(&mut self, record: &Record, value: Value) {
+        match value {
+            Value::String(value) => self.string().clear(record, Some(value)),
+            Value::Set(members) => *self.set() = members,
+            Value::Hash(fields) => {
+                self.clear(record);
+                let cells = self.hash();
+                for (field, value) in fields {
+                    cells.entry(field).or_default().clear(record, Some(value));
+                }
+            }
+        }
+    }
+
+    fn into_value(self) -> Option<Value> {
+        match self.content? {
+            Content::String(cell) => cell.value.map(Value::String),
+            Content::Set(set) => (!set.is_empty()).then_some(Value::Set(set)),
+            Content::Hash(fields) => {
+                let fields: BTreeMap<_, _> =
+                    fields.into_iter().filter_map(|(field, cell)| Some((field, cell.value?))).collect();
+                (!fields.is_empty()).then_some(Value::Hash(fields))
+            }
+        }
+    }
+}
+
+/// Executes all records in (stamp, origin) order. Keys whose deadline is at or before `now_ms` are gone.
+pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value) -> State {
+    let mut effects = Vec::new();
+    for record in records {
+        let (mut db, mut stamp) = (0, record.first);
+        for effect in effect::EffectReader::new(&record.effects) {
+            match effect.expect("written by a node") {
+                Effect::Select { db: selected } => db = selected,
+                effect => {
+                    effects.push((stamp, record.origin, db, effect, record));
+                    stamp = stamp.plus(1);
+                }
+            }
+        }
+    }
+    effects.sort_by_key(|(stamp, origin, ..)| (*stamp, *origin));
+    let mut keys: BTreeMap<(u32, Vec<u8>), Key> = BTreeMap::new();
+    for (stamp, origin, db, effect, record) in effects {
+        let key = |key: &[u8]| (db, key.to_vec());
+        match effect {
+            Effect::Select { .. } => unreachable!("resolved above"),
+            Effect::FlushDb | Effect::FlushAll => {
+                for ((key_db, _), key) in &mut keys {
+                    if matches!(effect, Effect::FlushAll) || *key_db == db {
+                        key.clear(record);
+                        key.deadline_ms = None;
+                    }
+                }
+            }
+            Effect::Delete { key: name } => {
+                let key = keys.entry(key(name)).or_default();
+                key.clear(record);
+                key.deadline_ms = None;
+            }
+            Effect::Expire { key: name, deadline_ms } => keys.entry(key(name)).or_default().deadline_ms = deadline_ms,
+            Effect::Put { key: name, value, deadline_ms } => {
+                let key = keys.entry(key(name)).or_default();
+                key.put(record, decode(value));
+                key.deadline_ms = deadline_ms;
+            }
+            Effect::Set { key: name, value, deadline } => {
+                let key = keys.entry(key(name)).or_default();
+                key.string().clear(record, Some(value.to_vec()));
+                match deadline {
+                    Deadline::Clear => key.deadline_ms = None,
+                    Deadline::Keep => {}
+                    Deadline::At(ms) => key.deadline_ms = Some(ms),
+                }
+            }
+            Effect::Increment { key: name, delta } => keys.entry(key(name)).or_default().string().increment(Increment {
+                origin,
+                stamp,
+                delta: Delta::Integer(delta),
+            }),
+            Effect::IncrementFloat { key: name, delta } => {
+                keys.entry(key(name)).or_default().string().increment(Increment {
+                    origin,
+                    stamp,
+                    delta: Delta::Float(delta.to_vec()),
+                })
+            }
+            Effect::Append { key: name, bytes } => {
+                let cell = keys.entry(key(name)).or_default().string();
+                cell.value.get_or_insert_default().extend_from_slice(bytes);
+            }
+            Effect::SetRange { key: name, offset, bytes } => {
+                let value = keys.entry(key(name)).or_default().string().value.get_or_insert_default();
+                patch(value, offset as usize, bytes);
+            }
+            Effect::SetBits { key: name, bit_offset, width, value: bits } => {
+                let value = keys.entry(key(name)).or_default().string().value.get_or_insert_default();
+                for index in 0..u64::from(width) {
+                    let (byte, mask) = ((bit_offset + index) / 8, 0x80u8 >> ((bit_offset + index) % 8));
+                    if value.len() <= byte as usize {
+                        value.resize(byte as usize + 1, 0);
+                    }
+                    if bits >> (u64::from(width) - 1 - index) & 1 == 1 {
+                        value[byte as usize] |= mask;
+                    } else {
+                        value[byte as usize] &= !mask;
+                    }
+                }
+            }
+            Effect::SetAdd { key: name, members } => {
+                keys.entry(key(name)).or_default().set().extend(members.iter().map(<[u8]>::to_vec));
+            }
+            Effect::SetRemove { key: name, members } => {
+                if let Some(Content::Set(set)) = &mut keys.entry(key(name)).or_default().content {
+                    members.iter().for_each(|member| {
+                        set.remove(member);
+                    });
+                }
+            }
+            Effect::HashSet { key: name, pairs } => {
+                let hash = keys.entry(key(name)).or_default().hash();
+                for (field, value) in pairs.pairs() {
+                    hash.entry(field.to_vec()).or_default().clear(record, Some(value.to_vec()));
+                }
+            }
+            Effect::HashDelete { key: name, fields } => {
+                if let Some(Content::Hash(hash)) = &mut keys.entry(key(name)).or_default().content {
+                    for field in fields.iter() {
+                        hash.entry(field.to_vec()).or_default().clear(record, None);
+                    }
+                }
+            }
+            Effect::HashIncrement { key: name, field, delta } => {
+                let cell = keys.entry(key(name)).or_default().hash().entry(field.to_vec()).or_default();
+                cell.increment(Increment { origin, stamp, delta: Delta::Integer(delta) });
+            }
+            Effect::HashIncrementFloat { key: name, field, delta } => {
+                let cell = keys.entry(key(name)).or_default().hash().entry(field.to_vec()).or_default();
+                cell.increment(Increment { origin, stamp, delta: Delta::Float(delta.to_vec()) });
+            }
+        }
+    }
+    keys.into_iter()
+        .filter_map(|(name, key)| {
+            let deadline_ms = key.deadline_ms;
+            if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms) {
+                return None;
+            }
+            Some((name, (key.into_value()?, deadline_ms)))
+        })
+        .collect()
+}
+
+/// Overwrites `value` at `offset`, zero-padded.
+fn patch(value: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    if value.len() < offset + bytes.len() {
+        value.resize(offset + bytes.len(), 0);
+    }
+    value[offset..offset + bytes.len()].copy_from_slice(bytes);
+}
