@@ -13,7 +13,8 @@ pub struct Commit<'a> {
     /// Stamp of the first effect; the following ones are consecutive.
     pub first: Stamp,
     pub count: u64,
-    /// See `Keyspace::context_version`: which remote effects this commit had seen.
+    /// See `Keyspace::context_version`: which remote effects this commit had seen. Read in one step with
+    /// `first`, so that commits in the order of their stamps have their contexts in order too.
     pub context: u64,
     /// Encoded with `effect::EffectWriter`.
     pub effects: &'a [u8],
