@@ -1,1 +1,14 @@
-//! stdx
+//! Small tools that several crates share: hashing, glob patterns, numbers as Redis reads and prints them.
+
+mod float;
+mod float_text;
+pub mod glob;
+pub mod hash;
+mod integer;
+pub mod long_double;
+mod memory_size;
+
+pub use float::{FloatBuffer, parse_f64};
+pub use integer::{parse_i64, parse_u64};
+pub use long_double::LongDouble;
+pub use memory_size::parse_memory_size;
