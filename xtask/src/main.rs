@@ -1,1 +1,67 @@
-fn main() {}
+//! Tasks around the code: `cargo xtask TASK`.
+
+mod bench;
+mod licenses;
+mod process;
+mod record;
+mod soak;
+mod test;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+/// A task: its name, what it takes, what it does, its function.
+struct Task {
+    name: &'static str,
+    arguments: &'static str,
+    summary: &'static str,
+    run: fn(&[String]) -> Outcome,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "bench",
+        arguments: "[GROUP ...]",
+        summary: "measure beside redis-server: requests, mesh, memory, idle, join, workers",
+        run: bench::run,
+    },
+    Task {
+        name: "licenses",
+        arguments: "",
+        summary: "check the licences and sources of all dependencies",
+        run: licenses::run,
+    },
+    Task {
+        name: "record",
+        arguments: "FILE ...",
+        summary: "fill in missing replies of golden scripts from the installed redis-server",
+        run: record::run,
+    },
+    Task {
+        name: "soak",
+        arguments: "[MINUTES]",
+        summary: "simulation, differential and fuzz runs with new seeds, for a long time",
+        run: soak::run,
+    },
+    Task { name: "test", arguments: "", summary: "install what tests need, build, run everything", run: test::run },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(task) = arguments.first().and_then(|name| TASKS.iter().find(|task| task.name == name)) else {
+        eprintln!("usage: cargo xtask TASK\n");
+        for task in TASKS {
+            eprintln!("  {:<22} {}", format!("{} {}", task.name, task.arguments), task.summary);
+        }
+        return ExitCode::FAILURE;
+    };
+    match (task.run)(&arguments[1..]) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error}", task.name);
+            ExitCode::FAILURE
+        }
+    }
+}
