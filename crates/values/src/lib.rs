@@ -1,11 +1,25 @@
 //! The data types, as pure data structures, in Redis's compact encodings where they are small.
 //! Nothing here knows of keys, stamps, time or clients.
 
+mod bucket;
+mod buffer;
+mod element;
 mod hash;
+mod hashing;
+mod intset;
+mod listpack;
+mod sample;
 mod set;
+mod table;
 
-pub use hash::Hash;
-pub use set::Set;
+pub use element::Element;
+pub use hash::{Hash, HashIter};
+pub use hashing::set_hash_secret;
+pub use intset::Intset;
+pub use listpack::Listpack;
+pub use set::{Set, SetIter};
+
+use std::fmt;
 
 /// When a small collection gives up its compact encoding (`*-max-listpack-*`, `set-max-intset-entries`).
 #[derive(Clone, Debug)]
@@ -39,3 +53,29 @@ pub enum Encoding {
     Intset,
     Hashtable,
 }
+
+impl Encoding {
+    /// As OBJECT ENCODING prints it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Int => "int",
+            Encoding::Embstr => "embstr",
+            Encoding::Raw => "raw",
+            Encoding::Listpack => "listpack",
+            Encoding::Intset => "intset",
+            Encoding::Hashtable => "hashtable",
+        }
+    }
+}
+
+/// Bytes that are not a listpack or an intset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("malformed compact encoding")
+    }
+}
+
+impl std::error::Error for Malformed {}

@@ -1,29 +1,276 @@
 //! Sets: intset, listpack or hash table.
 
-use crate::{EncodingLimits, Encoding};
+use crate::element::parse_integer;
+use crate::table::{self, Table};
+use crate::{Element, Encoding, EncodingLimits, Intset, Listpack, listpack, sample};
 
-/// A set of byte strings.
-#[derive(Debug, Clone)]
-pub struct Set {}
+/// A set of byte strings. Where it lives is decided as Redis 7.2 does: integers in an intset, few
+/// and short members in a listpack, everything else in a hash table; never back.
+#[derive(Clone, Debug)]
+pub struct Set {
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Intset(Intset),
+    Listpack(Listpack),
+    Table(Box<Table<false>>),
+}
+
+impl Default for Set {
+    fn default() -> Set {
+        Set::new()
+    }
+}
 
 impl Set {
-    pub fn new() -> Set { todo!() }
-    pub fn len(&self) -> usize { todo!() }
-    pub fn is_empty(&self) -> bool { self.len() == 0 }
-    pub fn contains(&self, member: &[u8]) -> bool { let _ = member; todo!() }
+    pub fn new() -> Set {
+        Set { form: Form::Intset(Intset::new()) }
+    }
+
+    pub fn len(&self) -> usize {
+        match &self.form {
+            Form::Intset(intset) => intset.len(),
+            Form::Listpack(listpack) => listpack.len(),
+            Form::Table(table) => table.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn contains(&self, member: &[u8]) -> bool {
+        match &self.form {
+            Form::Intset(intset) => parse_integer(member).is_some_and(|value| intset.contains(value)),
+            Form::Listpack(listpack) => listpack.find(member, 1).is_some(),
+            Form::Table(table) => table.get(member).is_some(),
+        }
+    }
+
+    /// `contains` for a member of another set: integers are not printed where that can be avoided.
+    pub fn contains_element(&self, member: Element<'_>) -> bool {
+        match (&self.form, member) {
+            (Form::Intset(intset), Element::Int(value)) => intset.contains(value),
+            _ => member.with_bytes(|member| self.contains(member)),
+        }
+    }
+
+    /// Chooses the encoding for what a command is about to add: `additional` members, beginning with `first`.
+    /// Not needed for correctness; with it, encodings are Redis's even where a command repeats members.
+    pub fn reserve(&mut self, first: &[u8], additional: usize, limits: &EncodingLimits) {
+        match &self.form {
+            Form::Intset(intset) if intset.is_empty() => self.form = Form::for_members(first, additional, limits),
+            Form::Intset(_) if additional > limits.set_max_intset_entries => self.convert_to_table(additional),
+            Form::Listpack(_) if additional > limits.set_max_listpack_entries => self.convert_to_table(additional),
+            _ => {}
+        }
+    }
+
     /// True where the member is new.
-    pub fn insert(&mut self, member: &[u8], limits: &EncodingLimits) -> bool { let _ = (member, limits); todo!() }
+    pub fn insert(&mut self, member: &[u8], limits: &EncodingLimits) -> bool {
+        if let Form::Intset(intset) = &self.form
+            && intset.is_empty()
+        {
+            self.form = Form::for_members(member, 1, limits);
+        }
+        match &mut self.form {
+            Form::Intset(intset) => match parse_integer(member) {
+                Some(value) => {
+                    let is_new = intset.insert(value);
+                    if intset.len() > limits.set_max_intset_entries {
+                        self.convert_to_table(0);
+                    }
+                    is_new
+                }
+                None => {
+                    self.leave_intset(member, limits);
+                    self.insert(member, limits)
+                }
+            },
+            Form::Listpack(listpack) => {
+                if listpack.find(member, 1).is_some() {
+                    return false;
+                }
+                if listpack.len() < limits.set_max_listpack_entries
+                    && member.len() <= limits.set_max_listpack_value
+                    && listpack.has_room_for(member.len())
+                {
+                    listpack.push(member);
+                    return true;
+                }
+                self.convert_to_table(1);
+                self.insert(member, limits)
+            }
+            Form::Table(table) => table.insert(member, &[]),
+        }
+    }
+
     /// True where the member was there.
-    pub fn remove(&mut self, member: &[u8]) -> bool { let _ = member; todo!() }
-    /// Members in the order that the encoding keeps (ascending for intset).
-    /// Members of an intset are formatted into the callback's argument.
-    pub fn for_each(&self, f: impl FnMut(&[u8])) { let _ = f; todo!() }
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        match &mut self.form {
+            Form::Intset(intset) => parse_integer(member).is_some_and(|value| intset.remove(value)),
+            Form::Listpack(listpack) => {
+                let found = listpack.find(member, 1);
+                if let Some(offset) = found {
+                    listpack.remove(offset, 1);
+                }
+                found.is_some()
+            }
+            Form::Table(table) => table.remove(member),
+        }
+    }
+
+    /// A member that is no integer comes into an intset: it becomes a listpack where everything fits
+    /// into one, or else a table.
+    fn leave_intset(&mut self, member: &[u8], limits: &EncodingLimits) {
+        let Form::Intset(intset) = &self.form else { return };
+        let longest = [0, intset.len().saturating_sub(1)].map(|index| Element::Int(intset.at(index)).byte_len());
+        if intset.len() < limits.set_max_listpack_entries
+            && member.len().max(longest[0]).max(longest[1]) <= limits.set_max_listpack_value
+        {
+            let mut listpack = Listpack::new();
+            for value in intset.iter() {
+                Element::Int(value).with_bytes(|member| listpack.push(member));
+            }
+            self.form = Form::Listpack(listpack);
+        } else {
+            self.convert_to_table(1);
+        }
+    }
+
+    fn convert_to_table(&mut self, additional: usize) {
+        let mut table = Table::with_capacity(self.len() + additional);
+        for member in self.iter() {
+            member.with_bytes(|member| table.insert(member, &[]));
+        }
+        self.form = Form::Table(Box::new(table));
+    }
+
+    /// Members in the order that the encoding keeps (ascending for intset, by age for listpack).
+    pub fn iter(&self) -> SetIter<'_> {
+        let iter = match &self.form {
+            Form::Intset(intset) => FormIter::Intset(intset, 0),
+            Form::Listpack(listpack) => FormIter::Listpack(listpack.iter()),
+            Form::Table(table) => FormIter::Table(table.iter()),
+        };
+        SetIter { iter, remaining: self.len() }
+    }
+
+    /// The same; integers are formatted into the callback's argument.
+    pub fn for_each(&self, mut f: impl FnMut(&[u8])) {
+        self.iter().for_each(|member| member.with_bytes(&mut f));
+    }
+
     /// One member, uniformly at random. `dice(n)` returns a number below `n`.
-    pub fn random<R>(&self, dice: impl FnMut(usize) -> usize, f: impl FnOnce(&[u8]) -> R) -> Option<R> { let _ = (dice, f); todo!() }
+    pub fn random<R>(&self, mut dice: impl FnMut(usize) -> usize, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        if self.is_empty() {
+            return None;
+        }
+        let member = match &self.form {
+            Form::Intset(intset) => Element::Int(intset.at(dice(intset.len()))),
+            Form::Listpack(listpack) => listpack.iter().nth(dice(listpack.len()))?,
+            Form::Table(table) => Element::Bytes(table.random(dice)?.0),
+        };
+        Some(member.with_bytes(f))
+    }
+
+    /// `count` different members, every selection equally likely; all of them where there are not more.
+    pub fn sample(&self, count: usize, mut dice: impl FnMut(usize) -> usize, mut f: impl FnMut(Element<'_>)) {
+        match &self.form {
+            Form::Table(table) if sample::is_sparse(count, table.len()) => {
+                let random = || Some(table.random(&mut dice)?.0);
+                sample::draw(count, random, |member| f(Element::Bytes(member)));
+            }
+            _ => sample::select(self.iter(), self.len(), count, dice, f),
+        }
+    }
+
     /// SSCAN: calls `f` for at least `count` members where there are; returns the next cursor (0: done).
     /// A member present throughout is returned at least once, whatever happens between the calls.
-    pub fn scan(&self, cursor: u64, count: usize, f: impl FnMut(&[u8])) -> u64 { let _ = (cursor, count, f); todo!() }
-    pub fn encoding(&self) -> Encoding { todo!() }
+    pub fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&[u8])) -> u64 {
+        match &self.form {
+            Form::Table(table) => table.scan(cursor, count, |member, _| f(member)),
+            _ => {
+                self.for_each(f);
+                0
+            }
+        }
+    }
+
+    pub fn encoding(&self) -> Encoding {
+        match self.form {
+            Form::Intset(_) => Encoding::Intset,
+            Form::Listpack(_) => Encoding::Listpack,
+            Form::Table(_) => Encoding::Hashtable,
+        }
+    }
+
     /// Bytes on the heap, as MEMORY USAGE counts.
-    pub fn heap_size(&self) -> usize { todo!() }
+    pub fn heap_size(&self) -> usize {
+        match &self.form {
+            Form::Intset(intset) => intset.heap_size(),
+            Form::Listpack(listpack) => listpack.heap_size(),
+            Form::Table(table) => size_of::<Table<false>>() + table.heap_size(),
+        }
+    }
+}
+
+impl Form {
+    /// The empty form for a set that begins with `first` and may get `count` members.
+    fn for_members(first: &[u8], count: usize, limits: &EncodingLimits) -> Form {
+        if count <= limits.set_max_intset_entries && parse_integer(first).is_some() {
+            Form::Intset(Intset::new())
+        } else if count <= limits.set_max_listpack_entries {
+            Form::Listpack(Listpack::new())
+        } else {
+            Form::Table(Box::new(Table::with_capacity(count)))
+        }
+    }
+}
+
+/// Members of a set.
+#[derive(Clone, Debug)]
+pub struct SetIter<'a> {
+    iter: FormIter<'a>,
+    remaining: usize,
+}
+
+#[derive(Clone, Debug)]
+enum FormIter<'a> {
+    Intset(&'a Intset, usize),
+    Listpack(listpack::Iter<'a>),
+    Table(table::Iter<'a, false>),
+}
+
+impl<'a> Iterator for SetIter<'a> {
+    type Item = Element<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Element<'a>> {
+        self.remaining = self.remaining.checked_sub(1)?;
+        match &mut self.iter {
+            FormIter::Intset(intset, next) => {
+                *next += 1;
+                Some(Element::Int(intset.at(*next - 1)))
+            }
+            FormIter::Listpack(iter) => iter.next(),
+            FormIter::Table(iter) => iter.next().map(|(member, _)| Element::Bytes(member)),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.remaining, Some(self.remaining))
+    }
+}
+
+impl ExactSizeIterator for SetIter<'_> {}
+
+impl<'a> IntoIterator for &'a Set {
+    type Item = Element<'a>;
+    type IntoIter = SetIter<'a>;
+    fn into_iter(self) -> SetIter<'a> {
+        self.iter()
+    }
 }

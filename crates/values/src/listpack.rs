@@ -1,0 +1,531 @@
+//! Listpacks: Redis's compact sequence of strings and integers in one allocation.
+//!
+//! A header (total bytes: 32 bits; number of elements: 16 bits; little-endian), the entries, `0xff`.
+//! An entry is its encoding, its data and the length of both, readable from the end.
+//! https://github.com/antirez/listpack/blob/master/listpack.md
+
+use crate::element::parse_integer;
+use crate::{Element, Malformed, buffer};
+
+const HEADER_LEN: usize = 6;
+const END: u8 = 0xff;
+/// This number of elements in the header says: count them.
+const UNKNOWN_COUNT: u16 = u16::MAX;
+/// No listpack grows beyond this (Redis's own safety limit).
+const MAX_LEN: usize = 1 << 30;
+
+/// A sequence of elements, in the bytes that RDB files hold. Elements are addressed by the offset
+/// of their entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listpack {
+    bytes: Vec<u8>,
+}
+
+impl Default for Listpack {
+    fn default() -> Listpack {
+        Listpack::new()
+    }
+}
+
+impl Listpack {
+    pub fn new() -> Listpack {
+        Listpack { bytes: vec![HEADER_LEN as u8 + 1, 0, 0, 0, 0, 0, END] }
+    }
+
+    /// Takes bytes from outside, after checking every entry.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Listpack, Malformed> {
+        if bytes.len() <= HEADER_LEN || bytes.len() > MAX_LEN || bytes.last() != Some(&END) {
+            return Err(Malformed);
+        }
+        let listpack = Listpack { bytes };
+        let mut at = HEADER_LEN;
+        let mut count = 0usize;
+        while at < listpack.end() {
+            let (_, len) = decode(&listpack.bytes[at..listpack.end()]).ok_or(Malformed)?;
+            let (back_len, back_len_len) = encode_back_len(len);
+            at += len;
+            if listpack.bytes[..listpack.end()].get(at..at + back_len_len) != Some(&back_len[..back_len_len]) {
+                return Err(Malformed);
+            }
+            at += back_len_len;
+            count += 1;
+        }
+        let total = u32::from_le_bytes([0, 1, 2, 3].map(|index| listpack.bytes[index])) as usize;
+        let header_count = listpack.header_count();
+        if total != listpack.bytes.len() || (header_count != UNKNOWN_COUNT && usize::from(header_count) != count) {
+            return Err(Malformed);
+        }
+        Ok(listpack)
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many elements. Counts them where there are too many for the header.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self.header_count() {
+            UNKNOWN_COUNT => self.iter().count(),
+            count => count.into(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.len() == HEADER_LEN + 1
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_size(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Whether `additional` more bytes keep the listpack within the format's safe size.
+    pub fn has_room_for(&self, additional: usize) -> bool {
+        self.bytes.len().saturating_add(additional) <= MAX_LEN
+    }
+
+    /// Elements in order.
+    #[inline]
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { entries: &self.bytes[..self.end()], at: HEADER_LEN }
+    }
+
+    /// The entry of the element at `index`.
+    pub fn offset_of(&self, index: usize) -> Option<usize> {
+        self.offsets().nth(index)
+    }
+
+    /// The element whose entry is at `offset`.
+    #[inline]
+    pub fn get(&self, offset: usize) -> Option<Element<'_>> {
+        Some(decode(self.bytes.get(offset..self.end())?)?.0)
+    }
+
+    /// The entry after the one at `offset`.
+    #[inline]
+    pub fn next(&self, offset: usize) -> Option<usize> {
+        let next = offset + self.entry_len(offset)?;
+        (next < self.end()).then_some(next)
+    }
+
+    /// The entry before the one at `offset`; before `end()`: the last one.
+    pub fn previous(&self, offset: usize) -> Option<usize> {
+        if offset <= HEADER_LEN {
+            return None;
+        }
+        let len = decode_back_len(&self.bytes[..offset])?;
+        offset.checked_sub(len + encode_back_len(len).1)
+    }
+
+    /// The offset behind the last entry.
+    #[inline]
+    pub fn end(&self) -> usize {
+        self.bytes.len() - 1
+    }
+
+    /// The entry that equals `wanted`, looking at the first element and then at every `stride`-th.
+    #[inline]
+    pub fn find(&self, wanted: &[u8], stride: usize) -> Option<usize> {
+        let wanted_integer = parse_integer(wanted);
+        let mut at = HEADER_LEN;
+        let mut skip = 0;
+        while let Some((element, len)) = self.bytes.get(at..self.end()).and_then(decode) {
+            if skip == 0 {
+                let equal = match element {
+                    Element::Int(value) => wanted_integer == Some(value),
+                    Element::Bytes(bytes) => bytes == wanted,
+                };
+                if equal {
+                    return Some(at);
+                }
+                skip = stride;
+            }
+            skip -= 1;
+            at += len + encode_back_len(len).1;
+        }
+        None
+    }
+
+    /// Appends `bytes`, as an integer where they spell one canonically.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.insert(self.end(), bytes);
+    }
+
+    /// Inserts before the entry at `offset`.
+    pub fn insert(&mut self, offset: usize, bytes: &[u8]) {
+        self.write_entry(offset, 0, bytes);
+        self.add_to_count(1);
+    }
+
+    /// The entry at `offset` becomes `bytes`.
+    pub fn replace(&mut self, offset: usize, bytes: &[u8]) {
+        if let Some(old_len) = self.entry_len(offset) {
+            self.write_entry(offset, old_len, bytes);
+        }
+    }
+
+    /// Removes `count` entries from `offset` on, or as many as there are.
+    pub fn remove(&mut self, offset: usize, count: usize) {
+        let mut end = offset;
+        let mut removed = 0;
+        while removed < count
+            && let Some(len) = self.entry_len(end)
+        {
+            end += len;
+            removed += 1;
+        }
+        buffer::resize_range(&mut self.bytes, offset, end - offset, 0);
+        self.write_total();
+        self.add_to_count(-(removed as isize));
+    }
+
+    fn offsets(&self) -> impl Iterator<Item = usize> + '_ {
+        let first = (!self.is_empty()).then_some(HEADER_LEN);
+        std::iter::successors(first, |&offset| self.next(offset))
+    }
+
+    /// Length of a whole entry.
+    fn entry_len(&self, offset: usize) -> Option<usize> {
+        let (_, len) = decode(self.bytes.get(offset..self.end())?)?;
+        Some(len + encode_back_len(len).1)
+    }
+
+    fn write_entry(&mut self, offset: usize, old_len: usize, bytes: &[u8]) {
+        let (head, head_len, data) = encode(bytes);
+        let len = head_len + data.len();
+        let (back_len, back_len_len) = encode_back_len(len);
+        buffer::resize_range(&mut self.bytes, offset, old_len, len + back_len_len);
+        let entry = &mut self.bytes[offset..offset + len + back_len_len];
+        entry[..head_len].copy_from_slice(&head[..head_len]);
+        entry[head_len..len].copy_from_slice(data);
+        entry[len..].copy_from_slice(&back_len[..back_len_len]);
+        self.write_total();
+    }
+
+    fn write_total(&mut self) {
+        let total = self.bytes.len() as u32;
+        self.bytes[..4].copy_from_slice(&total.to_le_bytes());
+    }
+
+    fn header_count(&self) -> u16 {
+        u16::from_le_bytes([self.bytes[4], self.bytes[5]])
+    }
+
+    /// Once the count has overflowed, the header says so for good.
+    fn add_to_count(&mut self, change: isize) {
+        if self.header_count() != UNKNOWN_COUNT {
+            let count = self.header_count().saturating_add_signed(change as i16);
+            self.bytes[4..HEADER_LEN].copy_from_slice(&count.to_le_bytes());
+        }
+    }
+}
+
+/// Elements of a listpack in order.
+#[derive(Clone, Debug)]
+pub struct Iter<'a> {
+    /// All bytes but the last.
+    entries: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Element<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Element<'a>> {
+        let (element, len) = decode(self.entries.get(self.at..)?)?;
+        self.at += len + encode_back_len(len).1;
+        Some(element)
+    }
+}
+
+/// The first element in `bytes` and the length of its encoding and data. `None` where there is none.
+#[inline]
+fn decode(bytes: &[u8]) -> Option<(Element<'_>, usize)> {
+    let first = *bytes.first()?;
+    let string = |head_len: usize, len: usize| {
+        let end = head_len.checked_add(len)?;
+        Some((Element::Bytes(bytes.get(head_len..end)?), end))
+    };
+    let integer = |width: usize| {
+        let mut word = [0; 8];
+        word[8 - width..].copy_from_slice(bytes.get(1..1 + width)?);
+        Some((Element::Int(i64::from_le_bytes(word) >> (64 - 8 * width)), 1 + width))
+    };
+    let low_bits = usize::from(first & 0x0f);
+    match first {
+        0x00..=0x7f => Some((Element::Int(first.into()), 1)),
+        0x80..=0xbf => string(1, usize::from(first & 0x3f)),
+        0xc0..=0xdf => {
+            let value = i16::from_be_bytes([first & 0x1f, *bytes.get(1)?]);
+            Some((Element::Int((value << 3 >> 3).into()), 2))
+        }
+        0xe0..=0xef => string(2, low_bits << 8 | usize::from(*bytes.get(1)?)),
+        0xf0 => {
+            let len = u32::from_le_bytes(bytes.get(1..5)?.try_into().ok()?);
+            string(5, len as usize)
+        }
+        0xf1 => integer(2),
+        0xf2 => integer(3),
+        0xf3 => integer(4),
+        0xf4 => integer(8),
+        _ => None,
+    }
+}
+
+/// The encoding of an element: first bytes, how many of them, and the data behind them.
+fn encode(bytes: &[u8]) -> ([u8; 9], usize, &[u8]) {
+    let mut head = [0; 9];
+    if let Some(value) = parse_integer(bytes) {
+        let head_len = encode_integer(value, &mut head);
+        return (head, head_len, &[]);
+    }
+    let len = bytes.len();
+    let head_len = match len {
+        0..64 => {
+            head[0] = 0x80 | len as u8;
+            1
+        }
+        64..4096 => {
+            head[0] = 0xe0 | (len >> 8) as u8;
+            head[1] = len as u8;
+            2
+        }
+        _ => {
+            head[0] = 0xf0;
+            head[1..5].copy_from_slice(&(len as u32).to_le_bytes());
+            5
+        }
+    };
+    (head, head_len, bytes)
+}
+
+fn encode_integer(value: i64, head: &mut [u8; 9]) -> usize {
+    let (kind, width) = match value {
+        0..=127 => {
+            head[0] = value as u8;
+            return 1;
+        }
+        -4096..=4095 => {
+            head[0] = 0xc0 | (value >> 8) as u8 & 0x1f;
+            head[1] = value as u8;
+            return 2;
+        }
+        -0x8000..=0x7fff => (0xf1, 2),
+        -0x80_0000..=0x7f_ffff => (0xf2, 3),
+        -0x8000_0000..=0x7fff_ffff => (0xf3, 4),
+        _ => (0xf4, 8),
+    };
+    head[0] = kind;
+    head[1..1 + width].copy_from_slice(&value.to_le_bytes()[..width]);
+    1 + width
+}
+
+/// `len` in groups of seven bits, the highest first; all but the first byte have the top bit set,
+/// so that it can be read from the end. The borders are Redis's (one less than the bits would hold).
+#[inline]
+fn encode_back_len(len: usize) -> ([u8; 5], usize) {
+    let width = match len {
+        0..=127 => return ([len as u8, 0, 0, 0, 0], 1),
+        128..16383 => 2,
+        16383..2097151 => 3,
+        2097151..268435455 => 4,
+        _ => 5,
+    };
+    let mut bytes = [0; 5];
+    for (index, byte) in bytes[..width].iter_mut().enumerate() {
+        let group = (len >> (7 * (width - 1 - index))) as u8;
+        *byte = if index == 0 { group } else { group & 0x7f | 0x80 };
+    }
+    (bytes, width)
+}
+
+/// The length at the end of `bytes`.
+fn decode_back_len(bytes: &[u8]) -> Option<usize> {
+    let mut len = 0;
+    for (index, &byte) in bytes.iter().rev().take(5).enumerate() {
+        len |= usize::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some(len);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn listpack_of<'a>(elements: impl IntoIterator<Item = &'a [u8]>) -> Listpack {
+        let mut listpack = Listpack::new();
+        elements.into_iter().for_each(|element| listpack.push(element));
+        listpack
+    }
+
+    fn contents(listpack: &Listpack) -> Vec<Vec<u8>> {
+        listpack.iter().map(Element::to_vec).collect()
+    }
+
+    /// Entry bytes by the format's description.
+    #[test]
+    fn every_encoding_has_its_bytes() {
+        let cases: [(&str, &[u8]); 16] = [
+            ("0", &[0, 1]),
+            ("127", &[127, 1]),
+            ("128", &[0xc0, 0x80, 2]),
+            ("-1", &[0xdf, 0xff, 2]),
+            ("4095", &[0xcf, 0xff, 2]),
+            ("-4096", &[0xd0, 0x00, 2]),
+            ("4096", &[0xf1, 0x00, 0x10, 3]),
+            ("-32768", &[0xf1, 0x00, 0x80, 3]),
+            ("32768", &[0xf2, 0x00, 0x80, 0x00, 4]),
+            ("-8388608", &[0xf2, 0x00, 0x00, 0x80, 4]),
+            ("8388608", &[0xf3, 0x00, 0x00, 0x80, 0x00, 5]),
+            ("2147483648", &[0xf4, 0, 0, 0, 0x80, 0, 0, 0, 0, 9]),
+            ("-9223372036854775808", &[0xf4, 0, 0, 0, 0, 0, 0, 0, 0x80, 9]),
+            ("", &[0x80, 1]),
+            ("abc", &[0x83, b'a', b'b', b'c', 4]),
+            ("01", &[0x82, b'0', b'1', 3]),
+        ];
+        for (text, entry) in cases {
+            let listpack = listpack_of([text.as_bytes()]);
+            assert_eq!(&listpack.as_bytes()[HEADER_LEN..listpack.end()], entry, "{text}");
+            assert_eq!(listpack.as_bytes()[..HEADER_LEN], [entry.len() as u8 + 7, 0, 0, 0, 1, 0]);
+            assert_eq!(contents(&listpack), [text.as_bytes()]);
+        }
+    }
+
+    #[test]
+    fn long_strings_have_longer_heads_and_back_lengths() {
+        for (len, head, back_len) in [
+            (64, vec![0xe0, 64], vec![66]),
+            (126, vec![0xe0, 126], vec![1, 0x80]),
+            (4095, vec![0xef, 0xff], vec![32, 0x81]),
+            (4096, vec![0xf0, 0, 0x10, 0, 0], vec![32, 0x85]),
+            (16377, vec![0xf0, 0xf9, 0x3f, 0, 0], vec![127, 0xfe]),
+            (16378, vec![0xf0, 0xfa, 0x3f, 0, 0], vec![0, 0xff, 0xff]),
+        ] {
+            let text = vec![b'x'; len];
+            let listpack = listpack_of([&text[..]]);
+            assert_eq!(listpack.as_bytes()[HEADER_LEN..][..head.len()], head, "{len}");
+            assert_eq!(listpack.as_bytes()[HEADER_LEN + head.len() + len..listpack.end()], back_len, "{len}");
+            assert_eq!(contents(&listpack), [text]);
+        }
+    }
+
+    #[test]
+    fn the_count_overflows_into_unknown() {
+        let mut listpack = Listpack::new();
+        for index in 0..65534 {
+            listpack.push(if index % 2 == 0 { b"1" } else { b"a" });
+        }
+        assert_eq!((listpack.len(), &listpack.as_bytes()[4..6]), (65534, &[0xfe, 0xff][..]));
+        listpack.push(b"x");
+        listpack.push(b"y");
+        assert_eq!((listpack.len(), &listpack.as_bytes()[4..6]), (65536, &[0xff, 0xff][..]));
+        assert_eq!(Listpack::from_bytes(listpack.as_bytes().to_vec()).map(|copy| copy.len()), Ok(65536));
+    }
+
+    #[test]
+    fn finds_at_a_stride() {
+        let listpack = listpack_of([&b"a"[..], b"b", b"b", b"7"]);
+        assert_eq!(listpack.find(b"b", 1), listpack.offset_of(1));
+        assert_eq!(listpack.find(b"b", 2), listpack.offset_of(2));
+        assert_eq!(listpack.find(b"7", 1), listpack.offset_of(3));
+        assert_eq!(listpack.find(b"7", 2), None);
+    }
+
+    fn element() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..150),
+            (0usize..20000).prop_map(|len| vec![b'z'; len]),
+            any::<i64>().prop_map(|value| value.to_string().into_bytes()),
+            (0u32..63, any::<bool>()).prop_map(|(bits, negative)| {
+                let value = (1i64 << bits) - 1;
+                (if negative { -value } else { value }).to_string().into_bytes()
+            }),
+        ]
+    }
+
+    #[derive(Clone, Debug)]
+    enum Edit {
+        Insert(usize, Vec<u8>),
+        Replace(usize, Vec<u8>),
+        Remove(usize, usize),
+    }
+
+    fn edit() -> impl Strategy<Value = Edit> {
+        prop_oneof![
+            3 => (any::<usize>(), element()).prop_map(|(index, bytes)| Edit::Insert(index, bytes)),
+            1 => (any::<usize>(), element()).prop_map(|(index, bytes)| Edit::Replace(index, bytes)),
+            1 => (any::<usize>(), 0usize..4).prop_map(|(index, count)| Edit::Remove(index, count)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn behaves_as_a_sequence(edits in prop::collection::vec(edit(), 0..60)) {
+            let (mut listpack, mut model) = (Listpack::new(), Vec::<Vec<u8>>::new());
+            for edit in edits {
+                match edit {
+                    Edit::Insert(index, bytes) => {
+                        let index = index % (model.len() + 1);
+                        listpack.insert(listpack.offset_of(index).unwrap_or(listpack.end()), &bytes);
+                        model.insert(index, bytes);
+                    }
+                    Edit::Replace(index, bytes) if !model.is_empty() => {
+                        let index = index % model.len();
+                        listpack.replace(listpack.offset_of(index).unwrap(), &bytes);
+                        model[index] = bytes;
+                    }
+                    Edit::Remove(index, count) if !model.is_empty() => {
+                        let index = index % model.len();
+                        listpack.remove(listpack.offset_of(index).unwrap(), count);
+                        model.drain(index..(index + count).min(model.len()));
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(listpack.len(), model.len());
+            }
+            prop_assert_eq!(&contents(&listpack), &model);
+            let backwards = std::iter::successors(listpack.previous(listpack.end()), |&at| listpack.previous(at));
+            let backwards: Vec<Vec<u8>> = backwards.map(|at| listpack.get(at).unwrap().to_vec()).collect();
+            prop_assert!(backwards.iter().eq(model.iter().rev()));
+            prop_assert_eq!(Listpack::from_bytes(listpack.as_bytes().to_vec()), Ok(listpack));
+        }
+
+        /// Whatever comes from outside is refused, or safe to read and to write.
+        #[test]
+        fn mutated_bytes_are_refused_or_usable(
+            elements in prop::collection::vec(element(), 0..6),
+            mutations in prop::collection::vec((any::<usize>(), any::<u8>()), 0..4),
+            cut in 0usize..3,
+        ) {
+            let mut bytes = listpack_of(elements.iter().map(|element| &element[..])).as_bytes().to_vec();
+            for (at, value) in mutations {
+                let at = at % bytes.len();
+                bytes[at] = value;
+            }
+            bytes.truncate(bytes.len() - cut);
+            if let Ok(mut listpack) = Listpack::from_bytes(bytes) {
+                prop_assert_eq!(listpack.iter().count(), listpack.len());
+                listpack.push(b"more");
+                listpack.remove(HEADER_LEN, 1);
+                prop_assert!(Listpack::from_bytes(listpack.as_bytes().to_vec()).is_ok());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_safe(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let mut framed = vec![bytes.len() as u8 + 7, 0, 0, 0, 0xff, 0xff];
+            framed.extend(&bytes);
+            framed.push(END);
+            let _ = Listpack::from_bytes(framed).map(|listpack| listpack.iter().count());
+            let _ = Listpack::from_bytes(bytes);
+        }
+    }
+}
