@@ -58,3 +58,27 @@ pub enum Effect<'a> {
     /// The same for every database (FLUSHALL).
     FlushAll,
 }
+
+impl<'a> Effect<'a> {
+    /// The key that it changes; `None` where it changes a whole database, or nothing.
+    pub fn key(&self) -> Option<&'a [u8]> {
+        match *self {
+            Effect::Select { .. } | Effect::FlushDb | Effect::FlushAll => None,
+            Effect::Set { key, .. }
+            | Effect::Increment { key, .. }
+            | Effect::IncrementFloat { key, .. }
+            | Effect::Append { key, .. }
+            | Effect::SetRange { key, .. }
+            | Effect::SetBits { key, .. }
+            | Effect::Delete { key }
+            | Effect::Expire { key, .. }
+            | Effect::Put { key, .. }
+            | Effect::SetAdd { key, .. }
+            | Effect::SetRemove { key, .. }
+            | Effect::HashSet { key, .. }
+            | Effect::HashDelete { key, .. }
+            | Effect::HashIncrement { key, .. }
+            | Effect::HashIncrementFloat { key, .. } => Some(key),
+        }
+    }
+}

@@ -1,13 +1,36 @@
 //! Commands: their declarations, the pipeline from request bytes to reply bytes, sessions.
 //! Nothing here knows of sockets, files or the wall clock.
+//!
+//! Start with `pipeline.rs` (the flow of a request) and `commands/` (one file per family).
 
+mod batch;
+pub mod clients;
 pub mod command;
+pub mod commands;
+pub mod config;
+mod context;
+mod engine;
 pub mod fault;
+mod gates;
+mod keys;
+mod multi;
+mod pipeline;
+mod services;
+mod session;
+mod slowlog;
+pub mod stats;
+pub mod table;
+mod watch;
+mod worker;
 
-pub use command::Command;
-/// What a session command works on.
-pub struct SessionContext<'a> {
-    _engine: &'a (),
-}
-
+pub use clients::{Client, Connection};
+pub use command::{Command, Reply};
+pub use config::Config;
+pub use context::SessionContext;
+pub use engine::{Engine, FLUIDB_VERSION, REDIS_VERSION, Services};
 pub use fault::Fault;
+pub use services::{
+    CpuTime, Host, Journal, LogLevel, Memory, Now, Process, Replication, Role, Shutdown,
+};
+pub use session::{Next, Parked, Resume, Session, Turn};
+pub use worker::Worker;

@@ -1,0 +1,320 @@
+//! Every connected client, as the other clients see it: what CLIENT LIST prints, kill requests,
+//! the pause. The session itself belongs to one worker; this is its shared face.
+
+use crate::services::Now;
+use crate::table::table;
+use parking_lot::Mutex;
+use resp::Protocol;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// How a connection came in; fixed for its life.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    /// "ip:port", "[v6]:port" or "path:0" for a unix socket.
+    pub address: String,
+    pub local_address: String,
+    pub file_descriptor: i32,
+    pub unix_socket: bool,
+    /// Which worker runs it.
+    pub worker: usize,
+    /// From this machine: loopback or a unix socket (protected-mode, enable-debug-command).
+    pub local: bool,
+}
+
+/// What the connection is, as CLIENT KILL TYPE names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ClientKind {
+    Normal,
+    /// A link over which this node receives.
+    Master,
+    /// A link over which this node sends.
+    Replica,
+    PubSub,
+}
+
+impl ClientKind {
+    fn from_u8(kind: u8) -> ClientKind {
+        match kind {
+            1 => ClientKind::Master,
+            2 => ClientKind::Replica,
+            3 => ClientKind::PubSub,
+            _ => ClientKind::Normal,
+        }
+    }
+}
+
+/// What a client calls itself.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    pub name: String,
+    pub library: String,
+    pub library_version: String,
+    pub user: String,
+}
+
+/// How CLIENT UNBLOCK ends a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unblock {
+    /// As if the time had run out.
+    Timeout,
+    /// With an error.
+    Error,
+}
+
+const UNBLOCK_NONE: u8 = 0;
+const UNBLOCK_TIMEOUT: u8 = 1;
+const UNBLOCK_ERROR: u8 = 2;
+
+/// The shared face of one session. Numbers are published by the session once per turn.
+pub struct Client {
+    pub id: u64,
+    pub connection: Connection,
+    pub connected_ms: u64,
+    pub names: Mutex<Names>,
+    kind: AtomicU8,
+    killed: AtomicBool,
+    unblock: AtomicU8,
+    /// Parked in a blocking command (CLIENT UNBLOCK can end it).
+    pub blocked: AtomicBool,
+    /// Held back by CLIENT PAUSE.
+    pub postponed: AtomicBool,
+    pub no_evict: AtomicBool,
+    pub no_touch: AtomicBool,
+    pub close_asap: AtomicBool,
+    pub resp3: AtomicBool,
+    pub db: AtomicU32,
+    /// Commands queued by MULTI; -1 outside of it.
+    pub queued: AtomicI64,
+    pub queued_bytes: AtomicU64,
+    pub watched: AtomicU64,
+    /// EXEC will fail: a watched key changed.
+    pub dirty: AtomicBool,
+    pub last_interaction_ms: AtomicU64,
+    /// `Entry::id` of the last command; `NO_COMMAND` before the first.
+    pub last_command: AtomicU32,
+    /// Bytes of its output that wait to be sent; published by the server.
+    pub output_bytes: AtomicU64,
+    pub output_capacity: AtomicU64,
+    pub input_bytes: AtomicU64,
+    pub input_capacity: AtomicU64,
+    pub net_input_bytes: AtomicU64,
+    pub net_output_bytes: AtomicU64,
+    pub commands: AtomicU64,
+}
+
+const NO_COMMAND: u32 = u32::MAX;
+
+impl Client {
+    fn new(id: u64, connection: Connection, now: Now) -> Client {
+        Client {
+            id,
+            connection,
+            connected_ms: now.unix_ms(),
+            names: Mutex::new(Names { user: "default".into(), ..Names::default() }),
+            kind: AtomicU8::new(ClientKind::Normal as u8),
+            killed: AtomicBool::new(false),
+            unblock: AtomicU8::new(UNBLOCK_NONE),
+            blocked: AtomicBool::new(false),
+            postponed: AtomicBool::new(false),
+            no_evict: AtomicBool::new(false),
+            no_touch: AtomicBool::new(false),
+            close_asap: AtomicBool::new(false),
+            resp3: AtomicBool::new(false),
+            db: AtomicU32::new(0),
+            queued: AtomicI64::new(-1),
+            queued_bytes: AtomicU64::new(0),
+            watched: AtomicU64::new(0),
+            dirty: AtomicBool::new(false),
+            last_interaction_ms: AtomicU64::new(now.unix_ms()),
+            last_command: AtomicU32::new(NO_COMMAND),
+            output_bytes: AtomicU64::new(0),
+            output_capacity: AtomicU64::new(0),
+            input_bytes: AtomicU64::new(0),
+            input_capacity: AtomicU64::new(0),
+            net_input_bytes: AtomicU64::new(0),
+            net_output_bytes: AtomicU64::new(0),
+            commands: AtomicU64::new(0),
+        }
+    }
+
+    pub fn kind(&self) -> ClientKind {
+        ClientKind::from_u8(self.kind.load(Relaxed))
+    }
+
+    pub fn set_kind(&self, kind: ClientKind) {
+        self.kind.store(kind as u8, Relaxed);
+    }
+
+    /// Asks the session to close; wake its worker afterwards.
+    pub fn kill(&self) {
+        self.killed.store(true, Relaxed);
+    }
+
+    pub fn killed(&self) -> bool {
+        self.killed.load(Relaxed)
+    }
+
+    /// Asks the session to end its wait; wake its worker afterwards.
+    pub fn ask_unblock(&self, how: Unblock) {
+        self.unblock.store(if how == Unblock::Error { UNBLOCK_ERROR } else { UNBLOCK_TIMEOUT }, Relaxed);
+    }
+
+    pub(crate) fn take_unblock(&self) -> Option<Unblock> {
+        match self.unblock.swap(UNBLOCK_NONE, Relaxed) {
+            UNBLOCK_TIMEOUT => Some(Unblock::Timeout),
+            UNBLOCK_ERROR => Some(Unblock::Error),
+            _ => None,
+        }
+    }
+
+    pub fn protocol(&self) -> Protocol {
+        if self.resp3.load(Relaxed) { Protocol::Resp3 } else { Protocol::Resp2 }
+    }
+
+    /// One letter per state, as CLIENT LIST prints them; "N" where there is none.
+    fn flags(&self) -> String {
+        let mut flags = String::new();
+        match self.kind() {
+            ClientKind::Replica => flags.push('S'),
+            ClientKind::Master => flags.push('M'),
+            ClientKind::PubSub => flags.push('P'),
+            ClientKind::Normal => {}
+        }
+        let letters = [
+            (self.queued.load(Relaxed) >= 0, 'x'),
+            (self.blocked.load(Relaxed) || self.postponed.load(Relaxed), 'b'),
+            (self.dirty.load(Relaxed), 'd'),
+            (self.killed(), 'A'),
+            (self.connection.unix_socket, 'U'),
+            (self.no_evict.load(Relaxed), 'e'),
+            (self.no_touch.load(Relaxed), 'T'),
+        ];
+        flags.extend(letters.iter().filter(|(set, _)| *set).map(|(_, letter)| letter));
+        if flags.is_empty() { "N".into() } else { flags }
+    }
+
+    /// Bytes that this client costs, roughly.
+    pub fn total_memory(&self) -> u64 {
+        size_of::<Client>() as u64
+            + self.input_capacity.load(Relaxed)
+            + self.output_capacity.load(Relaxed)
+            + self.queued_bytes.load(Relaxed)
+    }
+
+    /// The line of CLIENT LIST and CLIENT INFO, without its end.
+    pub fn describe(&self, now: Now) -> String {
+        let names = self.names.lock().clone();
+        let seconds_since = |then_ms: u64| now.unix_ms().saturating_sub(then_ms) / 1000;
+        let last_command = self.last_command.load(Relaxed);
+        let command = table().entries().get(last_command as usize).map_or("NULL", |entry| entry.full_name.as_str());
+        let input_bytes = self.input_bytes.load(Relaxed);
+        let output_bytes = self.output_bytes.load(Relaxed);
+        let mut line = String::with_capacity(400);
+        let _ = write!(
+            line,
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} watch={} \
+             qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events={} cmd={} \
+             user={} redir=-1 resp={} lib-name={} lib-ver={}",
+            self.id,
+            self.connection.address,
+            self.connection.local_address,
+            self.connection.file_descriptor,
+            names.name,
+            seconds_since(self.connected_ms),
+            seconds_since(self.last_interaction_ms.load(Relaxed)),
+            self.flags(),
+            self.db.load(Relaxed),
+            self.queued.load(Relaxed),
+            self.watched.load(Relaxed),
+            input_bytes,
+            self.input_capacity.load(Relaxed).saturating_sub(input_bytes),
+            self.queued_bytes.load(Relaxed),
+            self.output_capacity.load(Relaxed),
+            self.output_capacity.load(Relaxed),
+            output_bytes,
+            self.total_memory(),
+            if output_bytes > 0 { "rw" } else { "r" },
+            command,
+            names.user,
+            if self.resp3.load(Relaxed) { 3 } else { 2 },
+            names.library,
+            names.library_version,
+        );
+        line
+    }
+}
+
+/// Which commands CLIENT PAUSE holds back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PauseMode {
+    Write,
+    All,
+}
+
+/// All clients of an engine.
+#[derive(Default)]
+pub struct Clients {
+    next_id: AtomicU64,
+    by_id: Mutex<BTreeMap<u64, Arc<Client>>>,
+    /// Unix milliseconds at which the pause ends; 0: none.
+    pause_until_ms: AtomicU64,
+    pause_all: AtomicBool,
+}
+
+impl Clients {
+    pub fn register(&self, connection: Connection, now: Now) -> Arc<Client> {
+        let id = self.next_id.fetch_add(1, Relaxed) + 1;
+        let client = Arc::new(Client::new(id, connection, now));
+        self.by_id.lock().insert(id, client.clone());
+        client
+    }
+
+    pub fn remove(&self, id: u64) {
+        self.by_id.lock().remove(&id);
+    }
+
+    pub fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.by_id.lock().get(&id).cloned()
+    }
+
+    /// In the order of their ids.
+    pub fn all(&self) -> Vec<Arc<Client>> {
+        self.by_id.lock().values().cloned().collect()
+    }
+
+    pub fn len(&self) -> usize {
+        self.by_id.lock().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A pause never gets shorter or weaker by a second one.
+    pub fn pause(&self, mode: PauseMode, until_ms: u64, now: Now) {
+        let running = self.paused(now);
+        let all = mode == PauseMode::All || running.is_some_and(|(mode, _)| mode == PauseMode::All);
+        self.pause_all.store(all, Relaxed);
+        self.pause_until_ms.fetch_max(until_ms, Relaxed);
+    }
+
+    /// Ends the pause; wake the postponed clients afterwards.
+    pub fn unpause(&self) {
+        self.pause_until_ms.store(0, Relaxed);
+        self.pause_all.store(false, Relaxed);
+    }
+
+    /// What is held back now, and until when (Unix milliseconds).
+    #[inline]
+    pub fn paused(&self, now: Now) -> Option<(PauseMode, u64)> {
+        let until_ms = self.pause_until_ms.load(Relaxed);
+        if until_ms <= now.unix_ms() {
+            return None;
+        }
+        Some((if self.pause_all.load(Relaxed) { PauseMode::All } else { PauseMode::Write }, until_ms))
+    }
+}

@@ -1,0 +1,159 @@
+//! What a session command works on, and how any command is run.
+
+use crate::command::{Flags, Handler, Reply};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::keys::{KeyHashes, hash_keys};
+use crate::services::Now;
+use crate::session::{Next, Parked, Parking, Session};
+use crate::table::{Entry, KeyShape};
+use crate::worker::Worker;
+use keyspace::{Scope, Txn};
+use resp::{Args, Out};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The session, the engine and this moment.
+pub struct SessionContext<'a> {
+    pub engine: &'a Engine,
+    pub session: &'a mut Session,
+    pub now: Now,
+    pub(crate) worker: &'a mut Worker,
+    /// The locks and changes of an EXEC that is running.
+    pub(crate) group: Option<Txn<'a>>,
+    /// What the owner of the connection does instead of reading on.
+    pub(crate) next: Option<Next>,
+}
+
+impl<'a> SessionContext<'a> {
+    pub(crate) fn new(
+        engine: &'a Engine,
+        session: &'a mut Session,
+        worker: &'a mut Worker,
+        now: Now,
+    ) -> SessionContext<'a> {
+        SessionContext { engine, session, now, worker, group: None, next: None }
+    }
+
+    pub fn config(&self) -> &Config {
+        self.worker.config()
+    }
+
+    /// True within EXEC: nothing may block there.
+    pub fn in_transaction(&self) -> bool {
+        self.group.is_some()
+    }
+
+    /// Reads and writes under the locks of `scope`; within EXEC under those of the whole group.
+    #[inline]
+    pub fn with_scope<R>(&mut self, scope: Scope<'_>, f: impl FnOnce(&mut Txn<'a>) -> R) -> R {
+        if let Some(group) = &mut self.group {
+            return f(group);
+        }
+        let mut txn = self.engine.keyspace.begin(scope, self.session.db, self.now.unix_ms());
+        let result = f(&mut txn);
+        self.finish(txn);
+        result
+    }
+
+    /// The same under the lock of one key.
+    pub fn with_key<R>(&mut self, key: &[u8], f: impl FnOnce(&mut Txn<'a>) -> R) -> R {
+        let hash = self.engine.keyspace.hash(key);
+        self.with_scope(Scope::Keys(&[hash]), f)
+    }
+
+    #[inline]
+    pub(crate) fn finish(&mut self, txn: Txn<'a>) {
+        let changes = txn.changes();
+        if changes > 0 {
+            self.worker.stats.dirty.add(changes);
+        }
+        if let Some(stamp) = self.engine.commit(txn) {
+            self.session.last_write = stamp;
+        }
+    }
+
+    /// Parks the session: nothing more of its input is executed before `command` has replied.
+    /// `deadline_us`: as `Now::monotonic_us`. Not within EXEC.
+    pub fn park(&mut self, command: Box<dyn Parked>, deadline_us: Option<u64>) {
+        debug_assert!(!self.in_transaction());
+        self.session.client.blocked.store(true, Relaxed);
+        self.session.parking = Some(Parking { command, deadline_us });
+        self.next = Some(Next::Blocked { deadline_us });
+    }
+
+    /// Closes the connection once the replies are sent.
+    pub fn close(&mut self) {
+        self.next = Some(Next::Close);
+    }
+
+    /// Gives the connection to the node, as a mesh link, once the replies are sent. `arguments`: what
+    /// followed MESH LINK.
+    pub fn become_link(&mut self, arguments: Vec<Vec<u8>>) {
+        self.session.link_arguments = arguments;
+        self.next = Some(Next::Link);
+    }
+
+    /// Runs a command that passed the gates and appends its reply. `first_key`: the hash of its key
+    /// where it has exactly one and that is known already.
+    #[inline]
+    pub(crate) fn call(&mut self, entry: &Entry, args: Args<'_>, first_key: Option<u64>, out: &mut Out) {
+        let mark = out.buffer.len();
+        let result = match entry.command.handler {
+            Handler::Read(read) => self.with_keys(entry, args, first_key, |txn| read(txn, args, out)),
+            Handler::Write(write) => self.with_keys(entry, args, first_key, |txn| write(txn, args, out)),
+            Handler::Session(run) => self.call_session(entry, args, out, run),
+            Handler::Container => Err(crate::Fault::wrong_arity(&entry.full_name)),
+        };
+        let counters = &self.worker.stats.commands[entry.id];
+        counters.calls.add(1);
+        if let Err(fault) = result {
+            counters.failed.add(1);
+            self.engine.stats.count_error(fault.code());
+            out.buffer.truncate(mark);
+            fault.render(out);
+        }
+    }
+
+    #[inline]
+    fn with_keys(
+        &mut self,
+        entry: &Entry,
+        args: Args<'_>,
+        first_key: Option<u64>,
+        f: impl FnOnce(&mut Txn<'a>) -> Reply,
+    ) -> Reply {
+        match (entry.keys, first_key) {
+            (KeyShape::One(_), Some(hash)) => self.with_scope(Scope::Keys(&[hash]), f),
+            (KeyShape::None, _) => self.with_scope(Scope::All, f),
+            _ => {
+                let mut hashes = KeyHashes::new();
+                hash_keys(entry, args, |key| self.engine.keyspace.hash(key), &mut hashes);
+                self.with_scope(Scope::Keys(&hashes), f)
+            }
+        }
+    }
+
+    /// Adds a command to the slow log.
+    #[cold]
+    pub(crate) fn log_slow(&self, entry: &Entry, args: Args<'_>, duration_ns: u64) {
+        if !entry.has(Flags::SKIP_SLOWLOG) {
+            let max_len = self.config().slowlog_max_len;
+            self.engine.slow_log.record(duration_ns / 1000, args, &self.session.client, self.now, max_len);
+        }
+    }
+
+    fn call_session(
+        &mut self,
+        entry: &Entry,
+        args: Args<'_>,
+        out: &mut Out,
+        run: fn(&mut SessionContext<'_>, Args<'_>, &mut Out) -> Reply,
+    ) -> Reply {
+        self.session.publish(out.protocol, Some(entry.id), self.now);
+        let result = run(self, args, out);
+        if entry.has(Flags::ADMIN) {
+            self.worker.refresh(self.engine);
+        }
+        result
+    }
+}

@@ -1,0 +1,76 @@
+//! What all workers of a node share.
+
+use crate::clients::Clients;
+use crate::config::Config;
+use crate::services::{Host, Journal, Now, Replication};
+use crate::slowlog::SlowLog;
+use crate::stats::Stats;
+use crate::watch::WatchedKeys;
+use arc_swap::ArcSwap;
+use effect::Stamp;
+use keyspace::{Commit, Keyspace, Txn};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// The version that clients see: they choose features by it.
+pub const REDIS_VERSION: &str = "7.2.4";
+pub const FLUIDB_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Outside services of an engine.
+pub struct Services {
+    pub host: Arc<dyn Host>,
+    pub replication: Arc<dyn Replication>,
+    pub journal: Arc<dyn Journal>,
+}
+
+/// One node's data set and everything that commands need beside it; shared by the workers.
+pub struct Engine {
+    pub keyspace: Arc<Keyspace>,
+    pub config: ArcSwap<Config>,
+    pub clients: Clients,
+    pub stats: Stats,
+    pub slow_log: SlowLog,
+    pub(crate) watched: WatchedKeys,
+    pub host: Arc<dyn Host>,
+    pub replication: Arc<dyn Replication>,
+    pub journal: Arc<dyn Journal>,
+    /// The data set is being loaded: most commands are refused.
+    pub loading: AtomicBool,
+    pub started: Now,
+}
+
+impl Engine {
+    pub fn new(keyspace: Arc<Keyspace>, config: Config, services: Services) -> Arc<Engine> {
+        let started = services.host.now();
+        Arc::new(Engine {
+            keyspace,
+            config: ArcSwap::from_pointee(config),
+            clients: Clients::default(),
+            stats: Stats::default(),
+            slow_log: SlowLog::default(),
+            watched: WatchedKeys::default(),
+            host: services.host,
+            replication: services.replication,
+            journal: services.journal,
+            loading: AtomicBool::new(false),
+            started,
+        })
+    }
+
+    /// Ends a transaction of this node: its effects go to every reader of the stream. Returns the
+    /// stamp of the last effect, where there was one.
+    #[inline]
+    pub fn commit(&self, txn: Txn<'_>) -> Option<Stamp> {
+        txn.commit(|commit: Commit<'_>| {
+            self.watched.observe(commit.effects);
+            self.journal.commit(&commit);
+            commit.first.plus(commit.count.saturating_sub(1))
+        })
+    }
+
+    /// Shows effects that came from elsewhere to the local readers of the stream; called under the
+    /// locks under which they are applied.
+    pub fn observe_remote(&self, effects: &[u8]) {
+        self.watched.observe(effects);
+    }
+}

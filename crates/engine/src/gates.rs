@@ -1,0 +1,134 @@
+//! What a request must pass before it runs, or is queued: small checks, in this order.
+
+use crate::command::Flags;
+use crate::config::Config;
+use crate::context::SessionContext;
+use crate::fault::Fault;
+use crate::clients::PauseMode;
+use crate::services::Role;
+use crate::table::Entry;
+use resp::Args;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Why a request does not run now.
+pub(crate) enum Refusal {
+    Fault(Fault),
+    /// Held back by CLIENT PAUSE until this time (Unix milliseconds).
+    Postpone { until_ms: u64 },
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Refusal {
+        Refusal::Fault(fault)
+    }
+}
+
+type Gate = fn(&SessionContext<'_>, &Entry, Args<'_>) -> Result<(), Refusal>;
+
+const GATES: [Gate; 9] = [arity, debug, authentication, transaction, memory, read_only, stale, loading, pause];
+
+#[inline]
+pub(crate) fn check(context: &SessionContext<'_>, entry: &Entry, args: Args<'_>) -> Result<(), Refusal> {
+    GATES.iter().try_for_each(|gate| gate(context, entry, args))
+}
+
+#[inline]
+fn arity(_: &SessionContext<'_>, entry: &Entry, args: Args<'_>) -> Result<(), Refusal> {
+    if entry.command.accepts(args.len()) { Ok(()) } else { Err(Fault::wrong_arity(&entry.full_name).into()) }
+}
+
+#[inline]
+fn debug(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
+    if !entry.has(Flags::ADMIN) || entry.command.name != "debug" {
+        return Ok(());
+    }
+    let allowed = match context.config().enable_debug_command.as_str() {
+        "yes" => true,
+        "local" => context.session.client.connection.local,
+        _ => false,
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(Fault::Text(
+        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
+         local connection, otherwise you need to set this option in the configuration file, and then restart the \
+         server.",
+    )
+    .into())
+}
+
+#[inline]
+fn authentication(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
+    if context.session.authenticated || entry.has(Flags::NO_AUTH) || context.config().requirepass.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::NoAuth.into())
+}
+
+#[inline]
+fn transaction(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
+    if context.session.queue.is_none() || !entry.has(Flags::NO_MULTI) {
+        return Ok(());
+    }
+    Err(Fault::Text("ERR Command not allowed inside a transaction").into())
+}
+
+#[inline]
+fn memory(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
+    let Config { maxmemory, .. } = *context.config();
+    if maxmemory == 0 || !effective(context, entry, Flags::DENYOOM) || context.engine.host.used_memory() <= maxmemory {
+        return Ok(());
+    }
+    Err(Fault::OutOfMemory.into())
+}
+
+#[inline]
+fn read_only(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
+    if !effective(context, entry, Flags::WRITE)
+        || !context.config().replica_read_only
+        || context.engine.replication.role() != Role::Replica
+    {
+        return Ok(());
+    }
+    Err(Fault::ReadOnly.into())
+}
+
+#[inline]
+fn stale(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
+    if context.config().replica_serve_stale_data
+        || entry.has(Flags::STALE)
+        || context.engine.replication.role() != Role::Replica
+        || context.engine.replication.master_link_up()
+    {
+        return Ok(());
+    }
+    Err(Fault::MasterDown.into())
+}
+
+#[inline]
+fn loading(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
+    if !context.engine.loading.load(Relaxed) || entry.has(Flags::LOADING) {
+        return Ok(());
+    }
+    Err(Fault::Loading.into())
+}
+
+#[inline]
+fn pause(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
+    let Some((mode, until_ms)) = context.engine.clients.paused(context.now) else {
+        return Ok(());
+    };
+    let held = mode == PauseMode::All || effective(context, entry, Flags::WRITE.union(Flags::MAY_REPLICATE));
+    if !held || entry.full_name == "client|unpause" {
+        return Ok(());
+    }
+    Err(Refusal::Postpone { until_ms })
+}
+
+/// True where the command, or for EXEC one of those queued, has one of these flags.
+#[inline]
+fn effective(context: &SessionContext<'_>, entry: &Entry, flags: Flags) -> bool {
+    entry.has(flags)
+        || context.session.queue.as_ref().is_some_and(|queue| entry.command.name == "exec" && queue.has(flags))
+}

@@ -1,0 +1,130 @@
+//! The queue of a transaction, and its execution as one commit.
+
+use crate::command::{Flags, Handler};
+use crate::context::SessionContext;
+use crate::fault::Fault;
+use crate::keys::{KeyHashes, hash_keys};
+use crate::table::Entry;
+use keyspace::Scope;
+use resp::{Args, Out, OwnedArgs};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Commands that wait for EXEC.
+pub(crate) struct Queue {
+    commands: Vec<(&'static Entry, OwnedArgs)>,
+    /// The flags of all of them.
+    flags: Flags,
+    /// A command was refused: EXEC will be, too.
+    spoiled: bool,
+    size: usize,
+}
+
+impl Queue {
+    pub(crate) fn new() -> Queue {
+        Queue { commands: Vec::new(), flags: Flags::empty(), spoiled: false, size: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.commands.len()
+    }
+
+    /// Bytes held.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(crate) fn has(&self, flags: Flags) -> bool {
+        self.flags.intersects(flags)
+    }
+
+    pub(crate) fn spoil(&mut self) {
+        self.spoiled = true;
+    }
+}
+
+/// True for commands that MULTI queues.
+pub(crate) fn is_queued(entry: &Entry) -> bool {
+    !matches!(entry.command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+}
+
+pub(crate) fn enqueue(context: &mut SessionContext<'_>, entry: &'static Entry, args: Args<'_>, out: &mut Out) {
+    let Some(queue) = &mut context.session.queue else { return };
+    // What is bound to fail holds no memory.
+    if !queue.spoiled && !context.session.client.dirty.load(Relaxed) {
+        let args = args.to_owned();
+        queue.size += args.size();
+        queue.commands.push((entry, args));
+    }
+    queue.flags |= entry.command.flags;
+    out.status("QUEUED");
+}
+
+/// EXEC: all commands under the locks of all their keys and of the watched ones, as one commit.
+pub(crate) fn exec(context: &mut SessionContext<'_>, out: &mut Out) -> Result<(), Fault> {
+    let queue = context.session.queue.take().ok_or(Fault::Text("ERR EXEC without MULTI"))?;
+    if queue.spoiled {
+        context.session.unwatch();
+        return Err(Fault::ExecAbort);
+    }
+    let hashes = lock_hashes(context, &queue);
+    let scope = hashes.as_deref().map_or(Scope::All, Scope::Keys);
+    let txn = context.engine.keyspace.begin(scope, context.session.db, context.now.unix_ms());
+    context.group = Some(txn);
+    if is_stale(context) {
+        out.null_array();
+    } else {
+        context.session.unwatch();
+        out.array(queue.len());
+        for (entry, args) in &queue.commands {
+            run_queued(context, entry, args.args(), out);
+        }
+    }
+    if let Some(txn) = context.group.take() {
+        context.finish(txn);
+    }
+    context.session.unwatch();
+    Ok(())
+}
+
+fn run_queued(context: &mut SessionContext<'_>, entry: &'static Entry, args: Args<'_>, out: &mut Out) {
+    if let Some(group) = &mut context.group {
+        group.select(context.session.db);
+    }
+    let started_ns = context.engine.host.monotonic_ns();
+    context.call(entry, args, None, out);
+    let elapsed_ns = context.engine.host.monotonic_ns() - started_ns;
+    context.worker.stats.commands[entry.id].nanoseconds.add(elapsed_ns);
+    context.worker.stats.commands_processed.add(1);
+    let slow_us = context.config().slowlog_log_slower_than;
+    if slow_us >= 0 && elapsed_ns / 1000 >= slow_us as u64 {
+        context.log_slow(entry, args, elapsed_ns);
+    }
+}
+
+/// The keys to lock; `None`: everything, because a command names no keys but may look at any.
+fn lock_hashes(context: &SessionContext<'_>, queue: &Queue) -> Option<KeyHashes> {
+    let hash = |key: &[u8]| context.engine.keyspace.hash(key);
+    let mut hashes = KeyHashes::new();
+    for (entry, args) in &queue.commands {
+        let keyless = entry.command.keys.is_empty();
+        let session_only = matches!(entry.command.handler, Handler::Session(_)) && entry.command.group == "connection";
+        if keyless && !session_only {
+            return None;
+        }
+        hash_keys(entry, args.args(), hash, &mut hashes);
+    }
+    hashes.extend(context.session.watching.keys.iter().map(|watched| hash(&watched.key)));
+    Some(hashes)
+}
+
+/// True where a watched key has changed, or expired. Under the locks of the group.
+fn is_stale(context: &mut SessionContext<'_>) -> bool {
+    if context.session.client.dirty.load(Relaxed) {
+        return true;
+    }
+    let Some(group) = &mut context.group else { return false };
+    context.session.watching.keys.iter().filter(|watched| watched.existed).any(|watched| {
+        group.select(watched.db);
+        !group.exists(&watched.key)
+    })
+}

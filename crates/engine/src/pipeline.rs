@@ -1,0 +1,208 @@
+//! The flow of requests: bytes -> batch -> command -> gates -> handler -> commit -> reply bytes.
+//!
+//! Requests are taken in batches: a batch is decoded whole, its commands are looked up and its keys
+//! hashed and prefetched, so that the memory is there when the requests are executed, in order.
+
+use crate::batch::{Batch, Request};
+use crate::command::Flags;
+use crate::context::SessionContext;
+use crate::fault::Fault;
+use crate::gates::{self, Refusal};
+use crate::multi;
+use crate::services::Now;
+use crate::session::{Next, ReplyMode, Session, Turn};
+use crate::table::{Entry, table};
+use crate::worker::Worker;
+use resp::{Args, Out};
+use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Requests decoded ahead.
+const BATCH_REQUESTS: usize = 64;
+/// What one turn may do before other connections get theirs.
+const TURN_REQUESTS: usize = 1024;
+const TURN_OUTPUT_BYTES: usize = 1 << 20;
+const TURN_NS: u64 = 2_000_000;
+
+/// Runs the requests at the front of `input`.
+pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &[u8], now: Now) -> Turn {
+    if session.client.killed() {
+        return Turn { consumed: input.len(), next: Next::Close };
+    }
+    session.client.postponed.store(false, Relaxed);
+    let engine = session.engine().clone();
+    let mut batch = std::mem::take(&mut worker.batch);
+    let mut out = std::mem::take(&mut session.out);
+    worker.refresh(&engine);
+    let mut context = SessionContext::new(&engine, session, worker, now);
+    let turn = run(&mut context, &mut batch, input, &mut out);
+    context.session.publish(out.protocol, None, now);
+    worker.batch = batch;
+    session.out = out;
+    turn
+}
+
+/// Batch by batch, until the input or the budget of the turn is used up.
+fn run(context: &mut SessionContext<'_>, batch: &mut Batch, input: &[u8], out: &mut Out) -> Turn {
+    let (mut consumed, mut requests) = (0, 0);
+    let output_start = out.buffer.len();
+    let started_ns = context.engine.host.monotonic_ns();
+    let mut clock_ns = started_ns;
+    loop {
+        // Before AUTH the limits of the decoder are strict: it must not run ahead of it.
+        let ahead = if context.session.authenticated { BATCH_REQUESTS } else { 1 };
+        let rest = &input[consumed..];
+        let decoded = batch.decode(rest, ahead);
+        batch.prefetch(&context.engine.keyspace, context.session.db, rest);
+        if let Some((done, next)) = run_batch(context, batch, rest, &mut clock_ns, out) {
+            return Turn { consumed: consumed + done, next };
+        }
+        consumed += decoded.end;
+        requests += batch.requests.len();
+        if let Some(error) = decoded.error {
+            out.error(error.as_bytes());
+            return Turn { consumed: input.len(), next: Next::Close };
+        }
+        if !decoded.complete {
+            return Turn { consumed, next: Next::Read };
+        }
+        let spent = requests >= TURN_REQUESTS
+            || out.buffer.len() - output_start >= TURN_OUTPUT_BYTES
+            || clock_ns - started_ns >= TURN_NS;
+        if spent {
+            return Turn { consumed, next: Next::Again };
+        }
+    }
+}
+
+/// Executes a batch in order. Where it stops early: the bytes that are done with, and what to do.
+///
+/// The clock is read around each command that may take long, and once for a run of fast ones, which
+/// then share the time.
+fn run_batch(
+    context: &mut SessionContext<'_>,
+    batch: &Batch,
+    input: &[u8],
+    clock_ns: &mut u64,
+    out: &mut Out,
+) -> Option<(usize, Next)> {
+    let mut untimed = 0..0;
+    let mut stopped = None;
+    for (index, request) in batch.requests.iter().enumerate() {
+        let long = request.entry.is_some_and(|entry| !entry.has(Flags::FAST));
+        if long {
+            account(context, batch, untimed, input, clock_ns);
+            untimed = index..index;
+        }
+        match execute(context, request, batch.args(request, input), out) {
+            Flow::Continue => {}
+            Flow::Stop(next) => stopped = Some((request.end, next)),
+            Flow::Postpone(next) => {
+                let done = if index == 0 { 0 } else { batch.requests[index - 1].end };
+                stopped = Some((done, next));
+            }
+        }
+        untimed.end = index + 1;
+        if long {
+            account(context, batch, untimed, input, clock_ns);
+            untimed = index + 1..index + 1;
+        }
+        if stopped.is_some() {
+            break;
+        }
+    }
+    account(context, batch, untimed, input, clock_ns);
+    stopped
+}
+
+/// What becomes of the rest of the batch.
+enum Flow {
+    Continue,
+    Stop(Next),
+    /// Stop, and execute this request again later.
+    Postpone(Next),
+}
+
+/// One request: gates, then its handler; or the queue of a MULTI.
+#[inline]
+fn execute(context: &mut SessionContext<'_>, request: &Request, args: Args<'_>, out: &mut Out) -> Flow {
+    let mark = out.buffer.len();
+    let Some(entry) = request.entry else {
+        let fault = table().find(args).err().unwrap_or(Fault::Syntax);
+        refuse(context, None, fault, out);
+        return settle_reply(context, mark, out);
+    };
+    match gates::check(context, entry, args) {
+        Ok(()) if context.session.queue.is_some() && multi::is_queued(entry) => multi::enqueue(context, entry, args, out),
+        Ok(()) => context.call(entry, args, request.first_key, out),
+        Err(Refusal::Fault(fault)) => refuse(context, Some(entry), fault, out),
+        Err(Refusal::Postpone { until_ms }) => {
+            context.session.client.postponed.store(true, Relaxed);
+            let wait_us = until_ms.saturating_sub(context.now.unix_ms()) * 1000;
+            return Flow::Postpone(Next::Blocked { deadline_us: Some(context.now.monotonic_us + wait_us) });
+        }
+    }
+    settle_reply(context, mark, out)
+}
+
+/// Answers a request that does not run. Within MULTI it spoils the transaction.
+#[cold]
+fn refuse(context: &mut SessionContext<'_>, entry: Option<&Entry>, fault: Fault, out: &mut Out) {
+    if let Some(entry) = entry {
+        context.worker.stats.commands[entry.id].rejected.add(1);
+    }
+    let is_exec = entry.is_some_and(|entry| entry.command.name == "exec");
+    let fault = if is_exec && context.session.queue.is_some() {
+        context.session.discard();
+        Fault::Message(format!("EXECABORT Transaction discarded because of: {}", fault.text()))
+    } else {
+        fault
+    };
+    if let Some(queue) = &mut context.session.queue {
+        queue.spoil();
+    }
+    context.engine.stats.count_error(fault.code());
+    fault.render(out);
+}
+
+/// CLIENT REPLY, and what the command wants done with the connection.
+#[inline]
+fn settle_reply(context: &mut SessionContext<'_>, mark: usize, out: &mut Out) -> Flow {
+    match context.session.reply {
+        ReplyMode::On => {}
+        ReplyMode::Off => out.buffer.truncate(mark),
+        ReplyMode::SkipNext => {
+            out.buffer.truncate(mark);
+            context.session.reply = ReplyMode::Skip;
+        }
+        ReplyMode::Skip => {
+            out.buffer.truncate(mark);
+            context.session.reply = ReplyMode::On;
+        }
+    }
+    match context.next.take() {
+        None => Flow::Continue,
+        Some(next) => Flow::Stop(next),
+    }
+}
+
+/// Reads the clock and shares the time since the last reading among these requests of the batch.
+fn account(context: &SessionContext<'_>, batch: &Batch, requests: Range<usize>, input: &[u8], clock_ns: &mut u64) {
+    let now_ns = context.engine.host.monotonic_ns();
+    let elapsed_ns = now_ns - *clock_ns;
+    *clock_ns = now_ns;
+    if requests.is_empty() {
+        return;
+    }
+    let share_ns = elapsed_ns / requests.len() as u64;
+    let stats = &context.worker.stats;
+    stats.commands_processed.add(requests.len() as u64);
+    let slow_us = context.config().slowlog_log_slower_than;
+    for request in &batch.requests[requests] {
+        let Some(entry) = request.entry else { continue };
+        stats.commands[entry.id].nanoseconds.add(share_ns);
+        if slow_us >= 0 && share_ns / 1000 >= slow_us as u64 {
+            context.log_slow(entry, batch.args(request, input), share_ns);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What the engine needs from outside, as small traits: the process around it (`Host`), the other
+//! nodes (`Replication`) and the reader of its committed effects (`Journal`).
+
+use crate::{Client, Fault};
+use effect::Stamp;
+use keyspace::Commit;
+use std::fmt;
+use std::time::Duration;
+
+/// One reading of the clocks; taken once per turn of the event loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Wall clock, microseconds since the Unix epoch; may jump.
+    pub unix_us: u64,
+    /// Microseconds since some fixed point; never goes back.
+    pub monotonic_us: u64,
+}
+
+impl Now {
+    pub fn unix_ms(self) -> u64 {
+        self.unix_us / 1000
+    }
+
+    pub fn unix_seconds(self) -> u64 {
+        self.unix_us / 1_000_000
+    }
+
+    pub fn monotonic_ms(self) -> u64 {
+        self.monotonic_us / 1000
+    }
+}
+
+/// The allocator's and the kernel's view of this process, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Memory {
+    pub used: u64,
+    pub peak: u64,
+    pub resident: u64,
+    pub allocator_active: u64,
+    pub allocator_resident: u64,
+    /// Memory of the machine.
+    pub total_system: u64,
+    /// Used before the first key was there.
+    pub startup: u64,
+}
+
+/// CPU time, in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CpuTime {
+    pub system_us: u64,
+    pub user_us: u64,
+    pub main_thread_system_us: u64,
+    pub main_thread_user_us: u64,
+}
+
+/// Facts about the process that never change.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    pub id: u32,
+    pub executable: String,
+    pub config_file: String,
+    /// "Linux 6.1.0 x86_64"
+    pub operating_system: String,
+    /// 40 hexadecimal digits, new at every start.
+    pub run_id: String,
+    pub multiplexing: &'static str,
+    pub allocator: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shutdown {
+    /// `Some(true)`: SAVE, `Some(false)`: NOSAVE.
+    pub save: Option<bool>,
+    /// Do not wait for lagging replicas.
+    pub now: bool,
+    /// Go on where saving fails.
+    pub force: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Debug,
+    Verbose,
+    Notice,
+    Warning,
+}
+
+/// The process around the engine.
+pub trait Host: Send + Sync {
+    fn now(&self) -> Now;
+    /// For the duration of commands, in nanoseconds since some fixed point.
+    fn monotonic_ns(&self) -> u64;
+    /// Bytes allocated, cheap to ask (may be some milliseconds old).
+    fn used_memory(&self) -> u64;
+    fn memory(&self) -> Memory;
+    fn cpu_time(&self) -> CpuTime;
+    fn process(&self) -> &Process;
+    /// The thread that owns this client's session calls `Session::resume` soon. Called with locks
+    /// held and from any thread: it must only enqueue.
+    fn wake(&self, client: &Client);
+    /// Blocks the calling thread (DEBUG SLEEP).
+    fn sleep(&self, duration: Duration);
+    /// Begins an orderly shutdown; `Err` where it cannot be done.
+    fn shutdown(&self, shutdown: Shutdown) -> Result<(), Fault>;
+    /// Calls off a shutdown that waits for replicas.
+    fn abort_shutdown(&self) -> Result<(), Fault>;
+    fn log(&self, level: LogLevel, text: fmt::Arguments<'_>);
+    /// Returns memory to the operating system (MEMORY PURGE).
+    fn purge_memory(&self);
+}
+
+/// What kind of node this is, as ROLE and INFO say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Master,
+    /// Takes writes and has masters.
+    ActiveReplica,
+    /// A classic, read-only replica.
+    Replica,
+}
+
+/// The other nodes, seen by commands.
+pub trait Replication: Send + Sync {
+    fn role(&self) -> Role;
+    /// False while a classic replica has no link to its master (replica-serve-stale-data).
+    fn master_link_up(&self) -> bool;
+    /// Appends the lines of `INFO replication`, the header excluded, each ended by CRLF.
+    fn info(&self, now: Now, text: &mut String);
+    /// How many peers have every effect of this node up to `stamp` (WAIT).
+    fn acknowledged(&self, stamp: Stamp) -> usize;
+    /// Bytes kept for peers that are away (INFO memory: mem_replication_backlog).
+    fn backlog_bytes(&self) -> u64;
+}
+
+/// Receives every commit, in order per key, under the locks of its keys.
+pub trait Journal: Send + Sync {
+    fn commit(&self, commit: &Commit<'_>);
+}

@@ -1,0 +1,207 @@
+//! One client's conversation: what it has selected, queued, watched and waits for.
+
+use crate::clients::{Client, Connection, Unblock};
+use crate::context::SessionContext;
+use crate::engine::Engine;
+use crate::fault::Fault;
+use crate::multi::Queue;
+use crate::services::Now;
+use crate::watch::WatchList;
+use crate::worker::Worker;
+use effect::Stamp;
+use resp::{Out, Protocol};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// What the owner of the connection does after a turn. Replies are in `Session::out` in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Read more input.
+    Read,
+    /// The budget of this turn is spent: give others a turn, then feed what is left.
+    Again,
+    /// Send the replies, then close.
+    Close,
+    /// Do not read. `Session::resume` after a wake, or when this deadline has come
+    /// (`Now::monotonic_us`; `None`: no deadline).
+    Blocked { deadline_us: Option<u64> },
+    /// The connection becomes a mesh link: send the replies, then hand it and the input that was
+    /// not consumed to the node.
+    Link,
+}
+
+/// What one turn did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Bytes of the input that are done with.
+    pub consumed: usize,
+    pub next: Next,
+}
+
+/// Why a parked session is looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resume {
+    Woken,
+    TimedOut,
+    /// CLIENT UNBLOCK … ERROR; with TIMEOUT it is `TimedOut`.
+    Unblocked,
+}
+
+/// A command that waits. Whoever can end its wait calls `Host::wake` for its client.
+pub trait Parked: Send {
+    /// True once it has replied; it must have after `TimedOut`. `Unblocked` never gets here.
+    fn resume(&mut self, context: &mut SessionContext<'_>, out: &mut Out, cause: Resume) -> bool;
+}
+
+pub(crate) struct Parking {
+    pub(crate) command: Box<dyn Parked>,
+    /// As `Now::monotonic_us`.
+    pub(crate) deadline_us: Option<u64>,
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// The next command gets no reply.
+    SkipNext,
+    /// This one gets none.
+    Skip,
+}
+
+/// One client's conversation; owned by one worker.
+pub struct Session {
+    pub client: Arc<Client>,
+    /// Replies that wait to be sent: take the bytes, leave the rest.
+    pub out: Out,
+    /// The selected database.
+    pub db: u32,
+    pub authenticated: bool,
+    /// Stamp of the last effect that this session made (WAIT, MESH TOKEN).
+    pub last_write: Stamp,
+    pub(crate) queue: Option<Queue>,
+    pub(crate) watching: WatchList,
+    pub(crate) reply: ReplyMode,
+    pub(crate) parking: Option<Parking>,
+    /// A replication handshake announced this (REPLCONF listening-port).
+    pub announced_port: u16,
+    /// What followed MESH LINK, after `Next::Link`.
+    pub link_arguments: Vec<Vec<u8>>,
+    engine: Arc<Engine>,
+}
+
+impl Session {
+    pub fn new(engine: &Arc<Engine>, connection: Connection, now: Now) -> Session {
+        engine.stats.shared.connections_received.fetch_add(1, Relaxed);
+        Session {
+            client: engine.clients.register(connection, now),
+            out: Out::new(Protocol::Resp2),
+            db: 0,
+            authenticated: engine.config.load().requirepass.is_empty(),
+            last_write: Stamp::ZERO,
+            queue: None,
+            watching: WatchList::default(),
+            reply: ReplyMode::On,
+            parking: None,
+            announced_port: 0,
+            link_arguments: Vec::new(),
+            engine: engine.clone(),
+        }
+    }
+
+    /// Executes the complete requests at the front of `input`, as far as this turn's budget goes.
+    pub fn feed(&mut self, worker: &mut Worker, input: &[u8], now: Now) -> Turn {
+        crate::pipeline::turn(self, worker, input, now)
+    }
+
+    /// Looks again at a session that is blocked or was woken (killed, unblocked, unpaused). Feed the
+    /// input that is left where the answer is `Next::Read`.
+    pub fn resume(&mut self, worker: &mut Worker, now: Now) -> Next {
+        if self.client.killed() {
+            return Next::Close;
+        }
+        let Some(parking) = self.parking.take() else {
+            return Next::Read;
+        };
+        let timed_out = parking.deadline_us.is_some_and(|deadline| deadline <= now.monotonic_us);
+        let cause = match self.client.take_unblock() {
+            Some(Unblock::Error) => Resume::Unblocked,
+            Some(Unblock::Timeout) => Resume::TimedOut,
+            None if timed_out => Resume::TimedOut,
+            None => Resume::Woken,
+        };
+        self.unpark(parking, cause, worker, now)
+    }
+
+    fn unpark(&mut self, mut parking: Parking, cause: Resume, worker: &mut Worker, now: Now) -> Next {
+        let mut out = std::mem::take(&mut self.out);
+        let done = if cause == Resume::Unblocked {
+            Fault::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK").render(&mut out);
+            true
+        } else {
+            let engine = self.engine.clone();
+            let mut context = SessionContext::new(&engine, self, worker, now);
+            parking.command.resume(&mut context, &mut out, cause)
+        };
+        self.out = out;
+        if done {
+            self.client.blocked.store(false, Relaxed);
+            return Next::Read;
+        }
+        let deadline_us = parking.deadline_us;
+        self.parking = Some(parking);
+        Next::Blocked { deadline_us }
+    }
+
+    /// Back to the state of a fresh connection (RESET), but for its name and library.
+    pub(crate) fn reset(&mut self, out: &mut Out) {
+        self.discard();
+        self.db = 0;
+        self.reply = ReplyMode::On;
+        out.protocol = Protocol::Resp2;
+        self.authenticated = self.engine.config.load().requirepass.is_empty();
+        self.client.no_evict.store(false, Relaxed);
+        self.client.no_touch.store(false, Relaxed);
+        let mut names = self.client.names.lock();
+        names.name.clear();
+        names.user = "default".into();
+    }
+
+    /// Ends a transaction that was begun, and forgets what is watched.
+    pub(crate) fn discard(&mut self) {
+        self.queue = None;
+        self.unwatch();
+    }
+
+    pub(crate) fn unwatch(&mut self) {
+        self.engine.watched.unwatch(&self.client, &mut self.watching);
+        self.client.dirty.store(false, Relaxed);
+    }
+
+    /// Shows the session's state to the other clients.
+    pub(crate) fn publish(&self, protocol: Protocol, last_command: Option<usize>, now: Now) {
+        let client = &self.client;
+        client.db.store(self.db, Relaxed);
+        client.resp3.store(protocol == Protocol::Resp3, Relaxed);
+        client.last_interaction_ms.store(now.unix_ms(), Relaxed);
+        client.queued.store(self.queue.as_ref().map_or(-1, |queue| queue.len() as i64), Relaxed);
+        client.queued_bytes.store(self.queue.as_ref().map_or(0, |queue| queue.size() as u64), Relaxed);
+        client.watched.store(self.watching.keys.len() as u64, Relaxed);
+        if let Some(id) = last_command {
+            client.last_command.store(id as u32, Relaxed);
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.engine.watched.unwatch(&self.client, &mut self.watching);
+        self.engine.clients.remove(self.client.id);
+    }
+}

@@ -1,0 +1,111 @@
+//! WATCH: which keys sessions watch, and the marking of those sessions when a key changes.
+//!
+//! A reader of the stream of committed effects. While nobody watches anything it costs one load.
+
+use crate::Client;
+use effect::{Effect, EffectReader};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// A key in a database.
+type Place = (u32, Vec<u8>);
+
+struct Watcher {
+    client: Arc<Client>,
+    /// The key was there when it was watched. A deletion is no change of a key that was not.
+    existed: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct WatchedKeys {
+    /// How many keys are watched; checked before anything else.
+    count: AtomicUsize,
+    watchers: Mutex<HashMap<Place, Vec<Watcher>>>,
+}
+
+/// The keys that one session watches.
+#[derive(Default)]
+pub(crate) struct WatchList {
+    pub(crate) keys: Vec<WatchedKey>,
+}
+
+pub(crate) struct WatchedKey {
+    pub(crate) db: u32,
+    pub(crate) key: Vec<u8>,
+    pub(crate) existed: bool,
+}
+
+impl WatchList {
+    pub(crate) fn contains(&self, db: u32, key: &[u8]) -> bool {
+        self.keys.iter().any(|watched| watched.db == db && watched.key == key)
+    }
+}
+
+impl WatchedKeys {
+    /// Call under the key's lock, so that no change falls between the look and the registration.
+    pub(crate) fn watch(&self, client: &Arc<Client>, db: u32, key: &[u8], existed: bool) {
+        let mut watchers = self.watchers.lock();
+        watchers.entry((db, key.to_vec())).or_default().push(Watcher { client: client.clone(), existed });
+        self.count.store(watchers.len(), Relaxed);
+    }
+
+    pub(crate) fn unwatch(&self, client: &Client, list: &mut WatchList) {
+        if list.keys.is_empty() {
+            return;
+        }
+        let mut watchers = self.watchers.lock();
+        for watched in list.keys.drain(..) {
+            let place = (watched.db, watched.key);
+            if let Some(of_key) = watchers.get_mut(&place) {
+                of_key.retain(|watcher| watcher.client.id != client.id);
+                if of_key.is_empty() {
+                    watchers.remove(&place);
+                }
+            }
+        }
+        self.count.store(watchers.len(), Relaxed);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// Marks the sessions that watch a key changed by `effects` (encoded).
+    #[inline]
+    pub(crate) fn observe(&self, effects: &[u8]) {
+        if self.count.load(Relaxed) != 0 {
+            self.mark(effects);
+        }
+    }
+
+    fn mark(&self, effects: &[u8]) {
+        let watchers = self.watchers.lock();
+        let mut db = 0;
+        for effect in EffectReader::new(effects) {
+            let Ok(effect) = effect else {
+                debug_assert!(false, "a commit holds whole effects");
+                return;
+            };
+            match effect {
+                Effect::Select { db: selected } => db = selected,
+                Effect::FlushDb => mark_existing(watchers.iter().filter(|(place, _)| place.0 == db)),
+                Effect::FlushAll => mark_existing(watchers.iter()),
+                Effect::Delete { key } => mark_existing(watchers.get_key_value(&(db, key.to_vec())).into_iter()),
+                effect => {
+                    let Some(key) = effect.key() else { continue };
+                    for watcher in watchers.get(&(db, key.to_vec())).into_iter().flatten() {
+                        watcher.client.dirty.store(true, Relaxed);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn mark_existing<'a>(places: impl Iterator<Item = (&'a Place, &'a Vec<Watcher>)>) {
+    for watcher in places.flat_map(|(_, watchers)| watchers).filter(|watcher| watcher.existed) {
+        watcher.client.dirty.store(true, Relaxed);
+    }
+}
