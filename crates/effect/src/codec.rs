@@ -268,14 +268,10 @@ impl<'a> EffectReader<'a> {
             tag::PERSIST => Effect::Expire { key: take_bytes(rest)?, deadline_ms: None },
             tag::EXPIRE => Effect::Expire { key: take_bytes(rest)?, deadline_ms: Some(take_varint(rest)?) },
             tag::PUT => Effect::Put { key: take_bytes(rest)?, value: take_bytes(rest)?, deadline_ms: None },
-            tag::PUT_WITH_DEADLINE => Effect::Put {
-                key: take_bytes(rest)?,
-                value: take_bytes(rest)?,
-                deadline_ms: Some(take_varint(rest)?),
-            },
-            tag::SET => {
-                Effect::Set { key: take_bytes(rest)?, value: take_bytes(rest)?, deadline: Deadline::Clear }
+            tag::PUT_WITH_DEADLINE => {
+                Effect::Put { key: take_bytes(rest)?, value: take_bytes(rest)?, deadline_ms: Some(take_varint(rest)?) }
             }
+            tag::SET => Effect::Set { key: take_bytes(rest)?, value: take_bytes(rest)?, deadline: Deadline::Clear },
             tag::SET_KEEP_DEADLINE => {
                 Effect::Set { key: take_bytes(rest)?, value: take_bytes(rest)?, deadline: Deadline::Keep }
             }

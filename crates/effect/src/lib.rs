@@ -8,7 +8,7 @@ mod stamp;
 mod vector;
 
 pub use clock::Clock;
-pub use codec::{put_varint, take_varint, DecodeError, EffectReader, EffectWriter, Items, ItemsWriter};
+pub use codec::{DecodeError, EffectReader, EffectWriter, Items, ItemsWriter, put_varint, take_varint};
 pub use effect::{Deadline, Effect};
 pub use stamp::{NodeId, Origin, Stamp};
 pub use vector::VersionVector;

@@ -1,10 +1,10 @@
 //! What a request must pass before it runs, or is queued: small checks, in this order.
 
+use crate::clients::PauseMode;
 use crate::command::Flags;
 use crate::config::Config;
 use crate::context::SessionContext;
 use crate::fault::Fault;
-use crate::clients::PauseMode;
 use crate::services::Role;
 use crate::table::Entry;
 use resp::Args;
@@ -14,7 +14,9 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) enum Refusal {
     Fault(Fault),
     /// Held back by CLIENT PAUSE until this time (Unix milliseconds).
-    Postpone { until_ms: u64 },
+    Postpone {
+        until_ms: u64,
+    },
 }
 
 impl From<Fault> for Refusal {

@@ -29,8 +29,6 @@ pub use config::Config;
 pub use context::SessionContext;
 pub use engine::{Engine, FLUIDB_VERSION, REDIS_VERSION, Services};
 pub use fault::Fault;
-pub use services::{
-    CpuTime, Host, Journal, LogLevel, Memory, Now, Process, Replication, Role, Shutdown,
-};
+pub use services::{CpuTime, Host, Journal, LogLevel, Memory, Now, Process, Replication, Role, Shutdown};
 pub use session::{Next, Parked, Resume, Session, Turn};
 pub use worker::Worker;

@@ -4,7 +4,6 @@
 //! hashed and prefetched, so that the memory is there when the requests are executed, in order.
 
 use crate::batch::{Batch, Request};
-use crate::command::Flags;
 use crate::context::SessionContext;
 use crate::fault::Fault;
 use crate::gates::{self, Refusal};
@@ -77,7 +76,7 @@ fn run(context: &mut SessionContext<'_>, batch: &mut Batch, input: &[u8], out: &
 
 /// Executes a batch in order. Where it stops early: the bytes that are done with, and what to do.
 ///
-/// The clock is read around each command that may take long, and once for a run of fast ones, which
+/// The clock is read around each command that may take long, and once for a run of short ones, which
 /// then share the time.
 fn run_batch(
     context: &mut SessionContext<'_>,
@@ -89,7 +88,7 @@ fn run_batch(
     let mut untimed = 0..0;
     let mut stopped = None;
     for (index, request) in batch.requests.iter().enumerate() {
-        let long = request.entry.is_some_and(|entry| !entry.has(Flags::FAST));
+        let long = request.entry.is_some_and(|entry| !entry.short);
         if long {
             account(context, batch, untimed, input, clock_ns);
             untimed = index..index;
@@ -133,7 +132,9 @@ fn execute(context: &mut SessionContext<'_>, request: &Request, args: Args<'_>, 
         return settle_reply(context, mark, out);
     };
     match gates::check(context, entry, args) {
-        Ok(()) if context.session.queue.is_some() && multi::is_queued(entry) => multi::enqueue(context, entry, args, out),
+        Ok(()) if context.session.queue.is_some() && multi::is_queued(entry) => {
+            multi::enqueue(context, entry, args, out)
+        }
         Ok(()) => context.call(entry, args, request.first_key, out),
         Err(Refusal::Fault(fault)) => refuse(context, Some(entry), fault, out),
         Err(Refusal::Postpone { until_ms }) => {

@@ -27,6 +27,8 @@ pub struct Entry {
     pub keys: KeyShape,
     /// With '@', in Redis's order.
     pub categories: Vec<&'static str>,
+    /// Takes so little time that the clock is not read for it alone.
+    pub short: bool,
     /// Identifiers of the subcommands.
     pub subcommands: std::ops::Range<usize>,
 }
@@ -164,7 +166,8 @@ impl Entry {
             None => command.name.to_string(),
         };
         let keys = key_shape(command);
-        Entry { command, full_name, id, keys, categories: categories(command), subcommands: id + 1..id + 1 }
+        let short = matches!(keys, KeyShape::One(_)) && command.complexity == "O(1)";
+        Entry { command, full_name, id, keys, categories: categories(command), short, subcommands: id + 1..id + 1 }
     }
 }
 
@@ -207,6 +210,25 @@ fn categories(command: &Command) -> Vec<&'static str> {
 
 /// Every category, in the order in which Redis lists them.
 pub const CATEGORIES: &[&str] = &[
-    "keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo",
-    "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting",
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
 ];

@@ -1,9 +1,9 @@
 //! What one thread needs to execute requests: buffers that are reused, counters, the current
 //! configuration.
 
+use crate::batch::Batch;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::pipeline::Batch;
 use crate::stats::WorkerStats;
 use std::sync::Arc;
 
