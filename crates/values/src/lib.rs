@@ -5,7 +5,6 @@ mod bucket;
 mod buffer;
 mod element;
 mod hash;
-mod hashing;
 mod intset;
 mod listpack;
 mod sample;
@@ -14,7 +13,6 @@ mod table;
 
 pub use element::Element;
 pub use hash::{Hash, HashIter};
-pub use hashing::set_hash_secret;
 pub use intset::Intset;
 pub use listpack::Listpack;
 pub use set::{Set, SetIter};

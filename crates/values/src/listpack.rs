@@ -4,8 +4,8 @@
 //! An entry is its encoding, its data and the length of both, readable from the end.
 //! https://github.com/antirez/listpack/blob/master/listpack.md
 
-use crate::element::parse_integer;
 use crate::{Element, Malformed, buffer};
+use stdx::parse_i64;
 
 const HEADER_LEN: usize = 6;
 const END: u8 = 0xff;
@@ -127,7 +127,7 @@ impl Listpack {
     /// The entry that equals `wanted`, looking at the first element and then at every `stride`-th.
     #[inline]
     pub fn find(&self, wanted: &[u8], stride: usize) -> Option<usize> {
-        let wanted_integer = parse_integer(wanted);
+        let wanted_integer = parse_i64(wanted);
         let mut at = HEADER_LEN;
         let mut skip = 0;
         while let Some((element, len)) = self.bytes.get(at..self.end()).and_then(decode) {
@@ -277,7 +277,7 @@ fn decode(bytes: &[u8]) -> Option<(Element<'_>, usize)> {
 /// The encoding of an element: first bytes, how many of them, and the data behind them.
 fn encode(bytes: &[u8]) -> ([u8; 9], usize, &[u8]) {
     let mut head = [0; 9];
-    if let Some(value) = parse_integer(bytes) {
+    if let Some(value) = parse_i64(bytes) {
         let head_len = encode_integer(value, &mut head);
         return (head, head_len, &[]);
     }

@@ -1,8 +1,8 @@
 //! Sets: intset, listpack or hash table.
 
-use crate::element::parse_integer;
 use crate::table::{self, Table};
 use crate::{Element, Encoding, EncodingLimits, Intset, Listpack, listpack, sample};
+use stdx::parse_i64;
 
 /// A set of byte strings. Where it lives is decided as Redis 7.2 does: integers in an intset, few
 /// and short members in a listpack, everything else in a hash table; never back.
@@ -43,7 +43,7 @@ impl Set {
 
     pub fn contains(&self, member: &[u8]) -> bool {
         match &self.form {
-            Form::Intset(intset) => parse_integer(member).is_some_and(|value| intset.contains(value)),
+            Form::Intset(intset) => parse_i64(member).is_some_and(|value| intset.contains(value)),
             Form::Listpack(listpack) => listpack.find(member, 1).is_some(),
             Form::Table(table) => table.get(member).is_some(),
         }
@@ -76,7 +76,7 @@ impl Set {
             self.form = Form::for_members(member, 1, limits);
         }
         match &mut self.form {
-            Form::Intset(intset) => match parse_integer(member) {
+            Form::Intset(intset) => match parse_i64(member) {
                 Some(value) => {
                     let is_new = intset.insert(value);
                     if intset.len() > limits.set_max_intset_entries {
@@ -110,7 +110,7 @@ impl Set {
     /// True where the member was there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
         match &mut self.form {
-            Form::Intset(intset) => parse_integer(member).is_some_and(|value| intset.remove(value)),
+            Form::Intset(intset) => parse_i64(member).is_some_and(|value| intset.remove(value)),
             Form::Listpack(listpack) => {
                 let found = listpack.find(member, 1);
                 if let Some(offset) = found {
@@ -220,7 +220,7 @@ impl Set {
 impl Form {
     /// The empty form for a set that begins with `first` and may get `count` members.
     fn for_members(first: &[u8], count: usize, limits: &EncodingLimits) -> Form {
-        if count <= limits.set_max_intset_entries && parse_integer(first).is_some() {
+        if count <= limits.set_max_intset_entries && parse_i64(first).is_some() {
             Form::Intset(Intset::new())
         } else if count <= limits.set_max_listpack_entries {
             Form::Listpack(Listpack::new())

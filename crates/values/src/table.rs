@@ -7,7 +7,7 @@
 //! W. Litwin, "Linear hashing: a new tool for file and table addressing", VLDB 1980.
 
 use crate::bucket::{Bucket, Position};
-use crate::hashing::hash;
+use stdx::hash::hash;
 
 /// The table splits a bucket above this average of entries per bucket …
 const MAX_AVERAGE_LEN: usize = 8;
