@@ -1,6 +1,13 @@
 //! Keys and values: the table, the shards and their locks, reads (`View`), the only writer (`Txn`)
 //! and the conflict rules by which effects of other nodes are merged.
 
+mod bucket;
+mod entry;
+mod guard;
+mod prefetch;
+mod segment;
+mod shard;
+mod table;
 mod txn;
 mod version;
 mod view;
@@ -62,12 +69,26 @@ pub struct Options {
 }
 
 impl Keyspace {
-    pub fn new(options: Options) -> Keyspace { let _ = options; todo!() }
+    pub fn new(options: Options) -> Keyspace {
+        let _ = options;
+        todo!()
+    }
     /// The hash that picks shard and bucket.
-    pub fn hash(&self, key: &[u8]) -> u64 { let _ = key; todo!() }
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        let _ = key;
+        todo!()
+    }
     /// Starts to load the cache lines that a lookup of `hash` will touch.
-    pub fn prefetch(&self, db: u32, hash: u64) { let _ = (db, hash); todo!() }
+    pub fn prefetch(&self, db: u32, hash: u64) {
+        let _ = (db, hash);
+        todo!()
+    }
     /// Locks `scope` for reading and writing. `now_ms`: wall clock; what is past its deadline is absent.
-    pub fn begin(&self, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'_> { let _ = (scope, db, now_ms); todo!() }
-    pub fn databases(&self) -> u32 { todo!() }
+    pub fn begin(&self, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'_> {
+        let _ = (scope, db, now_ms);
+        todo!()
+    }
+    pub fn databases(&self) -> u32 {
+        todo!()
+    }
 }

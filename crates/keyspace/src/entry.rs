@@ -1,0 +1,773 @@
+//! A key with its value: one heap allocation, reached through one word.
+//!
+//! ```text
+//! kind and flags 1 | access 3 | varint key length | key | version 10? | deadline 8? | payload
+//! ```
+//!
+//! The payload is 8 bytes for an integer, varint length and bytes for a string up to
+//! `INLINE_MAX`, else a pointer to a boxed value. Nothing is aligned. The allocation's size is a
+//! function of what it contains (`size_class`), so that it needs no length of its own.
+
+use crate::{KeyType, OriginIndex, Version};
+use effect::Stamp;
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+use values::{Encoding, Hash, Set};
+
+/// Strings beyond this length have a buffer of their own, with room to grow.
+const INLINE_MAX: usize = 2048;
+/// Redis calls a string up to this length `embstr`.
+const EMBSTR_MAX: usize = 44;
+
+const KIND_MASK: u8 = 0x0f;
+const HAS_DEADLINE: u8 = 0x10;
+const HAS_VERSION: u8 = 0x20;
+const HAS_RECENT: u8 = 0x40;
+/// The string was modified in place: Redis calls it `raw` from then on.
+const MODIFIED: u8 = 0x80;
+
+const ACCESS_OFFSET: usize = 1;
+const KEY_LEN_OFFSET: usize = 4;
+const VERSION_SIZE: usize = 10;
+const DEADLINE_SIZE: usize = 8;
+const POINTER_SIZE: usize = size_of::<*mut u8>();
+
+/// User-space addresses fit into 48 bits; the table keeps 16 bits of the hash above them.
+const LABEL_SHIFT: u32 = 48;
+const ADDRESS_MASK: usize = (1 << LABEL_SHIFT) - 1;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    Int,
+    Inline,
+    Long,
+    Set,
+    Hash,
+}
+
+/// What an entry is made of. Bytes that are the canonical form of an integer become one.
+pub(crate) enum NewValue<'a> {
+    Int(i64),
+    Bytes(&'a [u8]),
+    Set(Set),
+    Hash(Hash),
+}
+
+/// A value, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ValueRef<'a> {
+    Int(i64),
+    Bytes(&'a [u8]),
+    Set(&'a Set),
+    Hash(&'a Hash),
+}
+
+/// A value that has left its entry.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Int(i64),
+    Bytes(Vec<u8>),
+    Set(Set),
+    Hash(Hash),
+}
+
+/// What an entry knows beside key and value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Milliseconds since the Unix epoch.
+    pub deadline_ms: Option<u64>,
+    pub version: Option<Version>,
+    /// 24 bits: clock of the last access, or LFU counter.
+    pub access: u32,
+}
+
+/// An owned key with its value. One word, never null; the upper 16 bits are a label that the
+/// table gives and reads without touching the allocation.
+#[repr(transparent)]
+pub(crate) struct Entry {
+    tagged: NonNull<u8>,
+    owns: PhantomData<(Box<Vec<u8>>, Box<Set>, Box<Hash>)>,
+}
+
+// SAFETY: an entry owns its allocation and what that points to, which is all `Send` (asserted
+// below). It is not `Sync`: `set_access` writes through a shared reference.
+unsafe impl Send for Entry {}
+
+const _: () = {
+    const fn assert_send<T: Send>() {}
+    assert_send::<Set>();
+    assert_send::<Hash>();
+};
+
+/// The payload to be written into an allocation.
+enum Payload<'a> {
+    Int(i64),
+    Inline(&'a [u8]),
+    /// From `Box::into_raw` of the kind's type.
+    Boxed(Kind, *mut u8),
+}
+
+impl<'a> Payload<'a> {
+    fn new(value: NewValue<'a>) -> Payload<'a> {
+        match value {
+            NewValue::Int(int) => Payload::Int(int),
+            NewValue::Bytes(bytes) => match canonical_integer(bytes) {
+                Some(int) => Payload::Int(int),
+                None => Payload::string(bytes),
+            },
+            NewValue::Set(set) => Payload::Boxed(Kind::Set, Box::into_raw(Box::new(set)).cast()),
+            NewValue::Hash(hash) => Payload::Boxed(Kind::Hash, Box::into_raw(Box::new(hash)).cast()),
+        }
+    }
+
+    fn string(bytes: &'a [u8]) -> Payload<'a> {
+        if bytes.len() <= INLINE_MAX { Payload::Inline(bytes) } else { Payload::long(bytes.to_vec()) }
+    }
+
+    fn long(bytes: Vec<u8>) -> Payload<'a> {
+        Payload::Boxed(Kind::Long, Box::into_raw(Box::new(bytes)).cast())
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Payload::Int(_) => Kind::Int,
+            Payload::Inline(_) => Kind::Inline,
+            Payload::Boxed(kind, _) => *kind,
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Payload::Int(_) => 8,
+            Payload::Inline(bytes) => varint_size(bytes.len()) + bytes.len(),
+            Payload::Boxed(..) => POINTER_SIZE,
+        }
+    }
+
+    /// # Safety
+    /// `to` is valid for writing `self.size()` bytes.
+    unsafe fn write(&self, to: *mut u8) {
+        // SAFETY: the caller's promise; each arm writes exactly `size()` bytes.
+        unsafe {
+            match self {
+                Payload::Int(int) => to.cast::<i64>().write_unaligned(*int),
+                Payload::Inline(bytes) => {
+                    let start = write_varint(to, bytes.len());
+                    ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
+                }
+                Payload::Boxed(_, pointer) => to.cast::<*mut u8>().write_unaligned(*pointer),
+            }
+        }
+    }
+}
+
+/// Where the parts of an entry begin.
+struct Parts {
+    key: usize,
+    /// Where the key ends and version, deadline and payload follow.
+    tail: usize,
+    payload: usize,
+}
+
+impl Entry {
+    pub fn new(key: &[u8], value: NewValue<'_>, header: Header) -> Entry {
+        Entry::build(key, &Payload::new(value), header)
+    }
+
+    fn build(key: &[u8], payload: &Payload<'_>, header: Header) -> Entry {
+        let tail = KEY_LEN_OFFSET + varint_size(key.len()) + key.len();
+        let base = allocate(tail + options_size(header.flags()) + payload.size());
+        // SAFETY: `base` has room for the head (up to `tail`), the options and the payload.
+        unsafe {
+            base.as_ptr().write(0);
+            let start = write_varint(base.add(KEY_LEN_OFFSET).as_ptr(), key.len());
+            ptr::copy_nonoverlapping(key.as_ptr(), start, key.len());
+            let mut entry = Entry { tagged: base, owns: PhantomData };
+            entry.write_tail(tail, payload, header, 0);
+            entry
+        }
+    }
+
+    /// Writes everything but the key: flags, access, options, payload.
+    ///
+    /// # Safety
+    /// The key ends at `tail`, the allocation has room for options and payload behind it, and the
+    /// old payload has been dropped or moved.
+    unsafe fn write_tail(&mut self, tail: usize, payload: &Payload<'_>, header: Header, flags: u8) {
+        let flags = header.flags() | flags;
+        // SAFETY: the caller's promise.
+        unsafe {
+            *self.base() = payload.kind() as u8 | flags;
+            self.set_access(header.access);
+            self.write_options(tail, header);
+            payload.write(self.base().add(tail + options_size(flags)));
+        }
+    }
+
+    /// # Safety
+    /// The allocation has room for the options behind `tail`.
+    unsafe fn write_options(&mut self, tail: usize, header: Header) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut to = self.base().add(tail);
+            if let Some(version) = header.version {
+                to.cast::<u64>().write_unaligned(version.stamp.0);
+                to.add(8).cast::<u16>().write_unaligned(version.origin.0);
+                to = to.add(VERSION_SIZE);
+            }
+            if let Some(deadline_ms) = header.deadline_ms {
+                to.cast::<u64>().write_unaligned(deadline_ms);
+            }
+        }
+    }
+
+    /// The address of the allocation, without the label.
+    #[inline]
+    fn base(&self) -> *mut u8 {
+        self.tagged.as_ptr().map_addr(|address| address & ADDRESS_MASK)
+    }
+
+    /// For `prefetch`: not to be read through.
+    #[inline]
+    pub fn address(&self) -> *const u8 {
+        self.base()
+    }
+
+    #[inline]
+    pub fn label(&self) -> u16 {
+        (self.tagged.addr().get() >> LABEL_SHIFT) as u16
+    }
+
+    #[inline]
+    pub fn set_label(&mut self, label: u16) {
+        let tagged = self.base().map_addr(|address| address | (label as usize) << LABEL_SHIFT);
+        // SAFETY: the address below the label is that of an allocation, never null.
+        self.tagged = unsafe { NonNull::new_unchecked(tagged) };
+    }
+
+    /// Takes another allocation and keeps the label.
+    fn set_base(&mut self, base: NonNull<u8>) {
+        let label = self.label();
+        self.tagged = base;
+        self.set_label(label);
+    }
+
+    #[inline]
+    fn flags(&self) -> u8 {
+        // SAFETY: every entry has its first byte.
+        unsafe { *self.base() }
+    }
+
+    fn set_flag(&mut self, flag: u8, on: bool) {
+        // SAFETY: every entry has its first byte.
+        let byte = unsafe { &mut *self.base() };
+        *byte = if on { *byte | flag } else { *byte & !flag };
+    }
+
+    #[inline]
+    fn kind(&self) -> Kind {
+        match self.flags() & KIND_MASK {
+            0 => Kind::Int,
+            1 => Kind::Inline,
+            2 => Kind::Long,
+            3 => Kind::Set,
+            _ => Kind::Hash,
+        }
+    }
+
+    #[inline]
+    fn parts(&self) -> Parts {
+        // SAFETY: the key length stands at its offset.
+        let (key_len, size) = unsafe { read_varint(self.base().add(KEY_LEN_OFFSET)) };
+        let key = KEY_LEN_OFFSET + size;
+        let tail = key + key_len;
+        Parts { key, tail, payload: tail + options_size(self.flags()) }
+    }
+
+    /// # Safety
+    /// A `T` was written at `offset`.
+    #[inline]
+    unsafe fn read<T: Copy>(&self, offset: usize) -> T {
+        // SAFETY: the caller's promise.
+        unsafe { self.base().add(offset).cast::<T>().read_unaligned() }
+    }
+
+    /// # Safety
+    /// The kind says that the payload is a `Box<T>`.
+    #[inline]
+    unsafe fn boxed<T>(&self) -> *mut T {
+        // SAFETY: the caller's promise.
+        unsafe { self.read::<*mut T>(self.parts().payload) }
+    }
+
+    /// Where the bytes of an inline string begin, and how many there are.
+    ///
+    /// # Safety
+    /// The kind is `Inline`.
+    #[inline]
+    unsafe fn inline(&self, payload: usize) -> (usize, usize) {
+        // SAFETY: the caller's promise.
+        let (len, size) = unsafe { read_varint(self.base().add(payload)) };
+        (payload + size, len)
+    }
+
+    fn payload_size(&self, payload: usize) -> usize {
+        match self.kind() {
+            Kind::Int => 8,
+            Kind::Inline => {
+                // SAFETY: the kind was checked.
+                let (start, len) = unsafe { self.inline(payload) };
+                start + len - payload
+            }
+            Kind::Long | Kind::Set | Kind::Hash => POINTER_SIZE,
+        }
+    }
+
+    /// Bytes in use; the allocation has the size class of it.
+    fn size(&self) -> usize {
+        let payload = self.parts().payload;
+        payload + self.payload_size(payload)
+    }
+
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        let parts = self.parts();
+        // SAFETY: the key's bytes are initialised and change only with `self` (never, in fact).
+        unsafe { std::slice::from_raw_parts(self.base().add(parts.key), parts.tail - parts.key) }
+    }
+
+    #[inline]
+    pub fn value(&self) -> ValueRef<'_> {
+        // SAFETY: each arm reads what the kind says is there; references live as long as `&self`.
+        unsafe {
+            match self.kind() {
+                Kind::Int => ValueRef::Int(self.read(self.parts().payload)),
+                Kind::Inline => {
+                    let (start, len) = self.inline(self.parts().payload);
+                    ValueRef::Bytes(std::slice::from_raw_parts(self.base().add(start), len))
+                }
+                Kind::Long => ValueRef::Bytes((*self.boxed::<Vec<u8>>()).as_slice()),
+                Kind::Set => ValueRef::Set(&*self.boxed::<Set>()),
+                Kind::Hash => ValueRef::Hash(&*self.boxed::<Hash>()),
+            }
+        }
+    }
+
+    pub fn set_mut(&mut self) -> Option<&mut Set> {
+        // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.
+        (self.kind() == Kind::Set).then(|| unsafe { &mut *self.boxed::<Set>() })
+    }
+
+    pub fn hash_mut(&mut self) -> Option<&mut Hash> {
+        // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.
+        (self.kind() == Kind::Hash).then(|| unsafe { &mut *self.boxed::<Hash>() })
+    }
+
+    pub fn key_type(&self) -> KeyType {
+        match self.kind() {
+            Kind::Int | Kind::Inline | Kind::Long => KeyType::String,
+            Kind::Set => KeyType::Set,
+            Kind::Hash => KeyType::Hash,
+        }
+    }
+
+    pub fn encoding(&self) -> Encoding {
+        match self.value() {
+            ValueRef::Int(_) => Encoding::Int,
+            ValueRef::Bytes(bytes) if bytes.len() > EMBSTR_MAX || self.flags() & MODIFIED != 0 => Encoding::Raw,
+            ValueRef::Bytes(_) => Encoding::Embstr,
+            ValueRef::Set(set) => set.encoding(),
+            ValueRef::Hash(hash) => hash.encoding(),
+        }
+    }
+
+    /// Replaces the value and everything beside it; the key stays, and so does `has_recent`.
+    pub fn overwrite(&mut self, value: NewValue<'_>, header: Header) {
+        self.overwrite_payload(&Payload::new(value), header);
+    }
+
+    fn overwrite_payload(&mut self, payload: &Payload<'_>, header: Header) {
+        let capacity = size_class(self.size());
+        let tail = self.parts().tail;
+        let kept = self.flags() & HAS_RECENT;
+        let size = tail + options_size(header.flags()) + payload.size();
+        self.drop_boxed();
+        if size_class(size) != capacity {
+            let base = allocate(size);
+            // SAFETY: both allocations hold the head; the old one is not used any more.
+            unsafe {
+                ptr::copy_nonoverlapping(self.base(), base.as_ptr(), tail);
+                deallocate(self.base(), capacity);
+            }
+            self.set_base(base);
+        }
+        // SAFETY: the allocation has the size class of `size`; the old payload was dropped.
+        unsafe { self.write_tail(tail, payload, header, kept) }
+    }
+
+    /// A new string; deadline, version and access stay. In place where it fits.
+    pub fn replace_string(&mut self, bytes: &[u8]) {
+        self.overwrite(NewValue::Bytes(bytes), self.header());
+    }
+
+    /// A new integer; deadline, version and access stay.
+    #[inline]
+    pub fn set_int(&mut self, int: i64) {
+        if self.kind() == Kind::Int {
+            // SAFETY: the payload of an integer is 8 bytes.
+            unsafe { self.base().add(self.parts().payload).cast::<i64>().write_unaligned(int) }
+        } else {
+            self.overwrite(NewValue::Int(int), self.header());
+        }
+    }
+
+    /// Adds to the end of a string; `None` where the value is something else.
+    /// Returns the new length, as `patch` does.
+    pub fn append(&mut self, bytes: &[u8]) -> Option<usize> {
+        let old = self.string_len()?;
+        self.patch(old, bytes)
+    }
+
+    /// Writes `bytes` at `offset` of a string, which grows with zeros as needed.
+    pub fn patch(&mut self, offset: usize, bytes: &[u8]) -> Option<usize> {
+        let end = offset + bytes.len();
+        let len = self.string_len()?.max(end);
+        self.resize_string(len)[offset..end].copy_from_slice(bytes);
+        Some(len)
+    }
+
+    /// Cuts a string to `len` bytes; longer than it is, it stays.
+    pub fn truncate(&mut self, len: usize) {
+        if self.string_len().is_some_and(|old| old > len) {
+            self.resize_string(len);
+        }
+    }
+
+    /// Length of a string in bytes, as it is printed.
+    pub fn string_len(&self) -> Option<usize> {
+        match self.value() {
+            ValueRef::Int(int) => Some(printed_len(int)),
+            ValueRef::Bytes(bytes) => Some(bytes.len()),
+            _ => None,
+        }
+    }
+
+    /// Makes a string `len` bytes long, padded with zeros, and modifiable. The value is a string.
+    fn resize_string(&mut self, len: usize) -> &mut [u8] {
+        match self.value() {
+            ValueRef::Int(int) => {
+                self.overwrite_payload(&Payload::Inline(int.to_string().as_bytes()), self.header());
+            }
+            ValueRef::Bytes(bytes) if len > INLINE_MAX && self.kind() == Kind::Inline => {
+                let mut long = Vec::with_capacity(len);
+                long.extend_from_slice(bytes);
+                self.overwrite_payload(&Payload::long(long), self.header());
+            }
+            _ => {}
+        }
+        self.set_flag(MODIFIED, true);
+        if self.kind() == Kind::Inline {
+            return self.resize_inline(len);
+        }
+        // SAFETY: a string that is neither integer nor inline is long; as exclusive as `&mut self`.
+        let long = unsafe { &mut *self.boxed::<Vec<u8>>() };
+        long.resize(len, 0);
+        long
+    }
+
+    fn resize_inline(&mut self, len: usize) -> &mut [u8] {
+        let payload = self.parts().payload;
+        // SAFETY: the caller checked the kind.
+        let (old_start, old_len) = unsafe { self.inline(payload) };
+        let start = payload + varint_size(len);
+        let kept = old_len.min(len);
+        let capacity = size_class(self.size());
+        let old = self.base();
+        if size_class(start + len) != capacity {
+            self.set_base(allocate(start + len));
+        }
+        let new = self.base();
+        // SAFETY: the new allocation has room for `start + len` bytes, `kept` of which are in the old
+        // one; where both are the same, `copy` allows the overlap, and the length is written last.
+        unsafe {
+            ptr::copy(old.add(old_start), new.add(start), kept);
+            if new != old {
+                ptr::copy_nonoverlapping(old, new, payload);
+                deallocate(old, capacity);
+            }
+            write_varint(new.add(payload), len);
+            ptr::write_bytes(new.add(start + kept), 0, len - kept);
+            std::slice::from_raw_parts_mut(new.add(start), len)
+        }
+    }
+
+    #[inline]
+    pub fn header(&self) -> Header {
+        Header { deadline_ms: self.deadline_ms(), version: self.version(), access: self.access() }
+    }
+
+    #[inline]
+    pub fn has_deadline(&self) -> bool {
+        self.flags() & HAS_DEADLINE != 0
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[inline]
+    pub fn deadline_ms(&self) -> Option<u64> {
+        // SAFETY: the flag says that a deadline stands before the payload.
+        self.has_deadline().then(|| unsafe { self.read(self.parts().payload - DEADLINE_SIZE) })
+    }
+
+    /// In a table this goes through `EntryMut`, which keeps the table's counters.
+    pub fn set_deadline_ms(&mut self, deadline_ms: Option<u64>) {
+        self.set_options(Header { deadline_ms, ..self.header() });
+    }
+
+    #[inline]
+    pub fn version(&self) -> Option<Version> {
+        if self.flags() & HAS_VERSION == 0 {
+            return None;
+        }
+        let at = self.parts().tail;
+        // SAFETY: the flag says that a version stands behind the key.
+        let (stamp, origin) = unsafe { (self.read(at), self.read(at + 8)) };
+        Some(Version { stamp: Stamp(stamp), origin: OriginIndex(origin) })
+    }
+
+    pub fn set_version(&mut self, version: Option<Version>) {
+        self.set_options(Header { version, ..self.header() });
+    }
+
+    /// Moves the payload to where the new options end, in another allocation where that is needed.
+    fn set_options(&mut self, header: Header) {
+        let Parts { tail, payload: old_payload, .. } = self.parts();
+        let payload = tail + options_size(header.flags());
+        if payload != old_payload {
+            let capacity = size_class(self.size());
+            let payload_size = self.payload_size(old_payload);
+            let old = self.base();
+            if size_class(payload + payload_size) != capacity {
+                self.set_base(allocate(payload + payload_size));
+            }
+            let new = self.base();
+            // SAFETY: the new allocation has room for head, options and payload; `copy` allows overlap.
+            unsafe {
+                ptr::copy(old.add(old_payload), new.add(payload), payload_size);
+                if new != old {
+                    ptr::copy_nonoverlapping(old, new, tail);
+                    deallocate(old, capacity);
+                }
+            }
+        }
+        self.set_flag(HAS_DEADLINE | HAS_VERSION, false);
+        self.set_flag(header.flags(), true);
+        // SAFETY: there is room for the options between `tail` and the payload.
+        unsafe { self.write_options(tail, header) }
+    }
+
+    /// Whether the shard's side table has something about this key.
+    #[inline]
+    pub fn has_recent(&self) -> bool {
+        self.flags() & HAS_RECENT != 0
+    }
+
+    pub fn set_has_recent(&mut self, on: bool) {
+        self.set_flag(HAS_RECENT, on);
+    }
+
+    /// 24 bits: clock of the last access, or LFU counter.
+    #[inline]
+    pub fn access(&self) -> u32 {
+        // SAFETY: every entry has these bytes; nothing borrows them.
+        let bytes: [u8; 3] = unsafe { self.read(ACCESS_OFFSET) };
+        u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0])
+    }
+
+    /// Keeps the lower 24 bits. Reads of a value note their access, hence the shared reference.
+    #[inline]
+    pub fn set_access(&self, access: u32) {
+        let [a, b, c, _] = access.to_le_bytes();
+        // SAFETY: no reference to these bytes exists, and `Entry` is not `Sync`.
+        unsafe { self.base().add(ACCESS_OFFSET).cast::<[u8; 3]>().write([a, b, c]) }
+    }
+
+    /// Frees the entry, keeps its value.
+    pub fn into_value(self) -> Value {
+        let entry = std::mem::ManuallyDrop::new(self);
+        // SAFETY: each arm takes what the kind says is there, once: only the allocation itself is
+        // freed afterwards.
+        unsafe {
+            let value = match entry.value() {
+                ValueRef::Int(int) => Value::Int(int),
+                ValueRef::Bytes(bytes) if entry.kind() == Kind::Inline => Value::Bytes(bytes.to_vec()),
+                ValueRef::Bytes(_) => Value::Bytes(*Box::from_raw(entry.boxed::<Vec<u8>>())),
+                ValueRef::Set(_) => Value::Set(*Box::from_raw(entry.boxed::<Set>())),
+                ValueRef::Hash(_) => Value::Hash(*Box::from_raw(entry.boxed::<Hash>())),
+            };
+            deallocate(entry.base(), size_class(entry.size()));
+            value
+        }
+    }
+
+    /// Bytes on the heap, value included.
+    pub fn heap_size(&self) -> usize {
+        let boxed = match self.value() {
+            ValueRef::Bytes(_) if self.kind() == Kind::Long => {
+                // SAFETY: the kind was checked.
+                size_of::<Vec<u8>>() + unsafe { (*self.boxed::<Vec<u8>>()).capacity() }
+            }
+            ValueRef::Set(set) => size_of::<Set>() + set.heap_size(),
+            ValueRef::Hash(hash) => size_of::<Hash>() + hash.heap_size(),
+            _ => 0,
+        };
+        size_class(self.size()) + boxed
+    }
+
+    /// Drops what the payload points to; the payload must be overwritten next.
+    fn drop_boxed(&mut self) {
+        // SAFETY: each arm takes what the kind says is there, and nobody reads it again.
+        unsafe {
+            match self.kind() {
+                Kind::Int | Kind::Inline => {}
+                Kind::Long => drop(Box::from_raw(self.boxed::<Vec<u8>>())),
+                Kind::Set => drop(Box::from_raw(self.boxed::<Set>())),
+                Kind::Hash => drop(Box::from_raw(self.boxed::<Hash>())),
+            }
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let capacity = size_class(self.size());
+        self.drop_boxed();
+        // SAFETY: the allocation was made with this capacity and is not used any more.
+        unsafe { deallocate(self.base(), capacity) }
+    }
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry")
+            .field("key", &String::from_utf8_lossy(self.key()))
+            .field("value", &self.value())
+            .field("header", &self.header())
+            .finish()
+    }
+}
+
+impl Header {
+    #[inline]
+    fn flags(&self) -> u8 {
+        (if self.deadline_ms.is_some() { HAS_DEADLINE } else { 0 })
+            | (if self.version.is_some() { HAS_VERSION } else { 0 })
+    }
+}
+
+#[inline]
+fn options_size(flags: u8) -> usize {
+    (if flags & HAS_VERSION != 0 { VERSION_SIZE } else { 0 })
+        + (if flags & HAS_DEADLINE != 0 { DEADLINE_SIZE } else { 0 })
+}
+
+/// The allocator's size classes: steps of 8 up to 64, then four per doubling. An entry whose size
+/// changes within a class stays where it is.
+#[inline]
+fn size_class(size: usize) -> usize {
+    let step = if size <= 64 { 8 } else { 1 << ((size - 1).ilog2() - 2) };
+    size.next_multiple_of(step)
+}
+
+fn layout(capacity: usize) -> Layout {
+    Layout::from_size_align(capacity, 8).expect("an entry is smaller than the address space")
+}
+
+fn allocate(size: usize) -> NonNull<u8> {
+    let layout = layout(size_class(size));
+    // SAFETY: the layout's size is not zero: an entry has at least a head.
+    let base = NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+    assert!(base.addr().get() & !ADDRESS_MASK == 0, "the allocator's addresses fit into 48 bits");
+    base
+}
+
+/// # Safety
+/// `base` came from `allocate` with a size of class `capacity`, and nobody uses it any more.
+unsafe fn deallocate(base: *mut u8, capacity: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { dealloc(base, layout(capacity)) }
+}
+
+#[inline]
+fn varint_size(value: usize) -> usize {
+    if value < 0x80 { 1 } else { (value.ilog2() / 7 + 1) as usize }
+}
+
+/// # Safety
+/// `to` is valid for writing `varint_size(value)` bytes. Returns where they end.
+#[inline]
+unsafe fn write_varint(mut to: *mut u8, mut value: usize) -> *mut u8 {
+    // SAFETY: the caller's promise; one byte per 7 bits.
+    unsafe {
+        while value >= 0x80 {
+            to.write(value as u8 | 0x80);
+            value >>= 7;
+            to = to.add(1);
+        }
+        to.write(value as u8);
+        to.add(1)
+    }
+}
+
+/// The number and how many bytes it takes.
+///
+/// # Safety
+/// A varint was written at `from`.
+#[inline]
+unsafe fn read_varint(from: *const u8) -> (usize, usize) {
+    // SAFETY: the caller's promise: the last byte has no continuation bit.
+    unsafe {
+        let first = from.read();
+        if first < 0x80 {
+            return (first as usize, 1);
+        }
+        let (mut value, mut size) = ((first & 0x7f) as usize, 1);
+        loop {
+            let byte = from.add(size).read();
+            value |= ((byte & 0x7f) as usize) << (7 * size);
+            size += 1;
+            if byte < 0x80 {
+                return (value, size);
+            }
+        }
+    }
+}
+
+/// The integer whose printed form is exactly `bytes`, as Redis decides on encoding `int`.
+fn canonical_integer(bytes: &[u8]) -> Option<i64> {
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    match digits {
+        [b'0'] => return (!negative).then_some(0),
+        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
+        _ => return None,
+    }
+    let mut magnitude = 0u64;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        magnitude = magnitude * 10 + (digit - b'0') as u64;
+    }
+    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
+}
+
+fn printed_len(int: i64) -> usize {
+    int.unsigned_abs().checked_ilog10().unwrap_or(0) as usize + 1 + (int < 0) as usize
+}
+
+#[cfg(test)]
+mod tests;

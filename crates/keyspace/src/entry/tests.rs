@@ -1,0 +1,253 @@
+use super::*;
+use proptest::prelude::*;
+
+/// What an entry should be, kept in the plainest way.
+#[derive(Clone, Debug)]
+struct Model {
+    key: Vec<u8>,
+    string: Vec<u8>,
+    header: Header,
+    recent: bool,
+    label: u16,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Replace(Vec<u8>),
+    Overwrite(Vec<u8>, Header),
+    SetInt(i64),
+    Append(Vec<u8>),
+    Patch(usize, Vec<u8>),
+    Truncate(usize),
+    Deadline(Option<u64>),
+    Version(Option<Version>),
+    Access(u32),
+    Recent(bool),
+    Label(u16),
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        6 => prop::collection::vec(any::<u8>(), 0..80),
+        1 => prop::collection::vec(any::<u8>(), 120..140),
+        1 => prop::collection::vec(any::<u8>(), 2000..2200),
+        1 => any::<i64>().prop_map(|int| int.to_string().into_bytes()),
+    ]
+}
+
+fn version() -> impl Strategy<Value = Option<Version>> {
+    prop::option::of(
+        (any::<u64>(), any::<u16>())
+            .prop_map(|(stamp, origin)| Version { stamp: Stamp(stamp), origin: OriginIndex(origin) }),
+    )
+}
+
+fn header() -> impl Strategy<Value = Header> {
+    (any::<Option<u64>>(), version(), 0u32..1 << 24).prop_map(|(deadline_ms, version, access)| Header {
+        deadline_ms,
+        version,
+        access,
+    })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        bytes().prop_map(Step::Replace),
+        (bytes(), header()).prop_map(|(bytes, header)| Step::Overwrite(bytes, header)),
+        any::<i64>().prop_map(Step::SetInt),
+        bytes().prop_map(Step::Append),
+        (0usize..200, bytes()).prop_map(|(offset, bytes)| Step::Patch(offset, bytes)),
+        (0usize..300).prop_map(Step::Truncate),
+        any::<Option<u64>>().prop_map(Step::Deadline),
+        version().prop_map(Step::Version),
+        (0u32..1 << 24).prop_map(Step::Access),
+        any::<bool>().prop_map(Step::Recent),
+        any::<u16>().prop_map(Step::Label),
+    ]
+}
+
+impl Step {
+    fn apply(&self, entry: &mut Entry, model: &mut Model) {
+        match self {
+            Step::Replace(bytes) => {
+                entry.replace_string(bytes);
+                model.string = bytes.clone();
+            }
+            Step::Overwrite(bytes, header) => {
+                entry.overwrite(NewValue::Bytes(bytes), *header);
+                model.string = bytes.clone();
+                model.header = *header;
+            }
+            Step::SetInt(int) => {
+                entry.set_int(*int);
+                model.string = int.to_string().into_bytes();
+            }
+            Step::Append(bytes) => {
+                model.string.extend_from_slice(bytes);
+                assert_eq!(entry.append(bytes), Some(model.string.len()));
+            }
+            Step::Patch(offset, bytes) => {
+                let end = offset + bytes.len();
+                model.string.resize(model.string.len().max(end), 0);
+                model.string[*offset..end].copy_from_slice(bytes);
+                assert_eq!(entry.patch(*offset, bytes), Some(model.string.len()));
+            }
+            Step::Truncate(len) => {
+                entry.truncate(*len);
+                model.string.truncate(*len);
+            }
+            Step::Deadline(deadline_ms) => {
+                entry.set_deadline_ms(*deadline_ms);
+                model.header.deadline_ms = *deadline_ms;
+            }
+            Step::Version(version) => {
+                entry.set_version(*version);
+                model.header.version = *version;
+            }
+            Step::Access(access) => {
+                entry.set_access(*access);
+                model.header.access = *access;
+            }
+            Step::Recent(on) => {
+                entry.set_has_recent(*on);
+                model.recent = *on;
+            }
+            Step::Label(label) => {
+                entry.set_label(*label);
+                model.label = *label;
+            }
+        }
+    }
+}
+
+fn string_of(entry: &Entry) -> Vec<u8> {
+    match entry.value() {
+        ValueRef::Int(int) => int.to_string().into_bytes(),
+        ValueRef::Bytes(bytes) => bytes.to_vec(),
+        other => panic!("not a string: {other:?}"),
+    }
+}
+
+fn check(entry: &Entry, model: &Model) {
+    assert_eq!(entry.key(), model.key);
+    assert_eq!(string_of(entry), model.string);
+    assert_eq!(entry.string_len(), Some(model.string.len()));
+    assert_eq!(entry.header(), model.header);
+    assert_eq!(entry.has_deadline(), model.header.deadline_ms.is_some());
+    assert_eq!(entry.has_recent(), model.recent);
+    assert_eq!(entry.label(), model.label);
+    assert_eq!(entry.key_type(), KeyType::String);
+    assert!(entry.heap_size() >= entry.key().len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+    #[test]
+    fn an_entry_behaves_as_its_model(
+        key in prop_oneof![prop::collection::vec(any::<u8>(), 0..40), prop::collection::vec(any::<u8>(), 100..300)],
+        string in bytes(),
+        header in header(),
+        steps in prop::collection::vec(step(), 0..40),
+    ) {
+        let mut entry = Entry::new(&key, NewValue::Bytes(&string), header);
+        let mut model = Model { key, string, header, recent: false, label: 0 };
+        check(&entry, &model);
+        for step in &steps {
+            step.apply(&mut entry, &mut model);
+            check(&entry, &model);
+        }
+        let value = match entry.into_value() {
+            Value::Int(int) => int.to_string().into_bytes(),
+            Value::Bytes(bytes) => bytes,
+            other => panic!("not a string: {other:?}"),
+        };
+        prop_assert_eq!(value, model.string);
+    }
+
+    #[test]
+    fn only_what_prints_the_same_is_an_integer(bytes in "[-+]?[0-9]{0,20}") {
+        let expected = bytes.parse::<i64>().ok().filter(|int| int.to_string() == bytes);
+        prop_assert_eq!(canonical_integer(bytes.as_bytes()), expected);
+    }
+
+    #[test]
+    fn printed_len_is_the_length_printed(int in any::<i64>(), shift in 0u32..64) {
+        let int = int >> shift;
+        prop_assert_eq!(printed_len(int), int.to_string().len());
+    }
+}
+
+#[test]
+fn integers_at_the_limits() {
+    for int in [0, -1, 9, 10, i64::MAX, i64::MIN] {
+        assert_eq!(canonical_integer(int.to_string().as_bytes()), Some(int));
+        assert_eq!(printed_len(int), int.to_string().len());
+    }
+    for text in
+        ["", "-", "-0", "00", "01", "+1", "9223372036854775808", "-9223372036854775809", "1 ", "99999999999999999999"]
+    {
+        assert_eq!(canonical_integer(text.as_bytes()), None, "{text}");
+    }
+}
+
+/// The memory targets of the design: 16 bytes of key and of value.
+#[test]
+fn sizes() {
+    let size = |header| Entry::new(&[b'k'; 16], NewValue::Bytes(&[b'v'; 16]), header).heap_size();
+    let version = Some(Version { stamp: Stamp(1), origin: OriginIndex(0) });
+    assert_eq!(size(Header::default()), 40);
+    assert_eq!(size(Header { version, ..Header::default() }), 48);
+    assert_eq!(size(Header { deadline_ms: Some(1), ..Header::default() }), 48);
+    assert_eq!(size_of::<Option<Entry>>(), 8);
+}
+
+#[test]
+fn size_classes() {
+    let classes: Vec<_> = (1..=320).map(size_class).collect();
+    for (size, &class) in (1..).zip(&classes) {
+        assert!(class >= size);
+    }
+    let mut distinct = classes;
+    distinct.dedup();
+    assert_eq!(distinct, [8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320]);
+}
+
+/// As redis-server 7.0 answers OBJECT ENCODING.
+#[test]
+fn encodings() {
+    let encoding = |bytes: &[u8]| Entry::new(b"k", NewValue::Bytes(bytes), Header::default()).encoding();
+    assert_eq!(encoding(b"12345"), Encoding::Int);
+    assert_eq!(encoding(b"-9223372036854775808"), Encoding::Int);
+    assert_eq!(encoding(b"012"), Encoding::Embstr);
+    assert_eq!(encoding(&[b'x'; 44]), Encoding::Embstr);
+    assert_eq!(encoding(&[b'x'; 45]), Encoding::Raw);
+
+    let mut entry = Entry::new(b"k", NewValue::Int(12), Header::default());
+    entry.append(b"3");
+    assert_eq!(entry.encoding(), Encoding::Raw);
+    assert!(matches!(entry.value(), ValueRef::Bytes(b"123")));
+    entry.replace_string(b"abc");
+    assert_eq!(entry.encoding(), Encoding::Embstr);
+}
+
+#[test]
+fn a_long_string_grows_in_place() {
+    let mut entry = Entry::new(b"k", NewValue::Bytes(&[b'x'; 3000]), Header::default());
+    entry.append(&[b'y'; 10_000]);
+    let before = entry.heap_size();
+    let mut steps = 0;
+    for _ in 0..10_000 {
+        let old = entry.heap_size();
+        entry.append(b"z");
+        steps += (entry.heap_size() != old) as usize;
+    }
+    assert!(entry.heap_size() > before && steps <= 2, "{steps} reallocations");
+    assert_eq!(entry.string_len(), Some(23_000));
+}
+
+#[test]
+fn strings_have_no_collection() {
+    let mut entry = Entry::new(b"k", NewValue::Bytes(b"v"), Header::default());
+    assert!(entry.set_mut().is_none());
+    assert!(entry.hash_mut().is_none());
+}
