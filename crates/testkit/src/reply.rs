@@ -88,7 +88,9 @@ const LINE_WIDTH: usize = 100;
 fn render(reply: &Reply, depth: usize) -> String {
     let (open, close, parts) = match reply {
         Reply::Status(text) => return status(text),
-        Reply::Error(text) if depth == 0 => return format!("-{}", String::from_utf8_lossy(text)),
+        Reply::Error(text) if depth == 0 && !text.ends_with(b" ") => {
+            return format!("-{}", String::from_utf8_lossy(text));
+        }
         Reply::Error(text) => return format!("-{}", quote(text)),
         Reply::Integer(value) => return value.to_string(),
         Reply::Bulk(bytes) => return quote(bytes),

@@ -18,7 +18,7 @@ pub fn record(text: &str, target: &mut dyn Target) -> io::Result<String> {
             continue;
         }
         let mut control = Control::prepare(case, target)?;
-        let mut connections = Connections { open: Default::default(), protocol };
+        let mut connections = Connections::new(protocol);
         let mut bindings = Bindings::new();
         for step in &case.steps {
             if !step.tags.iter().all(|tag| tag.admits(target.product(), protocol)) {
@@ -29,7 +29,7 @@ pub fn record(text: &str, target: &mut dyn Target) -> io::Result<String> {
                 Action::Closed(_) => {}
                 Action::Command { connection, words, raw, repeat, replies, .. } => {
                     for count in 1..=*repeat {
-                        let connection = connections.get(connection, target)?;
+                        let connection = &mut connections.get(connection, target)?.connection;
                         connection.send(&wire_bytes(&fill_in(words, count, &bindings), *raw)?)?;
                         match replies {
                             None => {

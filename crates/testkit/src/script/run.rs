@@ -1,6 +1,6 @@
 //! Runs scripts against a target.
 
-use super::{Action, Bindings, Case, Pattern, Step, lexer, parse};
+use super::{Action, Bindings, Case, Step, lexer, parse};
 use crate::{Connection, Reply, Target, request};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn case(&mut self, case: &Case, target: &mut dyn Target) -> io::Result<()> {
         let mut control = Control::prepare(case, target)?;
-        let mut connections = Connections { open: BTreeMap::new(), protocol: self.protocol };
+        let mut connections = Connections::new(self.protocol);
         let mut bindings = Bindings::new();
         for step in &case.steps {
             if !step.tags.iter().all(|tag| tag.admits(target.product(), self.protocol)) {
@@ -123,7 +123,7 @@ impl Run<'_> {
         match &step.action {
             Action::Wait(duration) => target.wait(*duration),
             Action::Closed(name) => {
-                if !connections.get(name, target)?.is_closed() {
+                if !connections.get(name, target)?.connection.is_closed() {
                     self.fail(step, "", "closed by the server", "still open");
                 }
             }
@@ -133,31 +133,20 @@ impl Run<'_> {
                 };
                 for count in 1..=*repeat {
                     let words = fill_in(words, count, bindings);
-                    let connection = connections.get(connection, target)?;
-                    connection.send(&wire_bytes(&words, *raw)?)?;
+                    let open = connections.get(connection, target)?;
+                    open.connection.send(&wire_bytes(&words, *raw)?)?;
                     self.report.commands += 1;
                     for pattern in patterns {
-                        let reply = connection.receive()?;
-                        self.check(step, &words, pattern, &reply, expected, bindings);
+                        let reply = open.connection.receive()?;
+                        open.follow(&words, &reply);
+                        if !pattern.matches(&reply, open.protocol, bindings) {
+                            self.fail(step, &words, expected, &reply.to_string());
+                        }
                     }
                 }
             }
         }
         Ok(())
-    }
-
-    fn check(
-        &mut self,
-        step: &Step,
-        words: &str,
-        pattern: &Pattern,
-        reply: &Reply,
-        expected: &str,
-        bindings: &mut Bindings,
-    ) {
-        if !pattern.matches(reply, self.protocol, bindings) {
-            self.fail(step, words, expected, &reply.to_string());
-        }
     }
 
     fn fail(&mut self, step: &Step, command: &str, expected: &str, got: &str) {
@@ -185,20 +174,44 @@ pub(super) fn wire_bytes(words: &str, raw: bool) -> io::Result<Vec<u8>> {
 
 /// The named connections of a case, opened at first use.
 pub(super) struct Connections {
-    pub open: BTreeMap<String, Box<dyn Connection>>,
+    open: BTreeMap<String, Open>,
+    protocol: Protocol,
+}
+
+pub(super) struct Open {
+    pub connection: Box<dyn Connection>,
+    /// What it speaks now.
     pub protocol: Protocol,
 }
 
 impl Connections {
-    pub fn get(&mut self, name: &str, target: &mut dyn Target) -> io::Result<&mut Box<dyn Connection>> {
+    /// All of them begin with this protocol.
+    pub fn new(protocol: Protocol) -> Connections {
+        Connections { open: BTreeMap::new(), protocol }
+    }
+
+    pub fn get(&mut self, name: &str, target: &mut dyn Target) -> io::Result<&mut Open> {
         if !self.open.contains_key(name) {
             let mut connection = target.connect()?;
             if self.protocol == Protocol::Resp3 {
                 call(&mut *connection, &["HELLO", "3"])?;
             }
-            self.open.insert(name.to_owned(), connection);
+            self.open.insert(name.to_owned(), Open { connection, protocol: self.protocol });
         }
         Ok(self.open.get_mut(name).expect("inserted above"))
+    }
+}
+
+impl Open {
+    /// HELLO and RESET change the protocol, of their own reply already.
+    fn follow(&mut self, words: &str, reply: &Reply) {
+        let mut words = words.split(' ');
+        match (words.next(), words.next()) {
+            _ if reply.is_error() => {}
+            (Some("HELLO"), Some("3")) => self.protocol = Protocol::Resp3,
+            (Some("HELLO"), Some("2")) | (Some("RESET"), _) => self.protocol = Protocol::Resp2,
+            _ => {}
+        }
     }
 }
 
