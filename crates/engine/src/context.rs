@@ -61,6 +61,12 @@ impl<'a> SessionContext<'a> {
         self.with_scope(Scope::Keys(&[hash]), f)
     }
 
+    /// The same under the locks of several keys.
+    pub fn with_keys_of<R>(&mut self, keys: &[&[u8]], f: impl FnOnce(&mut Txn<'a>) -> R) -> R {
+        let hashes: KeyHashes = keys.iter().map(|key| self.engine.keyspace.hash(key)).collect();
+        self.with_scope(Scope::Keys(&hashes), f)
+    }
+
     #[inline]
     pub(crate) fn finish(&mut self, txn: Txn<'a>) {
         let changes = txn.changes();

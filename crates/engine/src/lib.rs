@@ -3,6 +3,7 @@
 //!
 //! Start with `pipeline.rs` (the flow of a request) and `commands/` (one file per family).
 
+pub mod arguments;
 mod batch;
 pub mod clients;
 pub mod command;
@@ -10,6 +11,7 @@ pub mod commands;
 pub mod config;
 mod context;
 mod engine;
+mod expiry;
 pub mod fault;
 mod gates;
 mod keys;

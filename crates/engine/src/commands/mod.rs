@@ -1,11 +1,25 @@
 //! The commands: one file per family, each with its functions, their declarations and one slice of
 //! them in alphabetical order.
 
+mod bitmap;
 mod connection;
+mod expire;
+mod generic;
+mod help;
+mod lcs;
+mod object;
 mod string;
 mod transactions;
 
 use crate::command::Command;
 
 /// Every family.
-pub(crate) const FAMILIES: &[&[&Command]] = &[connection::COMMANDS, string::COMMANDS, transactions::COMMANDS];
+pub(crate) const FAMILIES: &[&[&Command]] = &[
+    bitmap::COMMANDS,
+    connection::COMMANDS,
+    expire::COMMANDS,
+    generic::COMMANDS,
+    object::COMMANDS,
+    string::COMMANDS,
+    transactions::COMMANDS,
+];

@@ -1,0 +1,57 @@
+//! Reading the arguments of a request, with the faults that clients know.
+
+use crate::Fault;
+use keyspace::StringRef;
+use resp::Args;
+
+/// A signed integer in its canonical decimal form.
+#[inline]
+pub fn integer(argument: &[u8]) -> Result<i64, Fault> {
+    stdx::parse_i64(argument).ok_or(Fault::NotInteger)
+}
+
+/// True where `argument` is `word`, in any case.
+#[inline]
+pub fn is(argument: &[u8], word: &str) -> bool {
+    argument.eq_ignore_ascii_case(word.as_bytes())
+}
+
+/// The arguments of a request one after the other, for options that stand in any order.
+pub struct Cursor<'a> {
+    args: Args<'a>,
+    next: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub fn new(args: Args<'a>, first: usize) -> Cursor<'a> {
+        Cursor { args, next: first }
+    }
+
+    /// The value of an option; a syntax error where there is none.
+    pub fn value(&mut self) -> Result<&'a [u8], Fault> {
+        self.next().ok_or(Fault::Syntax)
+    }
+
+    pub fn remaining(&self) -> usize {
+        self.args.len() - self.next
+    }
+}
+
+impl<'a> Iterator for Cursor<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let argument = self.args.get(self.next)?;
+        self.next += 1;
+        Some(argument)
+    }
+}
+
+/// The bytes of a string value; `digits` holds those of an integer.
+#[inline]
+pub fn bytes<'a>(value: StringRef<'a>, digits: &'a mut itoa::Buffer) -> &'a [u8] {
+    match value {
+        StringRef::Bytes(bytes) => bytes,
+        StringRef::Int(number) => digits.format(number).as_bytes(),
+    }
+}

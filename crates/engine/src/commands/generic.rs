@@ -1,0 +1,398 @@
+//! Keys of any type: deleting, renaming, copying, walking.
+
+use crate::arguments::{Cursor, integer, is};
+use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::fault::Fault;
+use keyspace::{Txn, View};
+use resp::{Args, Out};
+
+pub(super) const COMMANDS: &[&Command] = &[
+    &COPY,
+    &DEL,
+    &EXISTS,
+    &KEYDB_MEXISTS,
+    &KEYS,
+    &MOVE,
+    &RANDOMKEY,
+    &RENAME,
+    &RENAMENX,
+    &SCAN,
+    &TOUCH,
+    &TYPE,
+    &UNLINK,
+];
+
+pub(super) const GENERIC: Command = Command { group: "generic", categories: &["keyspace"], ..Command::BASE };
+
+/// The number of a database.
+pub(super) fn database(argument: &[u8], view: &View<'_>) -> Result<u32, Fault> {
+    let number = integer(argument)?;
+    u32::try_from(number)
+        .ok()
+        .filter(|&number| number < view.databases())
+        .ok_or(Fault::Text("ERR DB index is out of range"))
+}
+
+const COPY: Command = Command {
+    name: "copy",
+    arity: -3,
+    flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM]),
+    keys: &[KeySpec::one(1, &["RO", "access"]), KeySpec::one(2, &["OW", "update"])],
+    since: "6.2.0",
+    complexity: "O(N), N: elements of the value",
+    summary: "Copies a key, its deadline included.",
+    arguments: &[
+        Argument::key("source", 0),
+        Argument::key("destination", 1),
+        Argument::integer("destination-db").token("DB").optional(),
+        Argument::word("replace", "REPLACE").optional(),
+    ],
+    handler: Handler::Write(copy),
+    ..GENERIC
+};
+
+fn copy(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let (source, destination) = (args.at(1), args.at(2));
+    let home = txn.db();
+    let (mut db, mut replace) = (home, false);
+    let mut words = Cursor::new(args, 3);
+    while let Some(word) = words.next() {
+        if is(word, "REPLACE") {
+            replace = true;
+        } else if is(word, "DB") {
+            db = database(words.value()?, txn)?;
+        } else {
+            return Err(Fault::Syntax);
+        }
+    }
+    if db == home && source == destination {
+        return Err(SAME_OBJECT);
+    }
+    let possible = txn.exists(source) && (replace || !exists_in(txn, destination, db));
+    if possible {
+        txn.copy(source, destination, db);
+    }
+    out.integer(i64::from(possible));
+    Ok(())
+}
+
+const SAME_OBJECT: Fault = Fault::Text("ERR source and destination objects are the same");
+
+fn exists_in(txn: &mut Txn<'_>, key: &[u8], db: u32) -> bool {
+    let home = txn.db();
+    txn.select(db);
+    let exists = txn.exists(key);
+    txn.select(home);
+    exists
+}
+
+const DEL: Command = Command {
+    name: "del",
+    arity: -2,
+    flags: Flags::of(&[Flags::WRITE]),
+    keys: &[KeySpec::from(1, &["RM", "delete"])],
+    tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+    complexity: "O(N), N: keys",
+    summary: "Deletes keys.",
+    arguments: &[Argument::key("key", 0).multiple()],
+    handler: Handler::Write(del),
+    ..GENERIC
+};
+
+fn del(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let mut deleted = 0;
+    for key in args.from(1).iter() {
+        deleted += i64::from(txn.delete(key));
+    }
+    out.integer(deleted);
+    Ok(())
+}
+
+const EXISTS: Command = Command {
+    name: "exists",
+    arity: -2,
+    flags: Flags::of(&[Flags::READONLY, Flags::FAST]),
+    keys: &[KeySpec::from(1, &["RO"])],
+    tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+    complexity: "O(N), N: keys",
+    summary: "How many of these keys exist; one named twice counts twice.",
+    arguments: &[Argument::key("key", 0).multiple()],
+    handler: Handler::Read(exists),
+    ..GENERIC
+};
+
+fn exists(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    out.integer(args.from(1).iter().filter(|key| view.exists(key)).count() as i64);
+    Ok(())
+}
+
+const KEYDB_MEXISTS: Command = Command {
+    name: "keydb.mexists",
+    arity: -2,
+    flags: Flags::of(&[Flags::READONLY, Flags::FAST]),
+    keys: &[KeySpec::from(1, &["RO"])],
+    since: "6.3.0",
+    complexity: "O(N), N: keys",
+    summary: "For each key, whether it exists.",
+    arguments: &[Argument::key("key", 0).multiple()],
+    handler: Handler::Read(mexists),
+    ..GENERIC
+};
+
+fn mexists(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    out.array(args.len() - 1);
+    for key in args.from(1).iter() {
+        out.integer(i64::from(view.exists(key)));
+    }
+    Ok(())
+}
+
+const KEYS: Command = Command {
+    name: "keys",
+    arity: 2,
+    flags: Flags::of(&[Flags::READONLY]),
+    tips: &["request_policy:all_shards", "nondeterministic_output_order"],
+    complexity: "O(N), N: keys of the database",
+    summary: "Every key that matches a pattern.",
+    arguments: &[Argument::new("pattern", "pattern")],
+    handler: Handler::Read(keys),
+    ..GENERIC
+};
+
+/// How many keys a step of a walk over everything asks for.
+const WALK_STEP: usize = 1000;
+
+fn keys(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let pattern = args.at(1);
+    let mut found = Vec::new();
+    let mut cursor = 0;
+    loop {
+        cursor = view.scan(cursor, WALK_STEP, |key, _| {
+            if stdx::glob::matches(pattern, key) {
+                found.push(key.to_vec());
+            }
+        });
+        if cursor == 0 {
+            break;
+        }
+    }
+    reply_keys(&found, out);
+    Ok(())
+}
+
+fn reply_keys(keys: &[Vec<u8>], out: &mut Out) {
+    out.array(keys.len());
+    keys.iter().for_each(|key| out.bulk(key));
+}
+
+const MOVE: Command = Command {
+    name: "move",
+    arity: 3,
+    flags: Flags::of(&[Flags::WRITE, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RW", "access", "update"])],
+    summary: "Moves a key to another database.",
+    arguments: &[Argument::key("key", 0), Argument::integer("db")],
+    handler: Handler::Write(move_key),
+    ..GENERIC
+};
+
+fn move_key(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let key = args.at(1);
+    let db = database(args.at(2), txn)?;
+    if db == txn.db() {
+        return Err(SAME_OBJECT);
+    }
+    let possible = txn.exists(key) && !exists_in(txn, key, db);
+    if possible {
+        txn.copy(key, key, db);
+        txn.delete(key);
+    }
+    out.integer(i64::from(possible));
+    Ok(())
+}
+
+const RANDOMKEY: Command = Command {
+    name: "randomkey",
+    flags: Flags::READONLY,
+    tips: &["request_policy:all_shards", "response_policy:special", "nondeterministic_output"],
+    summary: "A key, at random.",
+    handler: Handler::Read(randomkey),
+    ..GENERIC
+};
+
+fn randomkey(view: &View<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    match view.random_key() {
+        Some(key) => out.bulk(&key),
+        None => out.null(),
+    }
+    Ok(())
+}
+
+const RENAME: Command = Command {
+    name: "rename",
+    arity: 3,
+    flags: Flags::of(&[Flags::WRITE]),
+    keys: &[KeySpec::one(1, &["RW", "access", "delete"]), KeySpec::one(2, &["OW", "update"])],
+    summary: "Renames a key; what had the new name is overwritten.",
+    arguments: &[Argument::key("key", 0), Argument::key("newkey", 1)],
+    handler: Handler::Write(rename),
+    ..GENERIC
+};
+
+fn rename(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    if !txn.exists(args.at(1)) {
+        return Err(Fault::NoSuchKey);
+    }
+    if args.at(1) != args.at(2) {
+        txn.rename(args.at(1), args.at(2));
+    }
+    out.ok();
+    Ok(())
+}
+
+const RENAMENX: Command = Command {
+    name: "renamenx",
+    arity: 3,
+    flags: Flags::of(&[Flags::WRITE, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RW", "access", "delete"]), KeySpec::one(2, &["OW", "insert"])],
+    summary: "Renames a key unless the new name is taken.",
+    arguments: &[Argument::key("key", 0), Argument::key("newkey", 1)],
+    handler: Handler::Write(renamenx),
+    ..GENERIC
+};
+
+fn renamenx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    if !txn.exists(args.at(1)) {
+        return Err(Fault::NoSuchKey);
+    }
+    let free = !txn.exists(args.at(2));
+    if free {
+        txn.rename(args.at(1), args.at(2));
+    }
+    out.integer(i64::from(free));
+    Ok(())
+}
+
+const SCAN: Command = Command {
+    name: "scan",
+    arity: -2,
+    flags: Flags::READONLY,
+    tips: &["nondeterministic_output", "request_policy:special", "response_policy:special"],
+    since: "2.8.0",
+    complexity: "O(1) for each step, O(N) for a complete walk",
+    summary: "Walks over the keys in steps.",
+    arguments: &[
+        Argument::integer("cursor"),
+        Argument::new("pattern", "pattern").token("MATCH").optional(),
+        Argument::integer("count").token("COUNT").optional(),
+        Argument::string("type").token("TYPE").since("6.0.0").optional(),
+    ],
+    handler: Handler::Read(scan),
+    ..GENERIC
+};
+
+fn scan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let cursor = scan_cursor(args.at(1))?;
+    let options = ScanOptions::parse(Cursor::new(args, 2), true)?;
+    let mut found = Vec::new();
+    let next = view.scan(cursor, options.count, |key, key_type| {
+        let of_type = options.type_name.is_none_or(|name| is(name, key_type.name()));
+        if of_type && options.matches(key) {
+            found.push(key.to_vec());
+        }
+    });
+    out.array(2);
+    out.bulk(itoa::Buffer::new().format(next).as_bytes());
+    reply_keys(&found, out);
+    Ok(())
+}
+
+/// The cursor of SCAN and its kin.
+pub(super) fn scan_cursor(argument: &[u8]) -> Result<u64, Fault> {
+    stdx::parse_u64(argument).ok_or(Fault::Text("ERR invalid cursor"))
+}
+
+/// The options of SCAN and its kin.
+pub(super) struct ScanOptions<'a> {
+    pub(super) count: usize,
+    pattern: Option<&'a [u8]>,
+    type_name: Option<&'a [u8]>,
+}
+
+impl<'a> ScanOptions<'a> {
+    const COUNT: usize = 10;
+
+    /// `typed`: TYPE is allowed.
+    pub(super) fn parse(mut words: Cursor<'a>, typed: bool) -> Result<ScanOptions<'a>, Fault> {
+        let mut options = ScanOptions { count: ScanOptions::COUNT, pattern: None, type_name: None };
+        while let Some(word) = words.next() {
+            if is(word, "COUNT") {
+                let count = integer(words.value()?)?;
+                if count < 1 {
+                    return Err(Fault::Syntax);
+                }
+                options.count = count as usize;
+            } else if is(word, "MATCH") {
+                options.pattern = Some(words.value()?);
+            } else if is(word, "TYPE") && typed {
+                options.type_name = Some(words.value()?);
+            } else {
+                return Err(Fault::Syntax);
+            }
+        }
+        Ok(options)
+    }
+
+    pub(super) fn matches(&self, name: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| stdx::glob::matches(pattern, name))
+    }
+}
+
+const TOUCH: Command = Command {
+    name: "touch",
+    arity: -2,
+    flags: Flags::of(&[Flags::READONLY, Flags::FAST]),
+    keys: &[KeySpec::from(1, &["RO"])],
+    tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+    since: "3.2.1",
+    complexity: "O(N), N: keys",
+    summary: "Marks keys as used, and counts them.",
+    arguments: &[Argument::key("key", 0).multiple()],
+    handler: Handler::Read(touch),
+    ..GENERIC
+};
+
+fn touch(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    out.integer(args.from(1).iter().filter(|key| view.touch(key)).count() as i64);
+    Ok(())
+}
+
+const TYPE: Command = Command {
+    name: "type",
+    arity: 2,
+    flags: Flags::of(&[Flags::READONLY, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RO"])],
+    summary: "The type of the value of a key.",
+    arguments: &[Argument::key("key", 0)],
+    handler: Handler::Read(type_of),
+    ..GENERIC
+};
+
+fn type_of(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    out.status(view.type_of(args.at(1)).map_or("none", |key_type| key_type.name()));
+    Ok(())
+}
+
+const UNLINK: Command = Command {
+    name: "unlink",
+    arity: -2,
+    flags: Flags::of(&[Flags::WRITE, Flags::FAST]),
+    keys: &[KeySpec::from(1, &["RM", "delete"])],
+    tips: &["request_policy:multi_shard", "response_policy:agg_sum"],
+    since: "4.0.0",
+    complexity: "O(N), N: keys",
+    summary: "Deletes keys; their memory is freed in the background.",
+    arguments: &[Argument::key("key", 0).multiple()],
+    handler: Handler::Write(del),
+    ..GENERIC
+};

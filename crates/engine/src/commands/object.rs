@@ -1,0 +1,122 @@
+//! OBJECT: how values are held.
+
+use super::generic::GENERIC;
+use super::help::help;
+use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::context::SessionContext;
+use crate::fault::Fault;
+use keyspace::View;
+use resp::{Args, Out};
+
+pub(super) const COMMANDS: &[&Command] = &[&OBJECT];
+
+const OBJECT: Command = Command {
+    name: "object",
+    arity: -2,
+    since: "2.2.3",
+    complexity: "Depends on the subcommand",
+    summary: "Looks into the value of a key.",
+    subcommands: &[OBJECT_ENCODING, OBJECT_FREQ, OBJECT_HELP, OBJECT_IDLETIME, OBJECT_REFCOUNT],
+    handler: Handler::Container,
+    group: "generic",
+    ..Command::BASE
+};
+
+const OBJECT_ENCODING: Command = Command {
+    name: "encoding",
+    arity: 3,
+    flags: Flags::of(&[Flags::READONLY]),
+    keys: &[KeySpec::one(2, &["RO"])],
+    tips: &["nondeterministic_output"],
+    since: "2.2.3",
+    summary: "How the value is encoded in memory.",
+    arguments: &[Argument::key("key", 0)],
+    handler: Handler::Read(object_encoding),
+    ..GENERIC
+};
+
+fn object_encoding(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    match view.encoding(args.at(2)) {
+        Some(encoding) => out.bulk(encoding.name().as_bytes()),
+        None => out.null(),
+    }
+    Ok(())
+}
+
+const OBJECT_FREQ: Command = Command {
+    name: "freq",
+    arity: 3,
+    flags: Flags::of(&[Flags::READONLY]),
+    keys: &[KeySpec::one(2, &["RO"])],
+    tips: &["nondeterministic_output"],
+    since: "4.0.0",
+    summary: "How often the key is used, as a logarithmic counter.",
+    arguments: &[Argument::key("key", 0)],
+    handler: Handler::Session(object_freq),
+    ..GENERIC
+};
+
+fn object_freq(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    if !context.with_key(args.at(2), |txn| txn.exists(args.at(2))) {
+        out.null();
+        return Ok(());
+    }
+    Err(Fault::Text(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \
+         between policies at runtime LRU and LFU data will take some time to adjust.",
+    ))
+}
+
+const OBJECT_HELP: Command = Command {
+    name: "help",
+    arity: 2,
+    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
+    since: "6.2.0",
+    summary: "Lists the subcommands.",
+    handler: Handler::Session(help),
+    ..GENERIC
+};
+
+const OBJECT_IDLETIME: Command = Command {
+    name: "idletime",
+    arity: 3,
+    flags: Flags::of(&[Flags::READONLY]),
+    keys: &[KeySpec::one(2, &["RO"])],
+    tips: &["nondeterministic_output"],
+    since: "2.2.3",
+    summary: "Seconds since the key was last used.",
+    arguments: &[Argument::key("key", 0)],
+    handler: Handler::Read(object_idletime),
+    ..GENERIC
+};
+
+fn object_idletime(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    match view.idle_seconds(args.at(2)) {
+        Some(seconds) => out.integer(seconds as i64),
+        None => out.null(),
+    }
+    Ok(())
+}
+
+const OBJECT_REFCOUNT: Command = Command {
+    name: "refcount",
+    arity: 3,
+    flags: Flags::of(&[Flags::READONLY]),
+    keys: &[KeySpec::one(2, &["RO"])],
+    tips: &["nondeterministic_output"],
+    since: "2.2.3",
+    summary: "How many references the value has.",
+    arguments: &[Argument::key("key", 0)],
+    handler: Handler::Read(object_refcount),
+    ..GENERIC
+};
+
+/// Values are never shared.
+fn object_refcount(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    if view.exists(args.at(2)) {
+        out.integer(1)
+    } else {
+        out.null()
+    }
+    Ok(())
+}
