@@ -36,6 +36,8 @@ pub struct View<'k> {
 impl<'k> View<'k> {
     pub fn db(&self) -> u32 { todo!() }
     pub fn now_ms(&self) -> u64 { todo!() }
+    /// Number of databases.
+    pub fn databases(&self) -> u32 { self.keyspace.databases() }
     /// The string at `key`; counts a hit or a miss and touches the access time, as every typed read does.
     pub fn string(&self, key: &[u8]) -> Result<Option<StringRef<'_>>, ValueError> { let _ = key; todo!() }
     pub fn set(&self, key: &[u8]) -> Result<Option<&Set>, ValueError> { let _ = key; todo!() }
