@@ -3,6 +3,8 @@
 
 mod args;
 mod out;
+mod request;
 
 pub use args::{Args, OwnedArgs, Span};
 pub use out::{Out, Protocol};
+pub use request::{Limits, ProtocolError, Request, RequestDecoder};
