@@ -4,7 +4,9 @@
 mod args;
 mod out;
 mod request;
+mod value;
 
 pub use args::{Args, OwnedArgs, Span};
-pub use out::{Out, Protocol};
+pub use out::{Deferred, Out, Protocol};
 pub use request::{Limits, ProtocolError, Request, RequestDecoder};
+pub use value::{ReplyError, Value};

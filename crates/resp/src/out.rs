@@ -1,5 +1,7 @@
 //! Replies, appended to one buffer.
 
+use stdx::{FloatBuffer, LongDouble};
+
 /// The protocol version that a connection speaks (HELLO).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Protocol {
@@ -8,52 +10,133 @@ pub enum Protocol {
     Resp3,
 }
 
-/// An append-only reply buffer that knows the protocol version.
+/// An append-only reply buffer that knows the protocol version: what RESP2 lacks is written as RESP2 clients expect it.
 #[derive(Debug, Default)]
 pub struct Out {
     pub buffer: Vec<u8>,
     pub protocol: Protocol,
 }
 
+/// Where a header will be put whose length is not known yet; see `Out::defer`.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "without it the reply lacks its header"]
+pub struct Deferred {
+    at: usize,
+}
+
 impl Out {
     pub fn new(protocol: Protocol) -> Out {
         Out { buffer: Vec::new(), protocol }
     }
+
     /// `+OK`
+    #[inline]
     pub fn ok(&mut self) {
-        self.status("OK");
+        self.buffer.extend_from_slice(b"+OK\r\n");
     }
+
     /// `+text`
     pub fn status(&mut self, text: &str) {
         self.line(b'+', text.as_bytes());
     }
-    /// `-text`; the text carries its code ("ERR …", "WRONGTYPE …") and no line breaks.
+
+    /// `-text`; the text carries its code ("ERR …", "WRONGTYPE …"). Line breaks in it become spaces.
     pub fn error(&mut self, text: &[u8]) {
+        let start = self.buffer.len() + 1;
         self.line(b'-', text);
+        let end = self.buffer.len() - 2;
+        for byte in &mut self.buffer[start..end] {
+            if matches!(byte, b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
     }
+
+    #[inline]
     pub fn integer(&mut self, value: i64) {
         self.number(b':', value);
     }
+
+    #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
+        const HEADER_LEN: usize = 24;
+        self.buffer.reserve(HEADER_LEN + bytes.len() + 2);
         self.number(b'$', bytes.len() as i64);
         self.buffer.extend_from_slice(bytes);
         self.buffer.extend_from_slice(b"\r\n");
     }
+
     /// A number as a bulk string.
+    #[inline]
     pub fn bulk_integer(&mut self, value: i64) {
         self.bulk(itoa::Buffer::new().format(value).as_bytes());
     }
-    /// `$-1` or `_`
+
+    /// `,3.14`, or a bulk string.
+    pub fn double(&mut self, value: f64) {
+        self.decimal(FloatBuffer::new().format(value));
+    }
+
+    /// The same for the numbers of INCRBYFLOAT and its kin, where a command replies with `addReplyHumanLongDouble`.
+    pub fn long_double(&mut self, value: LongDouble) {
+        self.decimal(value.to_string().as_bytes());
+    }
+
+    fn decimal(&mut self, digits: &[u8]) {
+        match self.protocol {
+            Protocol::Resp3 => self.line(b',', digits),
+            Protocol::Resp2 => self.bulk(digits),
+        }
+    }
+
+    /// `(123`, or a bulk string.
+    pub fn big_number(&mut self, digits: &[u8]) {
+        match self.protocol {
+            Protocol::Resp3 => self.line(b'(', digits),
+            Protocol::Resp2 => self.bulk(digits),
+        }
+    }
+
+    /// `#t`, or `:1`
+    pub fn boolean(&mut self, value: bool) {
+        self.buffer.extend_from_slice(match (self.protocol, value) {
+            (Protocol::Resp3, true) => b"#t\r\n",
+            (Protocol::Resp3, false) => b"#f\r\n",
+            (Protocol::Resp2, true) => b":1\r\n",
+            (Protocol::Resp2, false) => b":0\r\n",
+        });
+    }
+
+    /// A text for people, with its format ("txt", "mkd"); in RESP2 a bulk string.
+    pub fn verbatim(&mut self, format: &[u8; 3], text: &[u8]) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text),
+            Protocol::Resp3 => {
+                self.number(b'=', text.len() as i64 + 4);
+                self.buffer.extend_from_slice(format);
+                self.buffer.push(b':');
+                self.buffer.extend_from_slice(text);
+                self.buffer.extend_from_slice(b"\r\n");
+            }
+        }
+    }
+
+    /// A missing value: `$-1` or `_`
+    #[inline]
     pub fn null(&mut self) {
         self.buffer.extend_from_slice(if self.protocol == Protocol::Resp3 { b"_\r\n" } else { b"$-1\r\n" });
     }
-    /// `*-1` or `_`
+
+    /// A missing array: `*-1` or `_`
     pub fn null_array(&mut self) {
         self.buffer.extend_from_slice(if self.protocol == Protocol::Resp3 { b"_\r\n" } else { b"*-1\r\n" });
     }
+
+    #[inline]
     pub fn array(&mut self, len: usize) {
         self.number(b'*', len as i64);
     }
+
     /// `len` pairs: a map, or an array of twice as many.
     pub fn map(&mut self, len: usize) {
         match self.protocol {
@@ -61,22 +144,145 @@ impl Out {
             Protocol::Resp2 => self.number(b'*', 2 * len as i64),
         }
     }
+
     pub fn set(&mut self, len: usize) {
         self.number(if self.protocol == Protocol::Resp3 { b'~' } else { b'*' }, len as i64);
     }
+
     pub fn push(&mut self, len: usize) {
         self.number(if self.protocol == Protocol::Resp3 { b'>' } else { b'*' }, len as i64);
     }
 
+    /// `len` pairs of attributes of the reply that follows. RESP2 has no such thing: then false, and they must not be written.
+    pub fn attribute(&mut self, len: usize) -> bool {
+        let known = self.protocol == Protocol::Resp3;
+        if known {
+            self.number(b'|', len as i64);
+        }
+        known
+    }
+
+    /// Begins an array, map or set whose length is known only after its elements are written.
+    pub fn defer(&mut self) -> Deferred {
+        Deferred { at: self.buffer.len() }
+    }
+
+    pub fn finish_array(&mut self, deferred: Deferred, len: usize) {
+        self.insert_header(deferred, |out| out.array(len));
+    }
+
+    pub fn finish_map(&mut self, deferred: Deferred, len: usize) {
+        self.insert_header(deferred, |out| out.map(len));
+    }
+
+    pub fn finish_set(&mut self, deferred: Deferred, len: usize) {
+        self.insert_header(deferred, |out| out.set(len));
+    }
+
+    fn insert_header(&mut self, deferred: Deferred, write: impl FnOnce(&mut Out)) {
+        let end = self.buffer.len();
+        write(self);
+        let header_len = self.buffer.len() - end;
+        self.buffer[deferred.at..].rotate_right(header_len);
+    }
+
     fn line(&mut self, kind: u8, text: &[u8]) {
+        self.buffer.reserve(text.len() + 3);
         self.buffer.push(kind);
         self.buffer.extend_from_slice(text);
         self.buffer.extend_from_slice(b"\r\n");
     }
 
+    #[inline]
     fn number(&mut self, kind: u8, value: i64) {
-        self.buffer.push(kind);
-        self.buffer.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        self.buffer.extend_from_slice(b"\r\n");
+        match value {
+            0..=9 => self.buffer.extend_from_slice(&[kind, b'0' + value as u8, b'\r', b'\n']),
+            10..=99 => {
+                let (tens, ones) = (value as u8 / 10, value as u8 % 10);
+                self.buffer.extend_from_slice(&[kind, b'0' + tens, b'0' + ones, b'\r', b'\n']);
+            }
+            _ => self.line(kind, itoa::Buffer::new().format(value).as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `write` writes in RESP2 and in RESP3.
+    fn both(write: impl Fn(&mut Out)) -> [String; 2] {
+        [Protocol::Resp2, Protocol::Resp3].map(|protocol| {
+            let mut out = Out::new(protocol);
+            write(&mut out);
+            String::from_utf8(out.buffer).unwrap()
+        })
+    }
+
+    #[test]
+    fn numbers_of_every_length() {
+        for value in [0, 1, 9, 10, 42, 99, 100, -1, 1234567, i64::MAX, i64::MIN] {
+            assert_eq!(both(|out| out.integer(value)), [format!(":{value}\r\n"), format!(":{value}\r\n")]);
+        }
+        assert_eq!(both(|out| out.bulk_integer(-12))[0], "$3\r\n-12\r\n");
+    }
+
+    #[test]
+    fn bulk_strings_of_every_header_length() {
+        for len in [0, 1, 9, 10, 99, 100, 12345] {
+            let text = "x".repeat(len);
+            assert_eq!(both(|out| out.bulk(text.as_bytes()))[0], format!("${len}\r\n{text}\r\n"));
+        }
+    }
+
+    /// The replies of DEBUG PROTOCOL in Redis.
+    #[test]
+    fn types_that_only_resp3_has() {
+        assert_eq!(both(|out| out.double(2.5)), ["$3\r\n2.5\r\n", ",2.5\r\n"]);
+        assert_eq!(both(|out| out.boolean(true)), [":1\r\n", "#t\r\n"]);
+        assert_eq!(both(|out| out.boolean(false)), [":0\r\n", "#f\r\n"]);
+        assert_eq!(both(|out| out.null()), ["$-1\r\n", "_\r\n"]);
+        assert_eq!(both(|out| out.null_array()), ["*-1\r\n", "_\r\n"]);
+        assert_eq!(both(|out| out.big_number(b"1234567999")), ["$10\r\n1234567999\r\n", "(1234567999\r\n"]);
+        assert_eq!(
+            both(|out| out.verbatim(b"txt", b"This is a verbatim\nstring")),
+            ["$25\r\nThis is a verbatim\nstring\r\n", "=29\r\ntxt:This is a verbatim\nstring\r\n"]
+        );
+        assert_eq!(both(|out| out.map(3)), ["*6\r\n", "%3\r\n"]);
+        assert_eq!(both(|out| out.set(3)), ["*3\r\n", "~3\r\n"]);
+        assert_eq!(both(|out| out.push(2)), ["*2\r\n", ">2\r\n"]);
+    }
+
+    #[test]
+    fn attributes_are_for_resp3_only() {
+        let replies = both(|out| {
+            if out.attribute(1) {
+                out.bulk(b"key");
+                out.bulk(b"value");
+            }
+            out.integer(1);
+        });
+        assert_eq!(replies, [":1\r\n", "|1\r\n$3\r\nkey\r\n$5\r\nvalue\r\n:1\r\n"]);
+    }
+
+    #[test]
+    fn deferred_headers_nest() {
+        let replies = both(|out| {
+            out.ok();
+            let outer = out.defer();
+            out.integer(7);
+            let inner = out.defer();
+            out.bulk(b"a");
+            out.bulk(b"b");
+            out.finish_map(inner, 1);
+            out.finish_array(outer, 2);
+        });
+        assert_eq!(replies[0], "+OK\r\n*2\r\n:7\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+        assert_eq!(replies[1], "+OK\r\n*2\r\n:7\r\n%1\r\n$1\r\na\r\n$1\r\nb\r\n");
+    }
+
+    #[test]
+    fn an_error_stays_on_its_line() {
+        assert_eq!(both(|out| out.error(b"ERR no\r\n+such thing"))[0], "-ERR no  +such thing\r\n");
     }
 }

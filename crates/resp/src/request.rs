@@ -120,6 +120,8 @@ impl RequestDecoder {
         if self.partial.done == 0 && buffer.get(self.start) == Some(&b'*') {
             let first_span = spans.len();
             if let Some(end) = whole_multibulk(buffer, self.start, spans, limits) {
+                // A first line that came in two parts has been searched before.
+                self.partial.searched = 0;
                 return Ok(Some(self.complete(spans, first_span, end)));
             }
             spans.truncate(first_span);

@@ -121,6 +121,12 @@ fn a_long_request_in_small_pieces_is_read_once() {
     assert_eq!(decode_pieces(&pieces, &Limits::default()), (vec![request], None));
 }
 
+#[test]
+fn a_first_line_in_two_parts_does_not_confuse_the_next_request() {
+    let pieces: [&[u8]; 3] = [b"*1", b"\r\n$4\r\nPING\r\n", b"\n"];
+    assert_eq!(decode_pieces(&pieces, &Limits::default()), (vec![words(&["PING"])], None));
+}
+
 fn pipelines() -> impl Strategy<Value = Vec<u8>> {
     let word = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..20),
