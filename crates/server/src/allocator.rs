@@ -1,0 +1,92 @@
+//! The memory allocator, and what it knows about the memory in use.
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use tikv_jemalloc_ctl::{epoch, epoch_mib, raw, stats};
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static JEMALLOC: Jemalloc = Jemalloc;
+
+/// As INFO and `--version` show it.
+pub const NAME: &str = "jemalloc-5.3.0";
+
+/// Names of jemalloc's statistics, looked up once.
+struct Controls {
+    epoch: epoch_mib,
+    allocated: stats::allocated_mib,
+    active: stats::active_mib,
+    resident: stats::resident_mib,
+}
+
+static CONTROLS: LazyLock<Option<Controls>> = LazyLock::new(|| {
+    Some(Controls {
+        epoch: epoch::mib().ok()?,
+        allocated: stats::allocated::mib().ok()?,
+        active: stats::active::mib().ok()?,
+        resident: stats::resident::mib().ok()?,
+    })
+});
+
+static USED: AtomicU64 = AtomicU64::new(0);
+static PEAK: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// In live allocations.
+    pub used: u64,
+    /// The most that was ever seen in use.
+    pub peak: u64,
+    /// In pages with live allocations.
+    pub active: u64,
+    /// In pages that are mapped.
+    pub resident: u64,
+}
+
+/// Bytes in live allocations, as of the last `usage`. Costs one load.
+pub fn used_bytes() -> u64 {
+    USED.load(Relaxed)
+}
+
+/// Asks the allocator, which adds up its arenas: some microseconds.
+pub fn usage() -> Usage {
+    let Some(controls) = &*CONTROLS else { return Usage::default() };
+    // Advancing the epoch refreshes the statistics; it cannot fail for a name that was found.
+    let _ = controls.epoch.advance();
+    let used = controls.allocated.read().unwrap_or(0) as u64;
+    USED.store(used, Relaxed);
+    let peak = PEAK.fetch_max(used, Relaxed).max(used);
+    Usage {
+        used,
+        peak,
+        active: controls.active.read().unwrap_or(0) as u64,
+        resident: controls.resident.read().unwrap_or(0) as u64,
+    }
+}
+
+/// Returns unused pages to the operating system.
+pub fn purge() {
+    /// "arena.<all>.purge" (jemalloc(3): MALLCTL_ARENAS_ALL).
+    const PURGE_ALL: &[u8] = b"arena.4096.purge\0";
+    // SAFETY: this control takes and returns no value, so nothing is written through a pointer of ours.
+    let _ = unsafe { raw::write(PURGE_ALL, ()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_allocation_shows() {
+        let before = usage();
+        let block = vec![1u8; 32 << 20];
+        let during = usage();
+        assert!(during.used >= before.used + (32 << 20), "{before:?} {during:?}");
+        assert_eq!(used_bytes(), during.used);
+        drop(block);
+        let after = usage();
+        assert!(after.used < during.used && after.peak >= during.used);
+        purge();
+    }
+}

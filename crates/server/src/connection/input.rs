@@ -1,0 +1,105 @@
+//! Bytes between the socket and the session.
+
+/// Bytes that were received and not yet executed: the beginning of a request, mostly nothing.
+#[derive(Default)]
+pub struct Input {
+    /// All of it is initialised; `start..end` counts.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Input {
+    const MIN_BYTES: usize = 16 * 1024;
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.buffer.len()
+    }
+
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.buffer.len() - self.end < bytes.len() {
+            self.make_room(bytes.len());
+        }
+        self.buffer[self.end..self.end + bytes.len()].copy_from_slice(bytes);
+        self.end += bytes.len();
+    }
+
+    /// Room to read into; `filled` says how much of it was used. Doubles when full, so it stays within twice of
+    /// what was really received.
+    pub fn room(&mut self) -> &mut [u8] {
+        if self.buffer.len() - self.end < Input::MIN_BYTES / 2 {
+            self.make_room(Input::MIN_BYTES);
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    pub fn filled(&mut self, count: usize) {
+        self.end += count;
+    }
+
+    /// Forgets bytes at the front; the memory goes with the last of them.
+    pub fn consume(&mut self, count: usize) {
+        self.start += count;
+        if self.is_empty() {
+            *self = Input::default();
+        }
+    }
+
+    fn make_room(&mut self, bytes: usize) {
+        let len = self.len();
+        if self.start > 0 && (self.buffer.len() - len) >= bytes.max(len) {
+            self.buffer.copy_within(self.start..self.end, 0);
+        } else {
+            let mut larger = vec![0; (2 * len).max(len + bytes).max(Input::MIN_BYTES)];
+            larger[..len].copy_from_slice(self.bytes());
+            self.buffer = larger;
+        }
+        self.start = 0;
+        self.end = len;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Whatever is pushed, read into and consumed: what is left is what a queue of bytes would hold.
+        #[test]
+        fn input_is_a_queue_of_bytes(steps in prop::collection::vec((0usize..40_000, 0usize..40_000, any::<bool>()), 0..30)) {
+            let mut input = Input::default();
+            let mut model: Vec<u8> = Vec::new();
+            let mut next = 0u8;
+            for (add, remove, by_reading) in steps {
+                let bytes: Vec<u8> = (0..add).map(|_| { next = next.wrapping_add(1); next }).collect();
+                if by_reading {
+                    for chunk in bytes.chunks(5000) {
+                        input.room()[..chunk.len()].copy_from_slice(chunk);
+                        input.filled(chunk.len());
+                    }
+                } else {
+                    input.push(&bytes);
+                }
+                model.extend_from_slice(&bytes);
+                let remove = remove.min(model.len());
+                input.consume(remove);
+                model.drain(..remove);
+                prop_assert_eq!(input.bytes(), &model[..]);
+                prop_assert!(input.capacity() <= 2 * (40_000 + model.len()) + 2 * Input::MIN_BYTES + 40_000);
+            }
+        }
+    }
+}

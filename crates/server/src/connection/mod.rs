@@ -1,0 +1,257 @@
+//! One client's socket with its session: bytes in, requests executed, replies out.
+
+mod input;
+
+pub use input::Input;
+
+use crate::stream::Stream;
+use engine::{Next, Now, Session, Worker};
+use std::sync::atomic::Ordering::Relaxed;
+use std::{io, mem};
+
+/// What connections of one worker share for the length of a turn. Between turns most connections own no buffers.
+pub struct Desk {
+    pub worker: Worker,
+    /// Where most reads go, all of it initialised.
+    input: Box<[u8]>,
+    /// Lent to the session that is being served.
+    output: Vec<u8>,
+}
+
+impl Desk {
+    const INPUT_BYTES: usize = 64 * 1024;
+    /// A reply buffer that grew beyond this is given back.
+    const OUTPUT_BYTES: usize = 1 << 20;
+
+    pub fn new(worker: Worker) -> Desk {
+        Desk { worker, input: vec![0; Desk::INPUT_BYTES].into(), output: Vec::new() }
+    }
+}
+
+pub struct Connection {
+    pub stream: Stream,
+    pub session: Session,
+    pub input: Input,
+    /// How much of `session.out` is sent.
+    sent: usize,
+    pub state: State,
+    /// The buffered input may hold complete requests.
+    has_requests: bool,
+    /// The socket may hold bytes that were not read: it has not run dry since it was last reported.
+    pub readable: bool,
+    /// The end of the stream was reported, and will not be again: read until it shows.
+    pub end_reported: bool,
+    /// The other end sends nothing more.
+    input_ended: bool,
+    /// The socket took less than was offered: it is watched for room.
+    pub awaits_room: bool,
+    /// Stands in the queue of connections that get another turn.
+    pub queued: bool,
+    /// `Now::monotonic_us` of the last request.
+    pub last_active_us: u64,
+    /// Since when more output waits than the soft limit allows (`Now::monotonic_us`).
+    pub over_soft_limit_since_us: Option<u64>,
+}
+
+/// What is to be done with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Serving,
+    /// Its session waits for something; its input is left alone.
+    Blocked {
+        deadline_us: Option<u64>,
+    },
+    /// Closed as soon as the replies are sent.
+    Closing,
+    /// Becomes a link to another node.
+    Link,
+}
+
+/// What a turn leaves to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing, until something happens to the socket or the session.
+    Wait,
+    /// Another turn, after the other connections had theirs.
+    Again,
+    Close,
+    Link,
+}
+
+impl Connection {
+    pub fn new(stream: Stream, session: Session, now: Now) -> Connection {
+        Connection {
+            stream,
+            session,
+            input: Input::default(),
+            sent: 0,
+            state: State::Serving,
+            has_requests: false,
+            readable: true,
+            end_reported: false,
+            input_ended: false,
+            awaits_room: false,
+            queued: false,
+            last_active_us: now.monotonic_us,
+            over_soft_limit_since_us: None,
+        }
+    }
+
+    /// One turn: reads once, executes what is complete, sends the replies. An error is the socket's.
+    pub fn serve(&mut self, desk: &mut Desk, now: Now) -> io::Result<Verdict> {
+        if self.state == State::Serving {
+            if self.unsent() == 0 {
+                mem::swap(&mut self.session.out.buffer, &mut desk.output);
+            }
+            let executed = self.execute_received(desk, now);
+            let flushed = self.flush(&desk.worker);
+            if self.unsent() == 0 {
+                mem::swap(&mut self.session.out.buffer, &mut desk.output);
+                if desk.output.capacity() > Desk::OUTPUT_BYTES {
+                    desk.output = Vec::new();
+                }
+            }
+            executed.and(flushed)?;
+            self.publish();
+        } else {
+            self.flush(&desk.worker)?;
+        }
+        Ok(self.verdict())
+    }
+
+    fn verdict(&self) -> Verdict {
+        match self.state {
+            State::Closing if self.unsent() == 0 => Verdict::Close,
+            State::Link => Verdict::Link,
+            State::Serving if self.has_requests || self.readable || self.input_ended => Verdict::Again,
+            State::Serving | State::Blocked { .. } | State::Closing => Verdict::Wait,
+        }
+    }
+
+    /// Executes what is buffered, or else what one read brings.
+    fn execute_received(&mut self, desk: &mut Desk, now: Now) -> io::Result<()> {
+        if self.has_requests {
+            return self.execute_buffered(desk, now);
+        }
+        if self.input_ended || !self.readable {
+            if self.input_ended {
+                self.state = State::Closing;
+            }
+            return Ok(());
+        }
+        if !self.input.is_empty() {
+            self.read_more(desk)?;
+            return self.execute_buffered(desk, now);
+        }
+        let received = self.stream.try_read(&mut desk.input)?;
+        let count = self.note_read(received, desk.input.len(), &desk.worker);
+        if count > 0 {
+            let turn = self.session.feed(&mut desk.worker, &desk.input[..count], now);
+            self.input.push(&desk.input[turn.consumed..count]);
+            self.settle(turn.next, now);
+        }
+        Ok(())
+    }
+
+    /// Reads on behind the beginning of a request, until the socket is dry or there is so much more that decoding it
+    /// again is worth it.
+    fn read_more(&mut self, desk: &Desk) -> io::Result<()> {
+        let enough = 2 * self.input.len();
+        while self.readable && !self.input_ended && self.input.len() < enough {
+            let room = self.input.room();
+            let (offered, received) = (room.len(), self.stream.try_read(room)?);
+            let count = self.note_read(received, offered, &desk.worker);
+            self.input.filled(count);
+        }
+        Ok(())
+    }
+
+    fn execute_buffered(&mut self, desk: &mut Desk, now: Now) -> io::Result<()> {
+        let turn = self.session.feed(&mut desk.worker, self.input.bytes(), now);
+        self.input.consume(turn.consumed);
+        self.settle(turn.next, now);
+        Ok(())
+    }
+
+    /// Takes note of what one read said; returns how many bytes it brought. A read that does not fill its buffer has
+    /// emptied the socket; whatever comes later is reported anew.
+    fn note_read(&mut self, received: Option<usize>, offered: usize, worker: &Worker) -> usize {
+        let count = received.unwrap_or(0);
+        self.input_ended |= received == Some(0);
+        self.readable = count > 0 && (count == offered || self.end_reported);
+        worker.stats.reads.add(1);
+        worker.stats.net_input_bytes.add(count as u64);
+        count
+    }
+
+    /// What the session wants next.
+    fn settle(&mut self, next: Next, now: Now) {
+        self.last_active_us = now.monotonic_us;
+        self.has_requests = next == Next::Again && !self.input.is_empty();
+        self.state = match next {
+            Next::Read | Next::Again => State::Serving,
+            Next::Blocked { deadline_us } => State::Blocked { deadline_us },
+            Next::Close => State::Closing,
+            Next::Link => State::Link,
+        };
+    }
+
+    /// Looks again at the session: it was woken, or its deadline has come.
+    pub fn resume(&mut self, desk: &mut Desk, now: Now) {
+        if matches!(self.state, State::Closing | State::Link) {
+            return;
+        }
+        let was_blocked = self.state != State::Serving;
+        let next = self.session.resume(&mut desk.worker, now);
+        if was_blocked || next != Next::Read {
+            self.settle(next, now);
+            self.has_requests = self.state == State::Serving && !self.input.is_empty();
+        }
+    }
+
+    /// Bytes of replies that wait.
+    pub fn unsent(&self) -> usize {
+        self.session.out.buffer.len() - self.sent
+    }
+
+    /// Sends what waits, as far as the socket takes it. While it is full there is no use in trying.
+    pub fn flush(&mut self, worker: &Worker) -> io::Result<()> {
+        let output = &mut self.session.out.buffer;
+        while self.sent < output.len() && !self.awaits_room {
+            match self.stream.try_write(&output[self.sent..])? {
+                Some(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Some(count) => {
+                    self.sent += count;
+                    worker.stats.writes.add(1);
+                    worker.stats.net_output_bytes.add(count as u64);
+                }
+                None => self.awaits_room = true,
+            }
+        }
+        if self.sent == output.len() {
+            output.clear();
+            self.sent = 0;
+        } else if self.sent > output.len() / 2 {
+            // Only when less is left than was sent: each byte moves once on average.
+            output.drain(..self.sent);
+            self.sent = 0;
+        }
+        Ok(())
+    }
+
+    /// The replies that are not sent, for whoever takes the socket over.
+    pub fn take_unsent(&mut self) -> Vec<u8> {
+        let mut output = mem::take(&mut self.session.out.buffer);
+        output.drain(..mem::take(&mut self.sent));
+        output
+    }
+
+    /// Shows the sizes of the buffers to CLIENT LIST and to INFO.
+    fn publish(&self) {
+        let client = &self.session.client;
+        client.input_bytes.store(self.input.len() as u64, Relaxed);
+        client.input_capacity.store(self.input.capacity() as u64, Relaxed);
+        client.output_bytes.store(self.unsent() as u64, Relaxed);
+        client.output_capacity.store(self.session.out.buffer.capacity() as u64, Relaxed);
+    }
+}

@@ -1,0 +1,118 @@
+//! What the engine needs of the process around it.
+
+use crate::allocator;
+use crate::hub::{Hub, Message};
+use crate::{log, sys};
+use engine::{Client, CpuTime, Fault, Host, LogLevel, Memory, Now, Process, Shutdown};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+pub struct ServerHost {
+    hub: Arc<Hub>,
+    process: Process,
+    started: Instant,
+    startup_bytes: u64,
+}
+
+impl ServerHost {
+    pub fn new(hub: Arc<Hub>, config_file: String) -> ServerHost {
+        let executable = std::env::current_exe().unwrap_or_default().to_string_lossy().into_owned();
+        ServerHost {
+            hub,
+            process: Process {
+                id: std::process::id(),
+                executable,
+                config_file,
+                operating_system: sys::operating_system(),
+                run_id: run_id(),
+                multiplexing: if cfg!(target_os = "linux") { "epoll" } else { "kqueue" },
+                allocator: allocator::NAME,
+            },
+            started: Instant::now(),
+            startup_bytes: allocator::used_bytes(),
+        }
+    }
+}
+
+/// 40 hexadecimal digits of the system's randomness.
+fn run_id() -> String {
+    let mut bytes = [0; 20];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Host for ServerHost {
+    fn now(&self) -> Now {
+        let unix_us = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+        Now { unix_us, monotonic_us: self.started.elapsed().as_micros() as u64 }
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.started.elapsed().as_nanos() as u64
+    }
+
+    fn used_memory(&self) -> u64 {
+        allocator::used_bytes()
+    }
+
+    fn memory(&self) -> Memory {
+        let usage = allocator::usage();
+        Memory {
+            used: usage.used,
+            peak: usage.peak,
+            resident: sys::resident_bytes(),
+            allocator_active: usage.active,
+            allocator_resident: usage.resident,
+            total_system: sys::total_memory_bytes(),
+            startup: self.startup_bytes,
+        }
+    }
+
+    fn cpu_time(&self) -> CpuTime {
+        let process = sys::cpu_time(sys::CpuTimeOf::Process);
+        let thread = sys::cpu_time(sys::CpuTimeOf::Thread);
+        CpuTime {
+            system_us: process.system_us,
+            user_us: process.user_us,
+            main_thread_system_us: thread.system_us,
+            main_thread_user_us: thread.user_us,
+        }
+    }
+
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn wake(&self, client: &Client) {
+        self.hub.post(client.connection.worker, Message::Wake { client: client.id });
+    }
+
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+
+    fn shutdown(&self, _: Shutdown) -> Result<(), Fault> {
+        log::warning!("User requested shutdown...");
+        self.hub.end();
+        Ok(())
+    }
+
+    fn abort_shutdown(&self) -> Result<(), Fault> {
+        Err(Fault::Text("ERR No shutdown in progress."))
+    }
+
+    fn log(&self, level: LogLevel, text: fmt::Arguments<'_>) {
+        let level = match level {
+            LogLevel::Debug => log::Level::Debug,
+            LogLevel::Verbose => log::Level::Verbose,
+            LogLevel::Notice => log::Level::Notice,
+            LogLevel::Warning => log::Level::Warning,
+        };
+        log::write(level, text);
+    }
+
+    fn purge_memory(&self) {
+        allocator::purge();
+    }
+}

@@ -1,0 +1,113 @@
+//! What the worker threads share to reach each other: one inbox each, and the wish to end.
+
+use crate::stream::Stream;
+use mio::Waker;
+use parking_lot::Mutex;
+use std::cell::Cell;
+use std::mem;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// The worker that accepts connections and owns the links to other nodes.
+pub const MAIN_WORKER: usize = 0;
+
+/// What one worker tells another.
+pub enum Message {
+    /// A new client to serve.
+    Client(Stream),
+    /// The session of this client is to be looked at again.
+    Wake { client: u64 },
+}
+
+struct Inbox {
+    messages: Mutex<Vec<Message>>,
+    /// Something was posted, or the worker was asked to take a turn, since it last looked.
+    posted: AtomicBool,
+    waker: Waker,
+}
+
+pub struct Hub {
+    inboxes: Vec<Inbox>,
+    /// Clients that are connected, over all workers, and how many of them each worker serves.
+    clients: AtomicUsize,
+    clients_of: Vec<AtomicUsize>,
+    ending: AtomicBool,
+}
+
+thread_local! {
+    /// Which worker this thread is; other threads are none.
+    static CURRENT: Cell<usize> = const { Cell::new(usize::MAX) };
+}
+
+impl Hub {
+    /// One waker per worker.
+    pub fn new(wakers: Vec<Waker>) -> Hub {
+        let clients_of = wakers.iter().map(|_| AtomicUsize::new(0)).collect();
+        let inbox = |waker| Inbox { messages: Mutex::default(), posted: AtomicBool::new(false), waker };
+        let inboxes = wakers.into_iter().map(inbox).collect();
+        Hub { inboxes, clients: AtomicUsize::new(0), clients_of, ending: AtomicBool::new(false) }
+    }
+
+    /// Called by each worker's thread, first.
+    pub fn enter(&self, worker: usize) {
+        CURRENT.set(worker);
+    }
+
+    pub fn workers(&self) -> usize {
+        self.inboxes.len()
+    }
+
+    /// Enqueues only, so it may be called under any lock.
+    pub fn post(&self, worker: usize, message: Message) {
+        self.inboxes[worker].messages.lock().push(message);
+        self.nudge(worker);
+    }
+
+    /// Has a worker take a turn soon. A worker looks at its inbox before it sleeps, so it needs no system call for itself.
+    pub fn nudge(&self, worker: usize) {
+        let inbox = &self.inboxes[worker];
+        if !inbox.posted.swap(true, Ordering::AcqRel) && CURRENT.get() != worker {
+            // Fails only where the poll is gone: the worker has ended.
+            let _ = inbox.waker.wake();
+        }
+    }
+
+    /// True where something waits, so that the worker must not sleep.
+    pub fn has_messages(&self, worker: usize) -> bool {
+        self.inboxes[worker].posted.load(Ordering::Acquire)
+    }
+
+    /// Moves what was posted to this worker into `messages`, which is empty.
+    pub fn take(&self, worker: usize, messages: &mut Vec<Message>) {
+        if self.inboxes[worker].posted.swap(false, Ordering::AcqRel) {
+            mem::swap(&mut *self.inboxes[worker].messages.lock(), messages);
+        }
+    }
+
+    /// Counts a new client and says which worker has the fewest; `None`: there are `limit` already.
+    pub fn admit(&self, limit: usize) -> Option<usize> {
+        let admitted = self
+            .clients
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |clients| (clients < limit).then_some(clients + 1));
+        admitted.ok()?;
+        let load = |worker: &usize| self.clients_of[*worker].load(Ordering::Relaxed);
+        let worker = (0..self.workers()).min_by_key(load).unwrap_or(MAIN_WORKER);
+        self.clients_of[worker].fetch_add(1, Ordering::Relaxed);
+        Some(worker)
+    }
+
+    /// A client that `admit` had counted is gone.
+    pub fn dismiss(&self, worker: usize) {
+        self.clients.fetch_sub(1, Ordering::Relaxed);
+        self.clients_of[worker].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Ends all workers after their current turn.
+    pub fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+        (0..self.workers()).for_each(|worker| self.nudge(worker));
+    }
+
+    pub fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+}

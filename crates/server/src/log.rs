@@ -1,0 +1,133 @@
+//! The log: one line per event, in the shape that Redis's tools read:
+//! `pid:role dd Mon yyyy hh:mm:ss.mmm level text`.
+
+use crate::sys;
+use parking_lot::Mutex;
+use std::fmt::Arguments;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::SystemTime;
+
+/// From most to least talkative, as `loglevel` names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Level {
+    Debug,
+    Verbose,
+    Notice,
+    Warning,
+    Nothing,
+}
+
+impl Level {
+    /// By its name in the configuration; an unknown name is `Notice`, the default.
+    pub fn from_name(name: &str) -> Level {
+        match name {
+            "debug" => Level::Debug,
+            "verbose" => Level::Verbose,
+            "warning" => Level::Warning,
+            "nothing" => Level::Nothing,
+            _ => Level::Notice,
+        }
+    }
+
+    fn mark(self) -> char {
+        match self {
+            Level::Debug => '.',
+            Level::Verbose => '-',
+            Level::Notice => '*',
+            Level::Warning | Level::Nothing => '#',
+        }
+    }
+}
+
+/// What this process is, as the log shows it after the pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    Starting = b'C',
+    Master = b'M',
+    Replica = b'S',
+}
+
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Notice as u8);
+static ROLE: AtomicU8 = AtomicU8::new(Role::Starting as u8);
+static FILE: Mutex<String> = Mutex::new(String::new());
+
+pub fn set_level(level: Level) {
+    LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
+pub fn set_role(role: Role) {
+    ROLE.store(role as u8, Ordering::Relaxed);
+}
+
+/// Lines go to this file from now on; empty: to standard output.
+pub fn set_file(path: &str) {
+    path.clone_into(&mut FILE.lock());
+}
+
+pub fn enabled(level: Level) -> bool {
+    level as u8 >= LEVEL.load(Ordering::Relaxed)
+}
+
+/// Appends one line. The file is opened anew for each, so that it can be rotated away at any time; a log that cannot be
+/// written must not stop the server, so errors are dropped.
+pub fn write(level: Level, text: Arguments<'_>) {
+    if !enabled(level) {
+        return;
+    }
+    let role = ROLE.load(Ordering::Relaxed) as char;
+    let line = format!("{}:{role} {} {} {text}\n", std::process::id(), timestamp(SystemTime::now()), level.mark());
+    let path = FILE.lock();
+    let _ = if path.is_empty() {
+        std::io::stdout().lock().write_all(line.as_bytes())
+    } else {
+        OpenOptions::new().append(true).create(true).open(&*path).and_then(|mut file| file.write_all(line.as_bytes()))
+    };
+}
+
+/// `23 Nov 2026 00:50:19.261`, local time.
+fn timestamp(now: SystemTime) -> String {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let local = sys::local_time(since_epoch.as_secs() as i64);
+    format!(
+        "{:02} {} {} {:02}:{:02}:{:02}.{:03}",
+        local.day,
+        MONTHS[local.month as usize % 12],
+        local.year,
+        local.hour,
+        local.minute,
+        local.second,
+        since_epoch.subsec_millis()
+    )
+}
+
+macro_rules! debug { ($($text:tt)*) => { $crate::log::write($crate::log::Level::Debug, format_args!($($text)*)) } }
+macro_rules! verbose { ($($text:tt)*) => { $crate::log::write($crate::log::Level::Verbose, format_args!($($text)*)) } }
+macro_rules! notice { ($($text:tt)*) => { $crate::log::write($crate::log::Level::Notice, format_args!($($text)*)) } }
+macro_rules! warning { ($($text:tt)*) => { $crate::log::write($crate::log::Level::Warning, format_args!($($text)*)) } }
+pub(crate) use {debug, notice, verbose, warning};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn timestamps_have_the_shape_that_log_readers_expect() {
+        let text = timestamp(SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_395_019_261));
+        assert_eq!(text.len(), "23 Nov 2026 00:50:19.261".len());
+        assert!(text.ends_with(":19.261"), "{text}");
+        assert!(text.contains(" Nov 2026 "), "{text}");
+    }
+
+    #[test]
+    fn levels_are_ordered_from_talkative_to_silent() {
+        assert!(Level::from_name("debug") < Level::from_name("verbose"));
+        assert!(Level::from_name("verbose") < Level::from_name("notice"));
+        assert!(Level::from_name("warning") < Level::from_name("nothing"));
+    }
+}

@@ -1,0 +1,414 @@
+//! One worker thread: waits for sockets, serves connections in turn, keeps deadlines.
+
+use crate::connection::{Connection, Desk, State, Verdict};
+use crate::hub::{Hub, MAIN_WORKER, Message};
+use crate::listener::{self, Listener};
+use crate::log;
+use crate::slots::Slots;
+use crate::stream::Stream;
+use crate::{allocator, settings::Settings};
+use arc_swap::ArcSwap;
+use engine::clients::ClientKind;
+use engine::{Engine, Now, Session};
+use mio::event::Event;
+use mio::{Events, Interest, Poll, Token};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+pub const WAKER: Token = Token(usize::MAX);
+/// Listeners count from here; connections from 0.
+const FIRST_LISTENER: usize = usize::MAX / 2;
+
+/// Connections accepted in one turn, so that a storm of them leaves time for those that are served.
+const ACCEPTS_PER_TURN: usize = 256;
+const EVENTS_PER_TURN: usize = 1024;
+/// The clocks are read again after so many connections.
+const CONNECTIONS_PER_CLOCK: usize = 16;
+/// How often timeouts and limits that need no precision are looked at.
+const SWEEP_INTERVAL_US: u64 = 1_000_000;
+const MEMORY_INTERVAL_US: u64 = 10_000;
+
+pub struct Reactor {
+    index: usize,
+    poll: Poll,
+    hub: Arc<Hub>,
+    engine: Arc<Engine>,
+    settings: Arc<ArcSwap<Settings>>,
+    desk: Desk,
+    connections: Slots<Connection>,
+    by_client: HashMap<u64, usize>,
+    /// Connections that get another turn without an event.
+    ready: VecDeque<usize>,
+    /// When (`Now::monotonic_us`) which client's wait ends. Entries may be outdated.
+    deadlines: BinaryHeap<Reverse<(u64, u64)>>,
+    /// Of the main worker only.
+    listeners: Vec<Listener>,
+    now: Now,
+    /// Connections with more output than the soft limit of their class.
+    over_soft_limit: usize,
+    next_sweep_us: u64,
+    next_memory_us: u64,
+}
+
+impl Reactor {
+    pub fn new(
+        index: usize,
+        poll: Poll,
+        hub: Arc<Hub>,
+        engine: Arc<Engine>,
+        settings: Arc<ArcSwap<Settings>>,
+    ) -> Reactor {
+        let now = engine.host.now();
+        Reactor {
+            index,
+            poll,
+            hub,
+            desk: Desk::new(engine::Worker::new(&engine)),
+            engine,
+            settings,
+            connections: Slots::default(),
+            by_client: HashMap::new(),
+            ready: VecDeque::new(),
+            deadlines: BinaryHeap::new(),
+            listeners: Vec::new(),
+            now,
+            over_soft_limit: 0,
+            next_sweep_us: now.monotonic_us,
+            next_memory_us: now.monotonic_us,
+        }
+    }
+
+    /// Accepts on these sockets instead of those before.
+    pub fn listen(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
+        for mut listener in std::mem::replace(&mut self.listeners, listeners) {
+            self.poll.registry().deregister(&mut listener)?;
+        }
+        for (index, listener) in self.listeners.iter_mut().enumerate() {
+            self.poll.registry().register(listener, Token(FIRST_LISTENER + index), Interest::READABLE)?;
+        }
+        Ok(())
+    }
+
+    /// Serves until the hub ends.
+    pub fn run(mut self) -> io::Result<()> {
+        self.hub.enter(self.index);
+        let mut events = Events::with_capacity(EVENTS_PER_TURN);
+        let mut messages = Vec::new();
+        while !self.hub.is_ending() {
+            match self.poll.poll(&mut events, self.sleep()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                outcome => outcome?,
+            }
+            self.now = self.engine.host.now();
+            for (count, event) in events.iter().enumerate() {
+                if count % CONNECTIONS_PER_CLOCK == CONNECTIONS_PER_CLOCK - 1 {
+                    self.now = self.engine.host.now();
+                }
+                match event.token() {
+                    WAKER => {}
+                    Token(token) if token >= FIRST_LISTENER => self.accept(token - FIRST_LISTENER),
+                    Token(token) => self.connection_event(token, event),
+                }
+            }
+            self.hub.take(self.index, &mut messages);
+            for message in messages.drain(..) {
+                self.receive(message);
+            }
+            self.serve_ready();
+            self.keep_deadlines();
+        }
+        self.send_last_replies();
+        Ok(())
+    }
+
+    /// How long nothing needs to be done but what sockets ask for; `None`: for ever.
+    fn sleep(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || self.hub.has_messages(self.index) {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.deadlines.peek().map(|Reverse((due_us, _))| *due_us);
+        let sweep = self.needs_sweep().then_some(self.next_sweep_us);
+        let due_us = deadline.into_iter().chain(sweep).min()?;
+        Some(Duration::from_micros(due_us.saturating_sub(self.engine.host.now().monotonic_us)))
+    }
+
+    fn receive(&mut self, message: Message) {
+        match message {
+            Message::Client(stream) => self.welcome(stream),
+            Message::Wake { client } => {
+                if let Some(&index) = self.by_client.get(&client) {
+                    self.resume(index);
+                }
+            }
+        }
+    }
+
+    fn accept(&mut self, listener: usize) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(listener) = self.listeners.get(listener) else { return };
+            match listener.accept() {
+                Ok(Some(stream)) => self.admit(stream),
+                Ok(None) => return,
+                Err(error) => {
+                    log::warning!("Accepting client connection: {error}");
+                    return;
+                }
+            }
+        }
+        // More may wait, and the poll reports only what is new.
+        if let Some(socket) = self.listeners.get_mut(listener) {
+            let token = Token(FIRST_LISTENER + listener);
+            if let Err(error) = self.poll.registry().reregister(socket, token, Interest::READABLE) {
+                log::warning!("Cannot go on accepting: {error}");
+            }
+        }
+    }
+
+    /// Gives a new connection to the worker with the fewest, or turns it away.
+    fn admit(&mut self, mut stream: Stream) {
+        let settings = self.settings.load();
+        let refusal =
+            if settings.protected_mode && self.engine.config.load().requirepass.is_empty() && !stream.is_local() {
+                PROTECTED_MODE
+            } else {
+                match self.hub.admit(settings.maxclients as usize) {
+                    Some(worker) if worker == self.index => return self.welcome(stream),
+                    Some(worker) => return self.hub.post(worker, Message::Client(stream)),
+                    None => MAX_CLIENTS,
+                }
+            };
+        self.engine.stats.shared.rejected_connections.fetch_add(1, Relaxed);
+        // A courtesy: whoever does not take it at once does not get it.
+        let _ = stream.try_write(refusal.as_bytes());
+    }
+
+    /// Begins to serve a connection that `admit` counted.
+    fn welcome(&mut self, mut stream: Stream) {
+        let settings = self.settings.load();
+        listener::set_keepalive(&stream, settings.tcp_keepalive_s);
+        let index = self.connections.next_index();
+        if let Err(error) = self.poll.registry().register(&mut stream, Token(index), Interest::READABLE) {
+            log::warning!("A connection cannot be watched: {error}");
+            self.hub.dismiss(self.index);
+            return;
+        }
+        let connection = engine::Connection {
+            address: stream.peer_name(&settings.unixsocket),
+            local_address: stream.local_name(&settings.unixsocket),
+            file_descriptor: stream.as_raw_fd(),
+            unix_socket: matches!(stream, Stream::Unix(_)),
+            worker: self.index,
+            local: stream.is_local(),
+        };
+        let session = Session::new(&self.engine, connection, self.now);
+        self.by_client.insert(session.client.id, index);
+        self.connections.insert(Connection::new(stream, session, self.now));
+    }
+
+    fn connection_event(&mut self, index: usize, event: &Event) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        connection.end_reported |= event.is_read_closed();
+        if event.is_writable() {
+            connection.awaits_room = false;
+        }
+        let gone = event.is_error() || event.is_read_closed();
+        if gone && matches!(connection.state, State::Blocked { .. }) {
+            self.close(index);
+        } else if !connection.queued {
+            self.serve(index);
+        }
+    }
+
+    /// One turn of a connection, and what follows from it.
+    fn serve(&mut self, index: usize) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let watched_for_room = connection.awaits_room;
+        let verdict = match connection.serve(&mut self.desk, self.now) {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                log::verbose!("Client {} went away: {error}", connection.session.client.id);
+                Verdict::Close
+            }
+        };
+        if connection.session.client.killed() {
+            return self.close(index);
+        }
+        if connection.awaits_room != watched_for_room {
+            self.watch_for_room(index);
+        }
+        match verdict {
+            Verdict::Close => return self.close(index),
+            Verdict::Again => self.queue(index),
+            Verdict::Wait => self.note_deadline(index),
+            Verdict::Link => return self.close(index),
+        }
+        self.enforce_limits(index);
+    }
+
+    fn queue(&mut self, index: usize) {
+        if let Some(connection) = self.connections.get_mut(index)
+            && !std::mem::replace(&mut connection.queued, true)
+        {
+            self.ready.push_back(index);
+        }
+    }
+
+    /// Gives each connection that stands in the queue now one turn.
+    fn serve_ready(&mut self) {
+        for count in 0..self.ready.len() {
+            let Some(index) = self.ready.pop_front() else { return };
+            if count % CONNECTIONS_PER_CLOCK == 0 {
+                self.now = self.engine.host.now();
+            }
+            if let Some(connection) = self.connections.get_mut(index)
+                && std::mem::take(&mut connection.queued)
+            {
+                self.serve(index);
+            }
+        }
+    }
+
+    /// A session was woken, or its time is up.
+    fn resume(&mut self, index: usize) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.resume(&mut self.desk, self.now);
+        self.serve(index);
+    }
+
+    fn note_deadline(&mut self, index: usize) {
+        if let Some(connection) = self.connections.get_mut(index)
+            && let State::Blocked { deadline_us: Some(due_us) } = connection.state
+        {
+            self.deadlines.push(Reverse((due_us, connection.session.client.id)));
+        }
+    }
+
+    fn keep_deadlines(&mut self) {
+        let now_us = self.now.monotonic_us;
+        while let Some(&Reverse((due_us, client))) = self.deadlines.peek()
+            && due_us <= now_us
+        {
+            self.deadlines.pop();
+            let Some(&index) = self.by_client.get(&client) else { continue };
+            let Some(connection) = self.connections.get_mut(index) else { continue };
+            if matches!(connection.state, State::Blocked { deadline_us: Some(due_us) } if due_us <= now_us) {
+                self.resume(index);
+            }
+        }
+        if now_us >= self.next_memory_us {
+            self.next_memory_us = now_us + MEMORY_INTERVAL_US;
+            if self.engine.config.load().maxmemory > 0 {
+                allocator::usage();
+            }
+        }
+        if now_us >= self.next_sweep_us {
+            self.next_sweep_us = now_us + SWEEP_INTERVAL_US;
+            if self.needs_sweep() {
+                self.sweep();
+            }
+        }
+    }
+
+    fn needs_sweep(&self) -> bool {
+        !self.by_client.is_empty() && (self.settings.load().timeout_s > 0 || self.over_soft_limit > 0)
+    }
+
+    /// Closes connections that were idle for too long, or had too much to send for too long.
+    fn sweep(&mut self) {
+        let timeout_us = self.settings.load().timeout_s * 1_000_000;
+        let now_us = self.now.monotonic_us;
+        let is_idle = |connection: &Connection| {
+            timeout_us > 0
+                && connection.state == State::Serving
+                && connection.session.client.kind() == ClientKind::Normal
+                && now_us.saturating_sub(connection.last_active_us) > timeout_us
+        };
+        let expired: Vec<usize> = self
+            .connections
+            .iter_mut()
+            .filter_map(|(index, connection)| is_idle(connection).then_some(index))
+            .collect();
+        for index in expired {
+            log::verbose!("Closing idle client");
+            self.close(index);
+        }
+        let limited: Vec<usize> = self
+            .connections
+            .iter_mut()
+            .filter_map(|(index, connection)| connection.over_soft_limit_since_us.map(|_| index))
+            .collect();
+        for index in limited {
+            self.enforce_limits(index);
+        }
+    }
+
+    /// Closes a connection that sends or receives more than it may.
+    fn enforce_limits(&mut self, index: usize) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let (unsent, pending) = (connection.unsent() as u64, connection.input.len() as u64);
+        if unsent == 0 && pending == 0 && connection.over_soft_limit_since_us.is_none() {
+            return;
+        }
+        let settings = self.settings.load();
+        let client = &connection.session.client;
+        let limit = settings.output_limit(client.kind());
+        let exceeds = |bytes: u64, limit: u64| limit > 0 && bytes > limit;
+        let over_since_us =
+            exceeds(unsent, limit.soft).then(|| connection.over_soft_limit_since_us.unwrap_or(self.now.monotonic_us));
+        self.over_soft_limit -= connection.over_soft_limit_since_us.is_some() as usize;
+        self.over_soft_limit += over_since_us.is_some() as usize;
+        connection.over_soft_limit_since_us = over_since_us;
+        let too_long =
+            over_since_us.is_some_and(|since_us| self.now.monotonic_us - since_us >= limit.soft_seconds * 1_000_000);
+        if exceeds(unsent, limit.hard) || too_long {
+            let description = client.describe(self.now);
+            log::warning!("Client {description} scheduled to be closed ASAP for overcoming of output buffer limits.");
+            self.close(index);
+        } else if exceeds(pending, settings.client_query_buffer_limit) {
+            log::warning!("Closing client that reached max query buffer length: {}", client.describe(self.now));
+            self.close(index);
+        }
+    }
+
+    fn watch_for_room(&mut self, index: usize) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let interests =
+            if connection.awaits_room { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        if let Err(error) = self.poll.registry().reregister(&mut connection.stream, Token(index), interests) {
+            log::warning!("A connection cannot be watched: {error}");
+            self.close(index);
+        }
+    }
+
+    fn close(&mut self, index: usize) {
+        let Some(mut connection) = self.connections.remove(index) else { return };
+        self.over_soft_limit -= connection.over_soft_limit_since_us.is_some() as usize;
+        self.by_client.remove(&connection.session.client.id);
+        // The socket is closed next, which removes it from the poll in any case.
+        let _ = self.poll.registry().deregister(&mut connection.stream);
+        self.hub.dismiss(self.index);
+    }
+
+    /// Whatever is still to be sent gets one more try, so that the reply to SHUTDOWN's neighbours is not lost.
+    fn send_last_replies(&mut self) {
+        for (_, connection) in self.connections.iter_mut() {
+            let _ = connection.flush(&self.desk.worker);
+        }
+    }
+}
+
+const MAX_CLIENTS: &str = "-ERR max number of clients reached\r\n";
+
+const PROTECTED_MODE: &str = "-DENIED fluidB is running in protected mode because protected mode is enabled and no \
+    password is set for the default user. In this mode connections are only accepted from the loopback interface. To \
+    connect from other computers, do one of the following: 1) Set a password with requirepass in the configuration \
+    file, or with CONFIG SET requirepass from the loopback interface, and have clients send it. 2) Turn protected mode \
+    off with CONFIG SET protected-mode no from the loopback interface, and with protected-mode no in the configuration \
+    file, after making sure that the server cannot be reached from the internet. 3) Start the server with \
+    --protected-mode no, for a test.\r\n";

@@ -1,0 +1,178 @@
+//! What the operating system offers only through C: each function here is a safe face over one or two calls.
+
+use std::io;
+
+/// Broken-down local time; `month` counts from 0.
+pub struct LocalTime {
+    pub year: i32,
+    pub month: u32,
+    pub day: u32,
+    pub hour: u32,
+    pub minute: u32,
+    pub second: u32,
+}
+
+pub fn local_time(unix_s: i64) -> LocalTime {
+    let seconds = unix_s as libc::time_t;
+    // SAFETY: both pointers are to live values of the right types; localtime_r writes only to `broken_down`, for which all-zero
+    // bytes are a valid value (integers and a nullable pointer that is never read here).
+    let broken_down = unsafe {
+        let mut broken_down: libc::tm = std::mem::zeroed();
+        libc::localtime_r(&seconds, &mut broken_down);
+        broken_down
+    };
+    LocalTime {
+        year: broken_down.tm_year + 1900,
+        month: broken_down.tm_mon as u32,
+        day: broken_down.tm_mday as u32,
+        hour: broken_down.tm_hour as u32,
+        minute: broken_down.tm_min as u32,
+        second: broken_down.tm_sec as u32,
+    }
+}
+
+/// Raises the limit of open files towards `wanted`, as far as the system lets us; returns the limit now in force.
+pub fn raise_open_files_limit(wanted: u64) -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a live rlimit that the call fills in.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if limit.rlim_cur >= wanted {
+        return Ok(limit.rlim_cur);
+    }
+    // A privileged process may raise the hard limit too; others get what the hard limit allows.
+    for (soft, hard) in [(wanted, wanted.max(limit.rlim_max)), (wanted.min(limit.rlim_max), limit.rlim_max)] {
+        let raised = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+        // SAFETY: `raised` is a live rlimit that the call only reads.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } == 0 {
+            return Ok(soft);
+        }
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// Goes into the background: the parent exits, the child leads a session of its own and has /dev/null as its standard streams.
+/// Must run while the process has one thread.
+pub fn daemonize() -> io::Result<()> {
+    // SAFETY: no other thread runs yet, so the child is a complete copy; `_exit` ends the parent without running its destructors twice.
+    unsafe {
+        match libc::fork() {
+            -1 => return Err(io::Error::last_os_error()),
+            0 => {}
+            _ => libc::_exit(0),
+        }
+        libc::setsid();
+    }
+    use std::os::fd::AsRawFd;
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    for standard in 0..=2 {
+        // SAFETY: `null` is open; dup2 onto a standard descriptor replaces it.
+        if unsafe { libc::dup2(null.as_raw_fd(), standard) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Names the process for `ps` and `top` by overwriting its command line in place; a title longer than that is cut.
+/// Does nothing where the system does not tell where the command line lies.
+pub fn set_process_title(title: &str) {
+    #[cfg(target_os = "linux")]
+    if let Some((start, len)) = command_line_span() {
+        let mut bytes = vec![0; len];
+        let cut = title.len().min(len - 1);
+        bytes[..cut].copy_from_slice(&title.as_bytes()[..cut]);
+        // SAFETY: the kernel reports [start, start + len) as this process's argument strings: writable memory of the initial
+        // stack. Rust's `std::env::args` copies from it, so no live reference is changed; this runs before other threads start.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start as *mut u8, len) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = title;
+}
+
+/// Where the argument strings lie: fields 48 and 49 of /proc/self/stat (proc_pid_stat(5)), zero without permission.
+#[cfg(target_os = "linux")]
+fn command_line_span() -> Option<(usize, usize)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    // The first field after the name is number 3.
+    let start: usize = fields.get(48 - 3)?.parse().ok()?;
+    let end: usize = fields.get(49 - 3)?.parse().ok()?;
+    (start != 0 && end > start + 1).then(|| (start, end - start))
+}
+
+/// Resident set size of this process, in bytes.
+pub fn resident_bytes() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages: u64 = statm.split(' ').nth(1).and_then(|field| field.parse().ok()).unwrap_or(0);
+        // SAFETY: sysconf has no preconditions.
+        pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        // Only the highest value ever: the nearest that is portable.
+        // SAFETY: `usage` is a live rusage, for which all-zero bytes are valid, and the call fills it in.
+        unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+            usage.ru_maxrss as u64
+        }
+    }
+}
+
+/// Memory of this machine, in bytes; 0 where it is not told.
+pub fn total_memory_bytes() -> u64 {
+    // SAFETY: sysconf has no preconditions; a name that it does not know gives -1.
+    let (pages, page_bytes) = unsafe { (libc::sysconf(libc::_SC_PHYS_PAGES), libc::sysconf(libc::_SC_PAGESIZE)) };
+    pages.max(0) as u64 * page_bytes.max(0) as u64
+}
+
+/// "Linux 6.1.0 x86_64"
+pub fn operating_system() -> String {
+    // SAFETY: all-zero bytes are a valid utsname (arrays of characters), and the call fills it in with strings that end in 0.
+    let name = unsafe {
+        let mut name: libc::utsname = std::mem::zeroed();
+        libc::uname(&mut name);
+        name
+    };
+    let text = |field: &[libc::c_char]| {
+        field.iter().take_while(|&&byte| byte != 0).map(|&byte| byte as u8 as char).collect::<String>()
+    };
+    format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine))
+}
+
+/// Whose CPU time to tell.
+#[derive(Clone, Copy)]
+pub enum CpuTimeOf {
+    Process,
+    /// The calling thread; the whole process where the system does not tell them apart.
+    Thread,
+}
+
+/// CPU time used so far, in microseconds.
+pub struct CpuTime {
+    pub user_us: u64,
+    pub system_us: u64,
+}
+
+pub fn cpu_time(whose: CpuTimeOf) -> CpuTime {
+    #[cfg(target_os = "linux")]
+    const THREAD: libc::c_int = libc::RUSAGE_THREAD;
+    #[cfg(not(target_os = "linux"))]
+    const THREAD: libc::c_int = libc::RUSAGE_SELF;
+    let whose = match whose {
+        CpuTimeOf::Process => libc::RUSAGE_SELF,
+        CpuTimeOf::Thread => THREAD,
+    };
+    // SAFETY: `usage` is a live rusage, for which all-zero bytes are valid, and the call fills it in.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(whose, &mut usage);
+        usage
+    };
+    let microseconds = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+    CpuTime { user_us: microseconds(usage.ru_utime), system_us: microseconds(usage.ru_stime) }
+}
