@@ -40,7 +40,7 @@ impl<'a> Args<'a> {
         (index < self.len()).then(|| self.at(index))
     }
 
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator + use<'a> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator + Clone + use<'a> {
         let buffer = self.buffer;
         self.spans.iter().map(move |span| &buffer[span.start as usize..(span.start + span.len) as usize])
     }

@@ -2,12 +2,15 @@
 //! them in alphabetical order.
 
 mod bitmap;
+mod collection;
 mod connection;
 mod expire;
 mod generic;
+mod hash;
 mod help;
 mod lcs;
 mod object;
+mod set;
 mod string;
 mod transactions;
 
@@ -19,7 +22,9 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     connection::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
+    hash::COMMANDS,
     object::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];

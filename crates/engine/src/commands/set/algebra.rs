@@ -1,0 +1,215 @@
+//! Intersection, union and difference.
+
+use super::SET;
+use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::commands::collection::reply_element;
+use crate::fault::Fault;
+use keyspace::{Txn, View};
+use resp::{Args, Out};
+use values::{Element, EncodingLimits, Set};
+
+const OF_KEYS: Command = Command {
+    arity: -2,
+    flags: Flags::READONLY,
+    keys: &[KeySpec::from(1, &["RO", "access"])],
+    tips: &["nondeterministic_output_order"],
+    arguments: &[Argument::key("key", 0).multiple()],
+    ..SET
+};
+
+const STORING: Command = Command {
+    arity: -3,
+    flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM]),
+    keys: &[KeySpec::one(1, &["OW", "update"]), KeySpec::from(2, &["RO", "access"])],
+    arguments: &[Argument::key("destination", 0), Argument::key("key", 1).multiple()],
+    ..SET
+};
+
+const INTERSECTION_COMPLEXITY: &str = "O(N*M) at worst, N: members of the smallest set, M: number of sets";
+const TOTAL_COMPLEXITY: &str = "O(N), N: members of all the sets";
+
+pub(super) const SDIFF: Command = Command {
+    name: "sdiff",
+    complexity: TOTAL_COMPLEXITY,
+    summary: "The members of the first set that are in none of the others.",
+    handler: Handler::Read(|view, args, out| {
+        reply_members(out, &difference(&sets(view, args.from(1).iter())?));
+        Ok(())
+    }),
+    ..OF_KEYS
+};
+
+pub(super) const SDIFFSTORE: Command = Command {
+    name: "sdiffstore",
+    complexity: TOTAL_COMPLEXITY,
+    summary: "Stores the members of the first set that are in none of the others.",
+    handler: Handler::Write(|txn, args, out| {
+        let members = difference(&sets(txn, args.from(2).iter())?);
+        store(txn, args.at(1), &members, out)
+    }),
+    ..STORING
+};
+
+pub(super) const SINTER: Command = Command {
+    name: "sinter",
+    complexity: INTERSECTION_COMPLEXITY,
+    summary: "The members that all the sets have.",
+    handler: Handler::Read(|view, args, out| {
+        let members: Vec<Element<'_>> = intersection(sets(view, args.from(1).iter())?).collect();
+        out.set(members.len());
+        members.into_iter().for_each(|member| reply_element(out, member));
+        Ok(())
+    }),
+    ..OF_KEYS
+};
+
+pub(super) const SINTERCARD: Command = Command {
+    name: "sintercard",
+    arity: -3,
+    flags: Flags::READONLY,
+    keys: &[KeySpec::counted(1, &["RO", "access"])],
+    since: "7.0.0",
+    complexity: INTERSECTION_COMPLEXITY,
+    summary: "How many members all the sets have, counted up to a limit.",
+    arguments: &[
+        Argument::integer("numkeys"),
+        Argument::key("key", 0).multiple(),
+        Argument::integer("limit").token("LIMIT").optional(),
+    ],
+    handler: Handler::Read(sintercard),
+    ..SET
+};
+
+fn sintercard(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let key_count = parse_positive(args.at(1))
+        .filter(|&count| count > 0)
+        .ok_or(Fault::Text("ERR numkeys should be greater than 0"))?;
+    if key_count > args.len() - 2 {
+        return Err(Fault::Text("ERR Number of keys can't be greater than number of args"));
+    }
+    let mut limit = 0;
+    let mut options = args.from(2 + key_count).iter();
+    while let Some(word) = options.next() {
+        let value = options.next().filter(|_| word.eq_ignore_ascii_case(b"LIMIT")).ok_or(Fault::Syntax)?;
+        limit = parse_positive(value).ok_or(Fault::Text("ERR LIMIT can't be negative"))?;
+    }
+    let common = intersection(sets(view, args.from(2).iter().take(key_count))?);
+    let count = if limit == 0 { common.count() } else { common.take(limit).count() };
+    out.integer(count as i64);
+    Ok(())
+}
+
+fn parse_positive(text: &[u8]) -> Option<usize> {
+    usize::try_from(stdx::parse_i64(text)?).ok()
+}
+
+pub(super) const SINTERSTORE: Command = Command {
+    name: "sinterstore",
+    complexity: INTERSECTION_COMPLEXITY,
+    summary: "Stores the members that all the sets have.",
+    handler: Handler::Write(|txn, args, out| {
+        let members = set_of(intersection(sets(txn, args.from(2).iter())?));
+        store(txn, args.at(1), &members, out)
+    }),
+    ..STORING
+};
+
+pub(super) const SUNION: Command = Command {
+    name: "sunion",
+    complexity: TOTAL_COMPLEXITY,
+    summary: "The members that any of the sets has.",
+    handler: Handler::Read(|view, args, out| {
+        reply_members(out, &union(&sets(view, args.from(1).iter())?));
+        Ok(())
+    }),
+    ..OF_KEYS
+};
+
+pub(super) const SUNIONSTORE: Command = Command {
+    name: "sunionstore",
+    complexity: TOTAL_COMPLEXITY,
+    summary: "Stores the members that any of the sets has.",
+    handler: Handler::Write(|txn, args, out| {
+        let members = union(&sets(txn, args.from(2).iter())?);
+        store(txn, args.at(1), &members, out)
+    }),
+    ..STORING
+};
+
+/// The sets at `keys`; `None` where there is no such key.
+fn sets<'v, 'a>(view: &'v View<'_>, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Option<&'v Set>>, Fault> {
+    keys.map(|key| Ok(view.set(key)?)).collect()
+}
+
+fn reply_members(out: &mut Out, set: &Set) {
+    out.set(set.len());
+    set.iter().for_each(|member| reply_element(out, member));
+}
+
+/// Replies how many members were stored.
+fn store(txn: &mut Txn<'_>, destination: &[u8], members: &Set, out: &mut Out) -> Reply {
+    txn.store_set(destination, members);
+    out.integer(members.len() as i64);
+    Ok(())
+}
+
+/// What all sets have: the members of the smallest that the others have too, small ones asked first.
+fn intersection<'s>(sets: Vec<Option<&'s Set>>) -> impl Iterator<Item = Element<'s>> {
+    // A set that is not there is empty, and so is the intersection.
+    let mut sets: Vec<&Set> = sets.into_iter().collect::<Option<_>>().unwrap_or_default();
+    sets.sort_by_key(|set| set.len());
+    let mut sets = sets.into_iter();
+    let smallest = sets.next();
+    let others: Vec<&Set> = sets.filter(|set| !smallest.is_some_and(|smallest| std::ptr::eq(*set, smallest))).collect();
+    let members = smallest.into_iter().flatten();
+    members.filter(move |member| others.iter().all(|set| set.contains_element(*member)))
+}
+
+fn union(sets: &[Option<&Set>]) -> Set {
+    let mut result = Set::new();
+    for set in sets.iter().flatten() {
+        insert_all(&mut result, set.iter());
+    }
+    result
+}
+
+/// The first set without the others, by whichever way is less work: asking the others about each member of the first,
+/// or removing all that the others have.
+fn difference(sets: &[Option<&Set>]) -> Set {
+    let [Some(first), others @ ..] = sets else { return Set::new() };
+    let mut others: Vec<&Set> = others.iter().flatten().copied().collect();
+    if others.iter().any(|other| std::ptr::eq(*other, *first)) {
+        return Set::new();
+    }
+    // Asking stops at the first set that has the member, so it is given some advantage.
+    let asking = first.len() * (others.len() + 1) / 2;
+    let removing = first.len() + others.iter().map(|other| other.len()).sum::<usize>();
+    if asking <= removing {
+        others.sort_by_key(|other| std::cmp::Reverse(other.len()));
+        return set_of(first.iter().filter(|member| !others.iter().any(|other| other.contains_element(*member))));
+    }
+    let mut result = (*first).clone();
+    for other in others {
+        for member in other {
+            member.with_bytes(|member| result.remove(member));
+        }
+        if result.is_empty() {
+            break;
+        }
+    }
+    result
+}
+
+fn set_of<'a>(members: impl Iterator<Item = Element<'a>>) -> Set {
+    let mut set = Set::new();
+    insert_all(&mut set, members);
+    set
+}
+
+/// The limits are of no importance here: what is stored gets the encoding of its keyspace.
+fn insert_all<'a>(set: &mut Set, members: impl Iterator<Item = Element<'a>>) {
+    let limits = EncodingLimits::default();
+    for member in members {
+        member.with_bytes(|member| set.insert(member, &limits));
+    }
+}

@@ -1,0 +1,295 @@
+//! Sets: membership, and members at random. What combines sets is in `algebra`.
+
+mod algebra;
+
+use super::collection::{
+    COUNT_ARGUMENT, MATCH_ARGUMENT, RandomCount, ScanOptions, Scanned, parse_cursor, repeat_draws, reply_element,
+    reply_scan,
+};
+use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::fault::Fault;
+use keyspace::{Txn, View};
+use resp::{Args, Out};
+
+pub(super) const COMMANDS: &[&Command] = &[
+    &SADD,
+    &SCARD,
+    &algebra::SDIFF,
+    &algebra::SDIFFSTORE,
+    &algebra::SINTER,
+    &algebra::SINTERCARD,
+    &algebra::SINTERSTORE,
+    &SISMEMBER,
+    &SMEMBERS,
+    &SMISMEMBER,
+    &SMOVE,
+    &SPOP,
+    &SRANDMEMBER,
+    &SREM,
+    &SSCAN,
+    &algebra::SUNION,
+    &algebra::SUNIONSTORE,
+];
+
+const SET: Command = Command { group: "set", categories: &["set"], ..Command::BASE };
+
+const SADD: Command = Command {
+    name: "sadd",
+    arity: -3,
+    flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RW", "insert"])],
+    complexity: "O(1) for every member",
+    summary: "Adds members to a set.",
+    arguments: &[Argument::key("key", 0), Argument::string("member").multiple()],
+    handler: Handler::Write(sadd),
+    ..SET
+};
+
+fn sadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let added = txn.set_add(args.at(1), args.from(2).iter())?;
+    out.integer(added as i64);
+    Ok(())
+}
+
+const SCARD: Command = Command {
+    name: "scard",
+    arity: 2,
+    flags: Flags::of(&[Flags::READONLY, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RO"])],
+    summary: "How many members a set has.",
+    arguments: &[Argument::key("key", 0)],
+    handler: Handler::Read(scard),
+    ..SET
+};
+
+fn scard(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    out.integer(view.set(args.at(1))?.map_or(0, |set| set.len() as i64));
+    Ok(())
+}
+
+const SISMEMBER: Command = Command {
+    name: "sismember",
+    arity: 3,
+    flags: Flags::of(&[Flags::READONLY, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RO"])],
+    summary: "Whether something is a member of a set.",
+    arguments: &[Argument::key("key", 0), Argument::string("member")],
+    handler: Handler::Read(sismember),
+    ..SET
+};
+
+fn sismember(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    out.integer(view.set(args.at(1))?.is_some_and(|set| set.contains(args.at(2))).into());
+    Ok(())
+}
+
+const SMEMBERS: Command = Command {
+    name: "smembers",
+    arity: 2,
+    flags: Flags::READONLY,
+    keys: &[KeySpec::one(1, &["RO", "access"])],
+    tips: &["nondeterministic_output_order"],
+    complexity: "O(N), N: members of the set",
+    summary: "All members of a set.",
+    arguments: &[Argument::key("key", 0)],
+    handler: Handler::Read(smembers),
+    ..SET
+};
+
+fn smembers(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let Some(set) = view.set(args.at(1))? else {
+        out.set(0);
+        return Ok(());
+    };
+    out.set(set.len());
+    set.iter().for_each(|member| reply_element(out, member));
+    Ok(())
+}
+
+const SMISMEMBER: Command = Command {
+    name: "smismember",
+    arity: -3,
+    flags: Flags::of(&[Flags::READONLY, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RO", "access"])],
+    since: "6.2.0",
+    complexity: "O(1) for every member",
+    summary: "Of each of several things, whether it is a member of a set.",
+    arguments: &[Argument::key("key", 0), Argument::string("member").multiple()],
+    handler: Handler::Read(smismember),
+    ..SET
+};
+
+fn smismember(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let set = view.set(args.at(1))?;
+    let members = args.from(2).iter();
+    out.array(members.len());
+    for member in members {
+        out.integer(set.is_some_and(|set| set.contains(member)).into());
+    }
+    Ok(())
+}
+
+const SMOVE: Command = Command {
+    name: "smove",
+    arity: 4,
+    flags: Flags::of(&[Flags::WRITE, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RW", "access", "delete"]), KeySpec::one(2, &["RW", "insert"])],
+    summary: "Moves a member from one set to another.",
+    arguments: &[Argument::key("source", 0), Argument::key("destination", 1), Argument::string("member")],
+    handler: Handler::Write(smove),
+    ..SET
+};
+
+fn smove(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let (source, destination, member) = (args.at(1), args.at(2), args.at(3));
+    let is_member = match txn.set(source)? {
+        None => false, // then the destination may be of any type
+        Some(set) => {
+            let is_member = set.contains(member);
+            txn.set(destination)?;
+            is_member
+        }
+    };
+    if is_member && source != destination {
+        let member = std::iter::once(member);
+        txn.set_remove(source, member.clone())?;
+        txn.set_add(destination, member)?;
+    }
+    out.integer(is_member.into());
+    Ok(())
+}
+
+const SPOP: Command = Command {
+    name: "spop",
+    arity: -2,
+    flags: Flags::of(&[Flags::WRITE, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RW", "access", "delete"])],
+    tips: &["nondeterministic_output"],
+    complexity: "O(1) for every member that is returned, or O(N), N: members of the set, for many of them",
+    summary: "Takes random members out of a set.",
+    arguments: &[Argument::key("key", 0), Argument::integer("count").since("3.2.0").optional()],
+    handler: Handler::Write(spop),
+    ..SET
+};
+
+fn spop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let count = match args.len() {
+        2 => None,
+        3 => {
+            let count = stdx::parse_i64(args.at(2)).and_then(|count| usize::try_from(count).ok());
+            Some(count.ok_or(Fault::Text("ERR value is out of range, must be positive"))?)
+        }
+        _ => return Err(Fault::Syntax),
+    };
+    let key = args.at(1);
+    let mut popped: Vec<Vec<u8>> = Vec::new();
+    if let Some(set) = txn.set(key)? {
+        set.sample(count.unwrap_or(1), |n| txn.dice(n), |member| popped.push(member.to_vec()));
+    }
+    match (count, popped.first()) {
+        (Some(_), _) => {
+            out.set(popped.len());
+            popped.iter().for_each(|member| out.bulk(member));
+        }
+        (None, Some(member)) => out.bulk(member),
+        (None, None) => out.null(),
+    }
+    if !popped.is_empty() {
+        txn.set_remove(key, popped.iter().map(Vec::as_slice))?;
+    }
+    Ok(())
+}
+
+const SRANDMEMBER: Command = Command {
+    name: "srandmember",
+    arity: -2,
+    flags: Flags::READONLY,
+    keys: &[KeySpec::one(1, &["RO", "access"])],
+    tips: &["nondeterministic_output"],
+    complexity: "O(1) for every member that is returned, or O(N), N: members of the set, for many of them",
+    summary: "Random members of a set: different ones, or with repeats where the count is negative.",
+    arguments: &[Argument::key("key", 0), Argument::integer("count").since("2.6.0").optional()],
+    handler: Handler::Read(srandmember),
+    ..SET
+};
+
+fn srandmember(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let dice = |n| view.dice(n);
+    let count = match args.len() {
+        2 => None,
+        3 => Some(RandomCount::parse(args.at(2))?),
+        _ => return Err(Fault::Syntax),
+    };
+    let Some(set) = view.set(args.at(1))? else {
+        match count {
+            None => out.null(),
+            Some(_) => out.array(0),
+        }
+        return Ok(());
+    };
+    let reply_one = |out: &mut Out| {
+        set.random(dice, |member| out.bulk(member));
+    };
+    match count {
+        None => reply_one(out),
+        Some(RandomCount::WithRepeats(count)) => {
+            out.array(count);
+            return repeat_draws(out, count, reply_one);
+        }
+        Some(RandomCount::Distinct(count)) => {
+            out.array(count.min(set.len()));
+            set.sample(count, dice, |member| reply_element(out, member));
+        }
+    }
+    Ok(())
+}
+
+const SREM: Command = Command {
+    name: "srem",
+    arity: -3,
+    flags: Flags::of(&[Flags::WRITE, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RW", "delete"])],
+    complexity: "O(1) for every member",
+    summary: "Removes members from a set; a set without members is gone.",
+    arguments: &[Argument::key("key", 0), Argument::string("member").multiple()],
+    handler: Handler::Write(srem),
+    ..SET
+};
+
+fn srem(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let removed = txn.set_remove(args.at(1), args.from(2).iter())?;
+    out.integer(removed as i64);
+    Ok(())
+}
+
+const SSCAN: Command = Command {
+    name: "sscan",
+    arity: -3,
+    flags: Flags::READONLY,
+    keys: &[KeySpec::one(1, &["RO", "access"])],
+    tips: &["nondeterministic_output"],
+    since: "2.8.0",
+    complexity: "O(1) for every call, O(N) for all of them, N: members of the set",
+    summary: "Walks through the members of a set, some at a time.",
+    arguments: &[Argument::key("key", 0), Argument::integer("cursor"), MATCH_ARGUMENT, COUNT_ARGUMENT],
+    handler: Handler::Read(sscan),
+    ..SET
+};
+
+fn sscan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let cursor = parse_cursor(args.at(2))?;
+    let Some(set) = view.set(args.at(1))? else {
+        reply_scan(out, |_, _| 0);
+        return Ok(());
+    };
+    let options = ScanOptions::parse(args.from(3), Scanned::Members)?;
+    reply_scan(out, |out, count| {
+        set.scan(cursor, options.count, |member| {
+            if options.matches(member) {
+                out.bulk(member);
+                *count += 1;
+            }
+        })
+    });
+    Ok(())
+}
