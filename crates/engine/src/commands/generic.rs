@@ -1,5 +1,6 @@
 //! Keys of any type: deleting, renaming, copying, walking.
 
+use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
@@ -283,8 +284,8 @@ const SCAN: Command = Command {
     summary: "Walks over the keys in steps.",
     arguments: &[
         Argument::integer("cursor"),
-        Argument::new("pattern", "pattern").token("MATCH").optional(),
-        Argument::integer("count").token("COUNT").optional(),
+        MATCH_ARGUMENT,
+        COUNT_ARGUMENT,
         Argument::string("type").token("TYPE").since("6.0.0").optional(),
     ],
     handler: Handler::Read(scan),
@@ -293,59 +294,17 @@ const SCAN: Command = Command {
 
 fn scan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let cursor = scan_cursor(args.at(1))?;
-    let options = ScanOptions::parse(Cursor::new(args, 2), true)?;
-    let mut found = Vec::new();
-    let next = view.scan(cursor, options.count, |key, key_type| {
-        let of_type = options.type_name.is_none_or(|name| is(name, key_type.name()));
-        if of_type && options.matches(key) {
-            found.push(key.to_vec());
-        }
-    });
-    out.array(2);
-    out.bulk(itoa::Buffer::new().format(next).as_bytes());
-    reply_keys(&found, out);
-    Ok(())
-}
-
-/// The cursor of SCAN and its kin.
-pub(super) fn scan_cursor(argument: &[u8]) -> Result<u64, Fault> {
-    stdx::parse_u64(argument).ok_or(Fault::Text("ERR invalid cursor"))
-}
-
-/// The options of SCAN and its kin.
-pub(super) struct ScanOptions<'a> {
-    pub(super) count: usize,
-    pattern: Option<&'a [u8]>,
-    type_name: Option<&'a [u8]>,
-}
-
-impl<'a> ScanOptions<'a> {
-    const COUNT: usize = 10;
-
-    /// `typed`: TYPE is allowed.
-    pub(super) fn parse(mut words: Cursor<'a>, typed: bool) -> Result<ScanOptions<'a>, Fault> {
-        let mut options = ScanOptions { count: ScanOptions::COUNT, pattern: None, type_name: None };
-        while let Some(word) = words.next() {
-            if is(word, "COUNT") {
-                let count = integer(words.value()?)?;
-                if count < 1 {
-                    return Err(Fault::Syntax);
-                }
-                options.count = count as usize;
-            } else if is(word, "MATCH") {
-                options.pattern = Some(words.value()?);
-            } else if is(word, "TYPE") && typed {
-                options.type_name = Some(words.value()?);
-            } else {
-                return Err(Fault::Syntax);
+    let options = ScanOptions::parse(Cursor::new(args, 2), Scanned::Keys)?;
+    reply_scan(out, |out, count| {
+        view.scan(cursor, options.count, |key, key_type| {
+            let of_type = options.type_name.is_none_or(|name| is(name, key_type.name()));
+            if of_type && options.matches(key) {
+                out.bulk(key);
+                *count += 1;
             }
-        }
-        Ok(options)
-    }
-
-    pub(super) fn matches(&self, name: &[u8]) -> bool {
-        self.pattern.is_none_or(|pattern| stdx::glob::matches(pattern, name))
-    }
+        })
+    });
+    Ok(())
 }
 
 const TOUCH: Command = Command {

@@ -1,9 +1,8 @@
 //! Hashes.
 
-use super::collection::{
-    COUNT_ARGUMENT, MATCH_ARGUMENT, RandomCount, ScanOptions, Scanned, parse_cursor, repeat_draws, reply_element,
-    reply_scan,
-};
+use super::collection::{RandomCount, repeat_draws, reply_element};
+use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
+use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{Txn, ValueError, View};
@@ -127,7 +126,7 @@ const HINCRBY: Command = Command {
 };
 
 fn hincrby(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let delta = stdx::parse_i64(args.at(3)).ok_or(Fault::NotInteger)?;
+    let delta = integer(args.at(3))?;
     let value = txn.hash_increment(args.at(1), args.at(2), delta).map_err(|error| match error {
         ValueError::NotInteger => Fault::Text("ERR hash value is not an integer"),
         error => error.into(),
@@ -249,7 +248,7 @@ fn hrandfield(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let count = RandomCount::parse(args.at(2))?;
     let with_values = match args.len() {
         3 => false,
-        4 if args.at(3).eq_ignore_ascii_case(b"WITHVALUES") => true,
+        4 if is(args.at(3), "WITHVALUES") => true,
         _ => return Err(Fault::Syntax),
     };
     let (RandomCount::Distinct(magnitude) | RandomCount::WithRepeats(magnitude)) = count;
@@ -306,12 +305,12 @@ const HSCAN: Command = Command {
 };
 
 fn hscan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let cursor = parse_cursor(args.at(2))?;
+    let cursor = scan_cursor(args.at(2))?;
     let Some(hash) = view.hash(args.at(1))? else {
         reply_scan(out, |_, _| 0);
         return Ok(());
     };
-    let options = ScanOptions::parse(args.from(3), Scanned::Fields)?;
+    let options = ScanOptions::parse(Cursor::new(args, 3), Scanned::Fields)?;
     reply_scan(out, |out, count| {
         hash.scan(cursor, options.count, |field, value| {
             if options.matches(field) {

@@ -10,6 +10,7 @@ mod hash;
 mod help;
 mod lcs;
 mod object;
+mod scan;
 mod set;
 mod string;
 mod transactions;

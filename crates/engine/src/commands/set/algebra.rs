@@ -1,6 +1,7 @@
 //! Intersection, union and difference.
 
 use super::SET;
+use crate::arguments::{Cursor, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::commands::collection::reply_element;
 use crate::fault::Fault;
@@ -88,10 +89,12 @@ fn sintercard(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         return Err(Fault::Text("ERR Number of keys can't be greater than number of args"));
     }
     let mut limit = 0;
-    let mut options = args.from(2 + key_count).iter();
-    while let Some(word) = options.next() {
-        let value = options.next().filter(|_| word.eq_ignore_ascii_case(b"LIMIT")).ok_or(Fault::Syntax)?;
-        limit = parse_positive(value).ok_or(Fault::Text("ERR LIMIT can't be negative"))?;
+    let mut words = Cursor::new(args, 2 + key_count);
+    while let Some(word) = words.next() {
+        if !is(word, "LIMIT") {
+            return Err(Fault::Syntax);
+        }
+        limit = parse_positive(words.value()?).ok_or(Fault::Text("ERR LIMIT can't be negative"))?;
     }
     let common = intersection(sets(view, args.from(2).iter().take(key_count))?);
     let count = if limit == 0 { common.count() } else { common.take(limit).count() };

@@ -2,10 +2,9 @@
 
 mod algebra;
 
-use super::collection::{
-    COUNT_ARGUMENT, MATCH_ARGUMENT, RandomCount, ScanOptions, Scanned, parse_cursor, repeat_draws, reply_element,
-    reply_scan,
-};
+use super::collection::{RandomCount, repeat_draws, reply_element};
+use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
+use crate::arguments::Cursor;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{Txn, View};
@@ -277,12 +276,12 @@ const SSCAN: Command = Command {
 };
 
 fn sscan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let cursor = parse_cursor(args.at(2))?;
+    let cursor = scan_cursor(args.at(2))?;
     let Some(set) = view.set(args.at(1))? else {
         reply_scan(out, |_, _| 0);
         return Ok(());
     };
-    let options = ScanOptions::parse(args.from(3), Scanned::Members)?;
+    let options = ScanOptions::parse(Cursor::new(args, 3), Scanned::Members)?;
     reply_scan(out, |out, count| {
         set.scan(cursor, options.count, |member| {
             if options.matches(member) {
