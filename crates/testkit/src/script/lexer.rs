@@ -61,7 +61,7 @@ pub(super) fn words(line: &str) -> Result<Vec<Vec<u8>>, String> {
             rest = after.trim_start();
         } else {
             let end = rest.find(' ').unwrap_or(rest.len());
-            words.push(rest[..end].as_bytes().to_vec());
+            words.push(rest.as_bytes()[..end].to_vec());
             rest = rest[end..].trim_start();
         }
     }

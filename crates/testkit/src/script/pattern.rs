@@ -175,7 +175,8 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     /// `top`: an error may stand without quotes, to the end of its line.
     fn value(&mut self, top: bool) -> Result<Pattern, String> {
-        const AGGREGATES: [(&str, fn(Elements) -> Pattern); 4] = [
+        type Wrap = fn(Elements) -> Pattern;
+        const AGGREGATES: [(&str, Wrap); 4] = [
             ("[", Pattern::Array),
             ("set[", Pattern::Set),
             ("push[", Pattern::Push),

@@ -1,0 +1,72 @@
+//! The whole data set, read through commands.
+
+use super::compare::sorted;
+use crate::{Client, Reply};
+use std::collections::BTreeMap;
+use std::io;
+
+/// One key: its value with unordered things sorted, and its deadline.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Entry {
+    pub value: Reply,
+    /// Milliseconds since the Unix epoch; -1: none.
+    pub deadline_ms: i64,
+}
+
+/// Keys and entries by database and name.
+pub(super) type Dump = BTreeMap<(usize, Vec<u8>), Entry>;
+
+/// Fewer where the server has fewer.
+const DATABASES: usize = 16;
+
+pub(super) fn dump(client: &mut Client) -> io::Result<Dump> {
+    let mut dump = Dump::new();
+    for db in 0..DATABASES {
+        if client.call(&["SELECT", &db.to_string()])?.is_error() {
+            break;
+        }
+        let keys = client.call(&["KEYS", "*"])?;
+        for key in keys.elements().unwrap_or_default().iter().filter_map(Reply::bytes) {
+            let kind = client.call(&[b"TYPE", key])?;
+            let read: &[u8] = match kind.bytes() {
+                Some(b"string") => b"GET",
+                Some(b"set") => b"SMEMBERS",
+                Some(b"hash") => b"HGETALL",
+                _ => return Err(io::Error::other(format!("a key of type {kind}"))),
+            };
+            let value = client.call(&[read, key])?;
+            let value = if read == b"HGETALL" { pairs(value) } else { sorted(&value) };
+            let deadline_ms = client.call(&[b"PEXPIRETIME", key])?.integer().unwrap_or(-2);
+            dump.insert((db, key.to_vec()), Entry { value, deadline_ms });
+        }
+    }
+    client.call(&["SELECT", "0"])?;
+    Ok(dump)
+}
+
+/// The first key that differs, in words.
+pub(super) fn difference(left: &Dump, right: &Dump, tolerance_ms: u64) -> Option<String> {
+    for key in left.keys().chain(right.keys()) {
+        let same = match (left.get(key), right.get(key)) {
+            (Some(left), Some(right)) => {
+                left.value == right.value && left.deadline_ms.abs_diff(right.deadline_ms) <= tolerance_ms
+            }
+            _ => false,
+        };
+        if !same {
+            let (db, name) = key;
+            let show = |dump: &Dump| {
+                dump.get(key).map_or("no such key".to_owned(), |e| format!("{} until {}", e.value, e.deadline_ms))
+            };
+            return Some(format!("key {} of database {db}:\n  {}\n  {}", crate::quote(name), show(left), show(right)));
+        }
+    }
+    None
+}
+
+fn pairs(reply: Reply) -> Reply {
+    match reply {
+        Reply::Array(flat) => sorted(&Reply::Array(flat.chunks(2).map(|pair| Reply::Array(pair.to_vec())).collect())),
+        other => other,
+    }
+}

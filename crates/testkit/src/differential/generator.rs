@@ -1,0 +1,217 @@
+//! Random operations from the recipes, reproducible by seed.
+
+use super::grammar::{Node, parse};
+use super::recipes::RECIPES;
+use super::{Comparison, Operation};
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+pub(super) const CONNECTIONS: usize = 2;
+/// Keys of each type's own; commands mostly meet the type that they want.
+const KEYS_PER_TYPE: usize = 6;
+/// In the year 3021: no clock of a test comes near.
+const FAR_AWAY_SECONDS: u64 = 33_177_117_420;
+
+/// What no command expects.
+const GARBAGE: &[&[u8]] =
+    &[b"", b"abc", b"-1", b"0", b"1.5", b" 1", b"9223372036854775807", b"9223372036854775808", b"\x00\xff", b"NX"];
+
+pub(super) struct Generator {
+    random: SmallRng,
+    recipes: Vec<(u32, Node, Comparison)>,
+    total_weight: u32,
+    in_multi: [bool; CONNECTIONS],
+}
+
+impl Generator {
+    pub(super) fn new(seed: u64) -> Generator {
+        let recipes: Vec<_> = RECIPES.iter().map(|(weight, line, kind)| (*weight, parse(line), *kind)).collect();
+        let total_weight = RECIPES.iter().map(|(weight, ..)| weight).sum();
+        Generator { random: SmallRng::seed_from_u64(seed), recipes, total_weight, in_multi: [false; CONNECTIONS] }
+    }
+
+    /// The next operation of this connection.
+    pub(super) fn next(&mut self, connection: usize) -> Operation {
+        loop {
+            let (mut arguments, comparison) = self.instance();
+            if self.in_multi[connection] && is_random(comparison) {
+                continue;
+            }
+            let mut rest_ms = 0;
+            if self.chance(3) {
+                self.spoil(&mut arguments);
+            } else if arguments[0] == b"PEXPIRE" && !self.in_multi[connection] && self.chance(20) {
+                arguments[2] = b"2".to_vec();
+                rest_ms = 15;
+            }
+            self.follow(connection, &arguments);
+            return Operation { connection, arguments, comparison, rest_ms };
+        }
+    }
+
+    fn instance(&mut self) -> (Vec<Vec<u8>>, Comparison) {
+        let mut left = self.random.random_range(0..self.total_weight);
+        let recipes = std::mem::take(&mut self.recipes);
+        let picked = recipes.iter().find(|(weight, ..)| {
+            let here = left < *weight;
+            left = left.wrapping_sub(*weight);
+            here
+        });
+        let (_, node, comparison) = picked.expect("left is below the sum of all weights");
+        let mut arguments = Vec::new();
+        self.expand(node, &mut arguments);
+        let comparison = *comparison;
+        self.recipes = recipes;
+        (arguments, comparison)
+    }
+
+    fn expand(&mut self, node: &Node, arguments: &mut Vec<Vec<u8>>) {
+        match node {
+            Node::Literal(word) => arguments.push(word.as_bytes().to_vec()),
+            Node::Random(kind) => {
+                let argument = self.argument(kind);
+                arguments.push(argument);
+            }
+            Node::Sequence(nodes) => nodes.iter().for_each(|node| self.expand(node, arguments)),
+            Node::OneOf(nodes) => {
+                let index = self.random.random_range(0..nodes.len());
+                self.expand(&nodes[index], arguments);
+            }
+            Node::Optional(node) => {
+                if self.chance(50) {
+                    self.expand(node, arguments);
+                }
+            }
+            Node::Repeated(node) => {
+                let most = if self.chance(3) { 40 } else { 4 };
+                for _ in 0..self.random.random_range(1..=most) {
+                    self.expand(node, arguments);
+                }
+            }
+        }
+    }
+
+    fn argument(&mut self, kind: &str) -> Vec<u8> {
+        let number = |value: i64| value.to_string().into_bytes();
+        match kind {
+            "key" => self.any_key(),
+            "string" | "set" | "hash" if self.chance(4) => self.any_key(),
+            "string" | "set" | "hash" => self.key(kind),
+            "value" => self.value(),
+            "member" | "field" => self.element(),
+            "integer" => self.integer(),
+            "float" => self.float(),
+            "small" => number(self.random.random_range(0..12)),
+            "count" => number(self.random.random_range(1..50)),
+            "index" => number(self.random.random_range(-30..30)),
+            "db" => number(self.random.random_range(0..3)),
+            // Far from now, so that no key expires on one side only.
+            "seconds" => number(*[5000, 100_000, 0, -1].choose(&mut self.random).expect("not empty")),
+            "milliseconds" => number(*[5_000_000, 99_999_999, 0, -5].choose(&mut self.random).expect("not empty")),
+            "at" => number((FAR_AWAY_SECONDS + self.random.random_range(0..4)) as i64),
+            "at_ms" => number((FAR_AWAY_SECONDS * 1000 + self.random.random_range(0..4000)) as i64),
+            "pattern" => self.pick(&["*", "s*", "*1", "?[12]", "[^s]*", "m?", "nothing"]),
+            "type" => self.pick(&["string", "set", "hash", "zset"]),
+            _ => unreachable!("no such argument in the grammar: {kind}"),
+        }
+    }
+
+    fn key(&mut self, kind: &str) -> Vec<u8> {
+        let number = self.random.random_range(0..KEYS_PER_TYPE);
+        format!("{kind}{number}").into_bytes()
+    }
+
+    fn any_key(&mut self) -> Vec<u8> {
+        match self.random.random_range(0..8) {
+            0 => b"bin\x00\xff\r\n".to_vec(),
+            1 => Vec::new(),
+            n => self.key(["string", "set", "hash"][n % 3]),
+        }
+    }
+
+    /// A member or a field: from few enough that commands meet again.
+    fn element(&mut self) -> Vec<u8> {
+        match self.random.random_range(0..20) {
+            0 => self.value(),
+            1..=9 => self.random.random_range(-20..100_i32).to_string().into_bytes(),
+            _ => format!("m{}", self.random.random_range(0..60)).into_bytes(),
+        }
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        match self.random.random_range(0..16) {
+            0..=4 => self.integer(),
+            5 => self.float(),
+            6 => Vec::new(),
+            7 => (0..self.random.random_range(1..20)).map(|_| self.random.random()).collect(),
+            8 => b"x".repeat(self.random.random_range(40..70)),
+            9 => b"long".repeat(self.random.random_range(1..1000)),
+            10 => self.pick(&["007", "+1", "-0", " 5", "5 ", "0x1f", "1e3", "nan", "inf", "1_000"]),
+            _ => format!("value{}", self.random.random_range(0..1000)).into_bytes(),
+        }
+    }
+
+    fn integer(&mut self) -> Vec<u8> {
+        let value = match self.random.random_range(0..12) {
+            0 => *[i64::MAX, i64::MIN, i64::MAX - 1, i64::MIN + 1].choose(&mut self.random).expect("not empty"),
+            1 => self.random.random(),
+            2 => i64::from(self.random.random::<i32>()),
+            _ => self.random.random_range(-100..1000),
+        };
+        value.to_string().into_bytes()
+    }
+
+    /// Few digits: long doubles of the platform may differ in the last ones.
+    fn float(&mut self) -> Vec<u8> {
+        let value: i32 = self.random.random_range(-10_000..10_000);
+        match self.random.random_range(0..4) {
+            0 => format!("{}.{:02}", value / 100, (value % 100).abs()),
+            1 => format!("{value}e{}", self.random.random_range(-3..5)),
+            2 => format!("{value}.5"),
+            _ => value.to_string(),
+        }
+        .into_bytes()
+    }
+
+    /// Makes a command wrong, or odd.
+    fn spoil(&mut self, arguments: &mut Vec<Vec<u8>>) {
+        let index = self.random.random_range(0..arguments.len());
+        let garbage = GARBAGE.choose(&mut self.random).expect("not empty").to_vec();
+        match self.random.random_range(0..4) {
+            0 if arguments.len() > 1 => drop(arguments.pop()),
+            1 => arguments.push(garbage),
+            2 if index > 0 => arguments[index] = garbage,
+            _ => arguments[0].make_ascii_lowercase(),
+        }
+    }
+
+    /// Keeps track of which connection queues.
+    fn follow(&mut self, connection: usize, arguments: &[Vec<u8>]) {
+        match (arguments[0].to_ascii_uppercase().as_slice(), arguments.len()) {
+            (b"MULTI", 1) => self.in_multi[connection] = true,
+            (b"EXEC" | b"DISCARD", 1) => self.in_multi[connection] = false,
+            _ => {}
+        }
+    }
+
+    fn pick(&mut self, choices: &[&str]) -> Vec<u8> {
+        choices.choose(&mut self.random).expect("not empty").as_bytes().to_vec()
+    }
+
+    fn chance(&mut self, percent: u32) -> bool {
+        self.random.random_range(0..100) < percent
+    }
+
+    /// How many commands go out together.
+    pub(super) fn batch(&mut self) -> (usize, usize) {
+        let len = if self.chance(20) { self.random.random_range(1..100) } else { self.random.random_range(1..10) };
+        (self.random.random_range(0..CONNECTIONS), len)
+    }
+}
+
+/// Whether the reply within EXEC could not be compared.
+fn is_random(comparison: Comparison) -> bool {
+    use Comparison::{Iteration, Pop, RandomKey, Sample};
+    matches!(comparison, Pop | Sample | RandomKey | Iteration(_))
+}
