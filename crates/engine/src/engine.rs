@@ -1,6 +1,6 @@
 //! What all workers of a node share.
 
-use crate::clients::Clients;
+use crate::clients::{Client, Clients};
 use crate::config::Config;
 use crate::services::{Host, Journal, Now, Replication};
 use crate::slowlog::SlowLog;
@@ -66,6 +66,13 @@ impl Engine {
             self.journal.commit(&commit);
             commit.first.plus(commit.count.saturating_sub(1))
         })
+    }
+
+    /// Closes another client's connection.
+    pub fn kill(&self, client: &Client) {
+        client.kill();
+        self.clients.remove(client.id);
+        self.host.wake(client);
     }
 
     /// Shows effects that came from elsewhere to the local readers of the stream; called under the

@@ -3,6 +3,7 @@
 
 mod bitmap;
 mod collection;
+mod client;
 mod connection;
 mod expire;
 mod generic;
@@ -20,6 +21,7 @@ use crate::command::Command;
 /// Every family.
 pub(crate) const FAMILIES: &[&[&Command]] = &[
     bitmap::COMMANDS,
+    client::COMMANDS,
     connection::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
