@@ -3,7 +3,7 @@
 //! Requests are taken in batches: a batch is decoded whole, its commands are looked up and its keys
 //! hashed and prefetched, so that the memory is there when the requests are executed, in order.
 
-use crate::batch::{Batch, Request};
+use crate::batch::Batch;
 use crate::context::SessionContext;
 use crate::fault::Fault;
 use crate::gates::{self, Refusal};
@@ -12,7 +12,7 @@ use crate::services::Now;
 use crate::session::{Next, ReplyMode, Session, Turn};
 use crate::table::{Entry, table};
 use crate::worker::Worker;
-use resp::{Args, Out};
+use resp::{Args, Limits, Out};
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -24,7 +24,7 @@ const TURN_OUTPUT_BYTES: usize = 1 << 20;
 const TURN_NS: u64 = 2_000_000;
 
 /// Runs the requests at the front of `input`.
-pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &[u8], now: Now) -> Turn {
+pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8], now: Now) -> Turn {
     if session.client.killed() {
         return Turn { consumed: input.len(), next: Next::Close };
     }
@@ -34,47 +34,60 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &[u8], now
     let mut out = std::mem::take(&mut session.out);
     worker.refresh(&engine);
     let mut context = SessionContext::new(&engine, session, worker, now);
-    let turn = run(&mut context, &mut batch, input, &mut out);
+    let next = run_postponed(&mut context, &mut out).unwrap_or_else(|| run(&mut context, &mut batch, input, &mut out));
     context.session.publish(out.protocol, None, now);
     worker.batch = batch;
     session.out = out;
-    turn
+    Turn { consumed: session.decoder.take_consumed(), next }
 }
 
 /// Batch by batch, until the input or the budget of the turn is used up.
-fn run(context: &mut SessionContext<'_>, batch: &mut Batch, input: &[u8], out: &mut Out) -> Turn {
-    let (mut consumed, mut requests) = (0, 0);
+fn run(context: &mut SessionContext<'_>, batch: &mut Batch, input: &mut [u8], out: &mut Out) -> Next {
+    let mut requests = 0;
     let output_start = out.buffer.len();
     let started_ns = context.engine.host.monotonic_ns();
     let mut clock_ns = started_ns;
     loop {
+        let authenticated = context.session.authenticated || context.config().requirepass.is_empty();
         // Before AUTH the limits of the decoder are strict: it must not run ahead of it.
-        let ahead = if context.session.authenticated { BATCH_REQUESTS } else { 1 };
-        let rest = &input[consumed..];
-        let decoded = batch.decode(rest, ahead);
-        batch.prefetch(&context.engine.keyspace, context.session.db, rest);
-        if let Some((done, next)) = run_batch(context, batch, rest, &mut clock_ns, out) {
-            return Turn { consumed: consumed + done, next };
+        let ahead = if authenticated { BATCH_REQUESTS } else { 1 };
+        let limits = Limits { max_bulk_len: context.config().proto_max_bulk_len, authenticated };
+        let more = batch.decode(&mut context.session.decoder, input, &limits, ahead);
+        batch.prefetch(&context.engine.keyspace, context.session.db, input);
+        if let Some((end, next)) = run_batch(context, batch, input, &mut clock_ns, out) {
+            context.session.decoder.rewind(end);
+            return next;
         }
-        consumed += decoded.end;
+        match more {
+            Ok(true) => {}
+            Ok(false) => return Next::Read,
+            Err(error) => {
+                Fault::Message(format!("ERR {error}")).render(out);
+                return Next::Close;
+            }
+        }
         requests += batch.requests.len();
-        if let Some(error) = decoded.error {
-            out.error(error.as_bytes());
-            return Turn { consumed: input.len(), next: Next::Close };
-        }
-        if !decoded.complete {
-            return Turn { consumed, next: Next::Read };
-        }
         let spent = requests >= TURN_REQUESTS
             || out.buffer.len() - output_start >= TURN_OUTPUT_BYTES
             || clock_ns - started_ns >= TURN_NS;
         if spent {
-            return Turn { consumed, next: Next::Again };
+            return Next::Again;
         }
     }
 }
 
-/// Executes a batch in order. Where it stops early: the bytes that are done with, and what to do.
+/// Executes the request that CLIENT PAUSE has held back, if there is one.
+fn run_postponed(context: &mut SessionContext<'_>, out: &mut Out) -> Option<Next> {
+    let postponed = context.session.postponed.take()?;
+    let args = postponed.args();
+    match execute(context, table().find(args).ok(), args, None, out) {
+        Flow::Continue => None,
+        Flow::Stop(next) => Some(next),
+    }
+}
+
+/// Executes a batch in order. Where it stops early: the end of the last request that is done with, and
+/// what to do.
 ///
 /// The clock is read around each command that may take long, and once for a run of short ones, which
 /// then share the time.
@@ -93,13 +106,9 @@ fn run_batch(
             account(context, batch, untimed, input, clock_ns);
             untimed = index..index;
         }
-        match execute(context, request, batch.args(request, input), out) {
+        match execute(context, request.entry, batch.args(request, input), request.first_key, out) {
             Flow::Continue => {}
             Flow::Stop(next) => stopped = Some((request.end, next)),
-            Flow::Postpone(next) => {
-                let done = if index == 0 { 0 } else { batch.requests[index - 1].end };
-                stopped = Some((done, next));
-            }
         }
         untimed.end = index + 1;
         if long {
@@ -118,15 +127,19 @@ fn run_batch(
 enum Flow {
     Continue,
     Stop(Next),
-    /// Stop, and execute this request again later.
-    Postpone(Next),
 }
 
 /// One request: gates, then its handler; or the queue of a MULTI.
 #[inline]
-fn execute(context: &mut SessionContext<'_>, request: &Request, args: Args<'_>, out: &mut Out) -> Flow {
+fn execute(
+    context: &mut SessionContext<'_>,
+    entry: Option<&'static Entry>,
+    args: Args<'_>,
+    first_key: Option<u64>,
+    out: &mut Out,
+) -> Flow {
     let mark = out.buffer.len();
-    let Some(entry) = request.entry else {
+    let Some(entry) = entry else {
         let fault = table().find(args).err().unwrap_or(Fault::Syntax);
         refuse(context, None, fault, out);
         return settle_reply(context, mark, out);
@@ -135,12 +148,13 @@ fn execute(context: &mut SessionContext<'_>, request: &Request, args: Args<'_>, 
         Ok(()) if context.session.queue.is_some() && multi::is_queued(entry) => {
             multi::enqueue(context, entry, args, out)
         }
-        Ok(()) => context.call(entry, args, request.first_key, out),
+        Ok(()) => context.call(entry, args, first_key, out),
         Err(Refusal::Fault(fault)) => refuse(context, Some(entry), fault, out),
         Err(Refusal::Postpone { until_ms }) => {
+            context.session.postponed = Some(args.to_owned());
             context.session.client.postponed.store(true, Relaxed);
             let wait_us = until_ms.saturating_sub(context.now.unix_ms()) * 1000;
-            return Flow::Postpone(Next::Blocked { deadline_us: Some(context.now.monotonic_us + wait_us) });
+            return Flow::Stop(Next::Blocked { deadline_us: Some(context.now.monotonic_us + wait_us) });
         }
     }
     settle_reply(context, mark, out)

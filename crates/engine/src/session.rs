@@ -9,7 +9,7 @@ use crate::services::Now;
 use crate::watch::WatchList;
 use crate::worker::Worker;
 use effect::Stamp;
-use resp::{Out, Protocol};
+use resp::{Out, OwnedArgs, Protocol, RequestDecoder};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -85,6 +85,9 @@ pub struct Session {
     pub(crate) watching: WatchList,
     pub(crate) reply: ReplyMode,
     pub(crate) parking: Option<Parking>,
+    pub(crate) decoder: RequestDecoder,
+    /// A request that CLIENT PAUSE holds back.
+    pub(crate) postponed: Option<OwnedArgs>,
     /// A replication handshake announced this (REPLCONF listening-port).
     pub announced_port: u16,
     /// What followed MESH LINK, after `Next::Link`.
@@ -105,14 +108,17 @@ impl Session {
             watching: WatchList::default(),
             reply: ReplyMode::On,
             parking: None,
+            decoder: RequestDecoder::new(),
+            postponed: None,
             announced_port: 0,
             link_arguments: Vec::new(),
             engine: engine.clone(),
         }
     }
 
-    /// Executes the complete requests at the front of `input`, as far as this turn's budget goes.
-    pub fn feed(&mut self, worker: &mut Worker, input: &[u8], now: Now) -> Turn {
+    /// Executes the complete requests at the front of `input`, as far as this turn's budget goes. Drop
+    /// the bytes that are consumed; what is left must be at the front of the next input.
+    pub fn feed(&mut self, worker: &mut Worker, input: &mut [u8], now: Now) -> Turn {
         crate::pipeline::turn(self, worker, input, now)
     }
 
@@ -192,6 +198,11 @@ impl Session {
         if let Some(id) = last_command {
             client.last_command.store(id as u32, Relaxed);
         }
+    }
+
+    /// At least so many more bytes are needed before `feed` can do anything.
+    pub fn missing_bytes(&self) -> usize {
+        self.decoder.missing_bytes()
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

@@ -129,6 +129,19 @@ impl RequestDecoder {
         self.next_slowly(buffer, spans, limits)
     }
 
+    /// Where in the buffer the next request begins, as far as it is known.
+    pub fn position(&self) -> usize {
+        self.start
+    }
+
+    /// Back to the end of a request that was returned before: those behind it will be returned again. An inline request
+    /// cannot be, as it may have been rewritten.
+    pub fn rewind(&mut self, position: usize) {
+        debug_assert!(position <= self.start);
+        self.start = position;
+        self.partial = Partial::default();
+    }
+
     /// How many bytes at the front of the buffer are done with; the caller drops them.
     pub fn take_consumed(&mut self) -> usize {
         std::mem::take(&mut self.start)

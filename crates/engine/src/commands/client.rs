@@ -206,7 +206,7 @@ const INFO: Command = Command {
 
 fn info(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
     let line = context.session.client.describe(context.now) + "\n";
-    out.verbatim("txt", line.as_bytes());
+    out.verbatim(b"txt", line.as_bytes());
     Ok(())
 }
 
@@ -321,7 +321,7 @@ fn list(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Repl
         _ => return Err(Fault::Syntax),
     };
     let lines: String = clients.iter().map(|client| client.describe(context.now) + "\n").collect();
-    out.verbatim("txt", lines.as_bytes());
+    out.verbatim(b"txt", lines.as_bytes());
     Ok(())
 }
 
