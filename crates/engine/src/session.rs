@@ -129,7 +129,8 @@ impl Session {
             return Next::Close;
         }
         let Some(parking) = self.parking.take() else {
-            return Next::Read;
+            // A request that CLIENT PAUSE holds back is tried again; there is no new input.
+            return if self.postponed.is_some() { self.feed(worker, &mut [], now).next } else { Next::Read };
         };
         let timed_out = parking.deadline_us.is_some_and(|deadline| deadline <= now.monotonic_us);
         let cause = match self.client.take_unblock() {

@@ -16,6 +16,10 @@ impl Input {
         &self.buffer[self.start..self.end]
     }
 
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.start..self.end]
+    }
+
     pub fn len(&self) -> usize {
         self.end - self.start
     }

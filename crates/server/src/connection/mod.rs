@@ -146,7 +146,7 @@ impl Connection {
         let received = self.stream.try_read(&mut desk.input)?;
         let count = self.note_read(received, desk.input.len(), &desk.worker);
         if count > 0 {
-            let turn = self.session.feed(&mut desk.worker, &desk.input[..count], now);
+            let turn = self.session.feed(&mut desk.worker, &mut desk.input[..count], now);
             self.input.push(&desk.input[turn.consumed..count]);
             self.settle(turn.next, now);
         }
@@ -167,7 +167,7 @@ impl Connection {
     }
 
     fn execute_buffered(&mut self, desk: &mut Desk, now: Now) -> io::Result<()> {
-        let turn = self.session.feed(&mut desk.worker, self.input.bytes(), now);
+        let turn = self.session.feed(&mut desk.worker, self.input.bytes_mut(), now);
         self.input.consume(turn.consumed);
         self.settle(turn.next, now);
         Ok(())
