@@ -2,8 +2,8 @@
 //! them in alphabetical order.
 
 mod bitmap;
-mod collection;
 mod client;
+mod collection;
 mod connection;
 mod expire;
 mod generic;
