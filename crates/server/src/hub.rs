@@ -4,8 +4,9 @@ use crate::stream::Stream;
 use mio::Waker;
 use parking_lot::Mutex;
 use std::cell::Cell;
-use std::mem;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{io, mem};
 
 /// The worker that accepts connections and owns the links to other nodes.
 pub const MAIN_WORKER: usize = 0;
@@ -16,6 +17,20 @@ pub enum Message {
     Client(Stream),
     /// The session of this client is to be looked at again.
     Wake { client: u64 },
+    /// A client turned out to be another node. To the main worker only.
+    Link(Box<LinkHandover>),
+    /// A host name was looked up for this link. To the main worker only.
+    Resolved { link: mesh::LinkId, addresses: io::Result<Vec<SocketAddr>> },
+}
+
+/// A connection that becomes a link.
+pub struct LinkHandover {
+    pub stream: Stream,
+    pub request: node::LinkRequest,
+    /// Received after the request.
+    pub input: Vec<u8>,
+    /// Replies that are not yet sent.
+    pub output: Vec<u8>,
 }
 
 struct Inbox {

@@ -103,14 +103,14 @@ impl Listener {
     /// The next connection that waits, with Nagle's delay off; `None`: no more for now.
     pub fn accept(&self) -> io::Result<Option<Stream>> {
         let accepted = match self {
-            Listener::Tcp(listener) => listener.accept().map(|(stream, _)| {
-                let _ = stream.set_nodelay(true);
-                Stream::Tcp(stream)
-            }),
+            Listener::Tcp(listener) => listener.accept().map(|(stream, _)| Stream::Tcp(stream)),
             Listener::Unix(listener) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),
         };
         match accepted {
-            Ok(stream) => Ok(Some(stream)),
+            Ok(stream) => {
+                stream.send_without_delay();
+                Ok(Some(stream))
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }

@@ -1,7 +1,8 @@
 //! One worker thread: waits for sockets, serves connections in turn, keeps deadlines.
 
 use crate::connection::{Connection, Desk, State, Verdict};
-use crate::hub::{Hub, MAIN_WORKER, Message};
+use crate::hub::{Hub, LinkHandover, MAIN_WORKER, Message};
+use crate::links::Links;
 use crate::listener::{self, Listener};
 use crate::log;
 use crate::slots::Slots;
@@ -21,7 +22,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 pub const WAKER: Token = Token(usize::MAX);
-/// Listeners count from here; connections from 0.
+/// Connections count from 0, links and listeners from here.
+pub const FIRST_LINK: usize = usize::MAX / 4;
 const FIRST_LISTENER: usize = usize::MAX / 2;
 
 /// Connections accepted in one turn, so that a storm of them leaves time for those that are served.
@@ -48,6 +50,7 @@ pub struct Reactor {
     deadlines: BinaryHeap<Reverse<(u64, u64)>>,
     /// Of the main worker only.
     listeners: Vec<Listener>,
+    links: Option<Links>,
     now: Now,
     /// Connections with more output than the soft limit of their class.
     over_soft_limit: usize,
@@ -76,6 +79,7 @@ impl Reactor {
             ready: VecDeque::new(),
             deadlines: BinaryHeap::new(),
             listeners: Vec::new(),
+            links: None,
             now,
             over_soft_limit: 0,
             next_sweep_us: now.monotonic_us,
@@ -112,6 +116,7 @@ impl Reactor {
                 match event.token() {
                     WAKER => {}
                     Token(token) if token >= FIRST_LISTENER => self.accept(token - FIRST_LISTENER),
+                    Token(token) if token >= FIRST_LINK => self.link_event(event),
                     Token(token) => self.connection_event(token, event),
                 }
             }
@@ -121,19 +126,22 @@ impl Reactor {
             }
             self.serve_ready();
             self.keep_deadlines();
+            self.serve_links();
         }
         self.send_last_replies();
         Ok(())
     }
 
     /// How long nothing needs to be done but what sockets ask for; `None`: for ever.
-    fn sleep(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || self.hub.has_messages(self.index) {
+    fn sleep(&mut self) -> Option<Duration> {
+        let links_wait = self.links.as_ref().is_some_and(Links::is_unfinished);
+        if !self.ready.is_empty() || links_wait || self.hub.has_messages(self.index) {
             return Some(Duration::ZERO);
         }
+        let links = self.links.as_mut().and_then(Links::deadline_ms).map(|due_ms| due_ms * 1000);
         let deadline = self.deadlines.peek().map(|Reverse((due_us, _))| *due_us);
         let sweep = self.needs_sweep().then_some(self.next_sweep_us);
-        let due_us = deadline.into_iter().chain(sweep).min()?;
+        let due_us = deadline.into_iter().chain(sweep).chain(links).min()?;
         Some(Duration::from_micros(due_us.saturating_sub(self.engine.host.now().monotonic_us)))
     }
 
@@ -145,7 +153,48 @@ impl Reactor {
                     self.resume(index);
                 }
             }
+            Message::Link(handover) => {
+                if let Some(links) = &mut self.links {
+                    links.accept(self.poll.registry(), *handover, mesh_now(self.now));
+                }
+            }
+            Message::Resolved { link, addresses } => {
+                if let Some(links) = &mut self.links {
+                    links.resolved(link, addresses, self.poll.registry(), mesh_now(self.now));
+                }
+            }
         }
+    }
+
+    fn link_event(&mut self, event: &Event) {
+        if let Some(links) = &mut self.links {
+            links.event(event, self.poll.registry(), mesh_now(self.now));
+        }
+    }
+
+    /// The main worker gives the links their turn; another one tells it that there is something to send.
+    fn serve_links(&mut self) {
+        if let Some(links) = &mut self.links {
+            links.turn(self.poll.registry(), mesh_now(self.now));
+        } else if self.node.has_work() {
+            self.hub.nudge(MAIN_WORKER);
+        }
+    }
+
+    /// A client turned out to be another node: its socket goes to the main worker.
+    fn hand_over(&mut self, index: usize) {
+        let Some(mut connection) = self.remove(index) else { return };
+        let session = &mut connection.session;
+        let address = &session.client.connection.address;
+        let request = node::LinkRequest {
+            arguments: std::mem::take(&mut session.link_arguments),
+            peer_host: address.rsplit_once(':').map_or("", |(host, _)| host).trim_matches(['[', ']']).to_owned(),
+            listening_port: session.announced_port,
+        };
+        let input = connection.input.bytes().to_vec();
+        let output = connection.take_unsent();
+        let handover = LinkHandover { stream: connection.stream, request, input, output };
+        self.hub.post(MAIN_WORKER, Message::Link(Box::new(handover)));
     }
 
     fn accept(&mut self, listener: usize) {
@@ -246,7 +295,7 @@ impl Reactor {
             Verdict::Close => return self.close(index),
             Verdict::Again => self.queue(index),
             Verdict::Wait => self.note_deadline(index),
-            Verdict::Link => return self.close(index),
+            Verdict::Link => return self.hand_over(index),
         }
         self.enforce_limits(index);
     }
@@ -387,12 +436,20 @@ impl Reactor {
     }
 
     fn close(&mut self, index: usize) {
-        let Some(mut connection) = self.connections.remove(index) else { return };
+        // Dropping it closes the socket.
+        self.remove(index);
+    }
+
+    /// Takes a connection out of everything that knows of it.
+    fn remove(&mut self, index: usize) -> Option<Connection> {
+        let mut connection = self.connections.remove(index)?;
         self.over_soft_limit -= connection.over_soft_limit_since_us.is_some() as usize;
         self.by_client.remove(&connection.session.client.id);
-        // The socket is closed next, which removes it from the poll in any case.
-        let _ = self.poll.registry().deregister(&mut connection.stream);
         self.hub.dismiss(self.index);
+        if let Err(error) = self.poll.registry().deregister(&mut connection.stream) {
+            log::warning!("A connection cannot be taken out of the poll: {error}");
+        }
+        Some(connection)
     }
 
     /// Whatever is still to be sent gets one more try, so that the reply to SHUTDOWN's neighbours is not lost.
@@ -401,6 +458,10 @@ impl Reactor {
             let _ = connection.flush(&self.desk.worker);
         }
     }
+}
+
+fn mesh_now(now: Now) -> mesh::Now {
+    mesh::Now { unix_ms: now.unix_ms(), monotonic_ms: now.monotonic_ms() }
 }
 
 const MAX_CLIENTS: &str = "-ERR max number of clients reached\r\n";

@@ -4,7 +4,6 @@ use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
 
 #[derive(Debug)]
@@ -38,12 +37,25 @@ impl Stream {
         }
     }
 
-    /// Sends a FIN after what was written: the other end reads everything and then the end.
-    pub fn finish_writing(&self) {
-        let _ = match self {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
-            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
-        };
+    /// Whether a connection that was begun stands now; an error: it failed.
+    pub fn connected(&self) -> io::Result<bool> {
+        let Stream::Tcp(stream) = self else { return Ok(true) };
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        match stream.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Turns Nagle's algorithm off: small replies leave at once.
+    pub fn send_without_delay(&self) {
+        if let Stream::Tcp(stream) = self {
+            // It works without, only slower.
+            let _ = stream.set_nodelay(true);
+        }
     }
 
     /// Reads once; interruptions are retried, `WouldBlock` is `None`.
