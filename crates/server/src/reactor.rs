@@ -40,6 +40,7 @@ pub struct Reactor {
     poll: Poll,
     hub: Arc<Hub>,
     engine: Arc<Engine>,
+    node: Option<Arc<node::Node>>,
     settings: Arc<ArcSwap<Settings>>,
     desk: Desk,
     connections: Slots<Connection>,
@@ -74,6 +75,7 @@ impl Reactor {
             desk: Desk::new(engine::Worker::new(&engine)),
             engine,
             settings,
+            node: None,
             connections: Slots::default(),
             by_client: HashMap::new(),
             ready: VecDeque::new(),
@@ -104,7 +106,8 @@ impl Reactor {
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         let mut messages = Vec::new();
         while !self.hub.is_ending() {
-            match self.poll.poll(&mut events, self.sleep()) {
+            let timeout = self.sleep();
+            match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 outcome => outcome?,
             }
@@ -176,7 +179,7 @@ impl Reactor {
     fn serve_links(&mut self) {
         if let Some(links) = &mut self.links {
             links.turn(self.poll.registry(), mesh_now(self.now));
-        } else if self.node.has_work() {
+        } else if self.node.as_ref().is_some_and(|node| node.has_work()) {
             self.hub.nudge(MAIN_WORKER);
         }
     }

@@ -153,16 +153,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads on behind the beginning of a request, until the socket is dry or there is so much more that decoding it
-    /// again is worth it.
+    /// Reads once, behind the beginning of a request.
     fn read_more(&mut self, desk: &Desk) -> io::Result<()> {
-        let enough = 2 * self.input.len();
-        while self.readable && !self.input_ended && self.input.len() < enough {
-            let room = self.input.room();
-            let (offered, received) = (room.len(), self.stream.try_read(room)?);
-            let count = self.note_read(received, offered, &desk.worker);
-            self.input.filled(count);
-        }
+        let room = self.input.room();
+        let (offered, received) = (room.len(), self.stream.try_read(room)?);
+        let count = self.note_read(received, offered, &desk.worker);
+        self.input.filled(count);
         Ok(())
     }
 
