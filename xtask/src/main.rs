@@ -2,6 +2,7 @@
 
 mod bench;
 mod licenses;
+mod mesh;
 mod process;
 mod record;
 mod soak;
@@ -32,6 +33,12 @@ const TASKS: &[Task] = &[
         arguments: "",
         summary: "check the licences and sources of all dependencies",
         run: licenses::run,
+    },
+    Task {
+        name: "mesh",
+        arguments: "[--nodes N] [--topology mesh|ring|chain|star]",
+        summary: "start nodes that are masters of each other, and watch them",
+        run: mesh::run,
     },
     Task {
         name: "record",
