@@ -1,0 +1,67 @@
+//! Load: redis-benchmark for requests per second, our own client to fill a data set.
+
+use super::server::{LOAD_CORE, cpu_time, on_core};
+use crate::process::find;
+use std::error::Error;
+use testkit::{Connection, Reply, ServerProcess, request};
+
+/// What one run of a workload cost.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    pub requests_per_second: f64,
+    /// CPU time of the server per request.
+    pub cpu_us: f64,
+}
+
+/// One command, with redis-benchmark's placeholder for random numbers.
+pub struct Workload {
+    pub name: &'static str,
+    pub arguments: &'static [&'static str],
+}
+
+pub const SET: Workload =
+    Workload { name: "SET", arguments: &["SET", "key:__rand_int__", "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv"] };
+pub const GET: Workload = Workload { name: "GET", arguments: &["GET", "key:__rand_int__"] };
+pub const INCR: Workload = Workload { name: "INCR", arguments: &["INCR", "counter:__rand_int__"] };
+
+/// Runs redis-benchmark from another core. 50 connections over a million keys.
+pub fn measure(
+    server: &ServerProcess,
+    workload: &Workload,
+    pipeline: u32,
+    requests: u32,
+) -> Result<Cost, Box<dyn Error>> {
+    let program = find("redis-benchmark").ok_or("redis-benchmark is not installed (package redis-tools)")?;
+    let mut command = on_core(Some(LOAD_CORE), &program);
+    command.args(["-h", "127.0.0.1", "-p", &server.address.port().to_string(), "-c", "50", "-r", "1000000", "--csv"]);
+    command.args(["-n", &requests.to_string(), "-P", &pipeline.to_string()]).args(workload.arguments);
+    let before = cpu_time(server)?;
+    let output = command.output()?;
+    let cpu = cpu_time(server)? - before;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // The last line: "name","requests per second",…
+    let row = text.lines().rfind(|line| line.starts_with('"')).ok_or("redis-benchmark printed no result")?;
+    let requests_per_second = row.split("\",\"").nth(1).and_then(|field| field.trim_matches('"').parse().ok());
+    Ok(Cost {
+        requests_per_second: requests_per_second.ok_or("redis-benchmark printed no figure")?,
+        cpu_us: cpu.as_secs_f64() * 1e6 / f64::from(requests),
+    })
+}
+
+/// Sets `count` keys of 16 bytes with values of 16 bytes.
+pub fn fill(server: &ServerProcess, count: usize) -> Result<(), Box<dyn Error>> {
+    const BATCH: usize = 1000;
+    let mut client = server.client()?;
+    for start in (0..count).step_by(BATCH) {
+        let keys = start..count.min(start + BATCH);
+        let bytes: Vec<u8> =
+            keys.clone().flat_map(|n| request(&["SET", &format!("key:{n:012}"), &format!("v{n:015}")])).collect();
+        client.send(&bytes)?;
+        for _ in keys {
+            if let Reply::Error(text) = client.receive()? {
+                return Err(String::from_utf8_lossy(&text).into_owned().into());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Server CPU per request.
+
+use super::load::{GET, INCR, SET, Workload, measure};
+use super::server::{LOAD_CORE, Product, SERVER_CORE, connect_mesh};
+use super::table::{BESIDE_REDIS, Row, Table, Target, median};
+use std::error::Error;
+use testkit::ServerProcess;
+
+const ROUNDS: usize = 3;
+/// Pipeline depth, requests, and the most that ours may cost relative to Redis.
+const PIPELINES: [(u32, u32, f64); 3] = [(1, 100_000, 0.95), (16, 800_000, 0.55), (100, 1_600_000, 0.35)];
+
+/// One server on one core, at several pipeline depths.
+pub fn alone() -> Result<Table, Box<dyn Error>> {
+    let ours = Product::FluidB.start(Some(SERVER_CORE), &[])?;
+    let redis = Product::Redis.start(Some(SERVER_CORE), &[])?;
+    let mut rows = Vec::new();
+    for (pipeline, requests, most) in PIPELINES {
+        for workload in [SET, GET, INCR] {
+            rows.extend(compare(&ours, &redis, &workload, pipeline, requests, most)?);
+        }
+    }
+    Ok(Table { columns: BESIDE_REDIS, rows })
+}
+
+/// The same with two active peers that take every write, against a Redis alone.
+pub fn with_peers() -> Result<Table, Box<dyn Error>> {
+    const MULTI_MASTER: &[&str] = &["--multi-master", "yes", "--active-replica", "yes"];
+    let ours = Product::FluidB.start(Some(SERVER_CORE), MULTI_MASTER)?;
+    let first_peer = Product::FluidB.start(Some(LOAD_CORE), MULTI_MASTER)?;
+    let second_peer = Product::FluidB.start(Some(LOAD_CORE), MULTI_MASTER)?;
+    connect_mesh(&[&ours, &first_peer, &second_peer])?;
+    let redis = Product::Redis.start(Some(SERVER_CORE), &[])?;
+    Ok(Table { columns: BESIDE_REDIS, rows: compare(&ours, &redis, &SET, 16, 800_000, 0.9)? })
+}
+
+/// Two rows: CPU per request, which is judged, and the throughput that the client saw.
+fn compare(
+    ours: &ServerProcess,
+    redis: &ServerProcess,
+    workload: &Workload,
+    pipeline: u32,
+    requests: u32,
+    most: f64,
+) -> Result<Vec<Row>, Box<dyn Error>> {
+    let (mut our_costs, mut redis_costs) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        our_costs.push(measure(ours, workload, pipeline, requests)?);
+        redis_costs.push(measure(redis, workload, pipeline, requests)?);
+    }
+    let name = format!("{}, pipeline {pipeline}", workload.name);
+    let row = |what: String, unit, figure: fn(&super::load::Cost) -> f64, target| Row {
+        what,
+        unit,
+        ours: median(our_costs.iter().map(figure).collect()),
+        other: median(redis_costs.iter().map(figure).collect()),
+        target,
+    };
+    Ok(vec![
+        row(format!("{name}: CPU"), "µs", |cost| cost.cpu_us, Target::RatioAtMost(most)),
+        row(format!("{name}: throughput"), "k/s", |cost| cost.requests_per_second / 1000.0, Target::None),
+    ])
+}

@@ -1,0 +1,99 @@
+//! Measured servers: ours and Redis's, each on one core, and what the kernel knows about them.
+
+use crate::process::{find, root};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use testkit::{ServerProcess, redis_server};
+
+/// The core of the server under load, and the one of everything else.
+pub const SERVER_CORE: &str = "0";
+pub const LOAD_CORE: &str = "1";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    FluidB,
+    Redis,
+}
+
+impl Product {
+    fn program(self) -> io::Result<PathBuf> {
+        match self {
+            Product::FluidB => {
+                let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+                Ok(folder.join("release/fluidB-server"))
+            }
+            Product::Redis => redis_server().ok_or_else(|| io::Error::other("redis-server is not installed")),
+        }
+    }
+
+    /// Starts a server; `core`: where it runs.
+    pub fn start(self, core: Option<&str>, arguments: &[&str]) -> io::Result<ServerProcess> {
+        let mut command = on_core(core, &self.program()?);
+        command.args(["--appendonly", "no"]).args(arguments);
+        ServerProcess::start_command(command)
+    }
+}
+
+/// A command on one core, where taskset is installed.
+pub fn on_core(core: Option<&str>, program: &std::path::Path) -> Command {
+    match (core, find("taskset")) {
+        (Some(core), Some(taskset)) if std::thread::available_parallelism().is_ok_and(|cores| cores.get() > 1) => {
+            let mut command = Command::new(taskset);
+            command.args(["-c", core]).arg(program);
+            command
+        }
+        _ => Command::new(program),
+    }
+}
+
+/// CPU time of the process so far, user and system.
+pub fn cpu_time(server: &ServerProcess) -> io::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", server.pid()))?;
+    // The name in parentheses may hold blanks; fields 14 and 15 are the 12th and 13th after it.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    // USER_HZ is 100 on every Linux that we know of.
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// Resident memory, in bytes.
+pub fn resident(server: &ServerProcess) -> io::Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid()))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    let kilobytes: f64 = line.split_whitespace().nth(1).and_then(|field| field.parse().ok()).unwrap_or_default();
+    Ok(kilobytes * 1024.0)
+}
+
+/// Sets up links in both directions between every two of them, and waits until all are up.
+pub fn connect_mesh(nodes: &[&ServerProcess]) -> io::Result<()> {
+    for node in nodes {
+        for other in nodes.iter().filter(|other| other.address != node.address) {
+            node.client()?.call(&["REPLICAOF", "127.0.0.1", &other.address.port().to_string()])?;
+        }
+    }
+    for node in nodes {
+        wait_for("the links", || {
+            let info = node.client()?.info("replication")?;
+            let up = info
+                .iter()
+                .filter(|(key, value)| key.ends_with("_link_status") && key.starts_with("master_") && value == "up");
+            Ok(up.filter(|(key, _)| key != "master_global_link_status").count() == nodes.len() - 1)
+        })?;
+    }
+    Ok(())
+}
+
+/// Polls until it holds; two minutes at most.
+pub fn wait_for(what: &str, mut holds: impl FnMut() -> io::Result<bool>) -> io::Result<Duration> {
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(120) {
+        if holds()? {
+            return Ok(started.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err(io::Error::other(format!("waited too long for {what}")))
+}

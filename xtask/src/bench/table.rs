@@ -1,0 +1,96 @@
+//! Results as a Markdown table.
+
+use std::fmt;
+
+/// One figure, ours beside another.
+pub struct Row {
+    pub what: String,
+    pub unit: &'static str,
+    pub ours: f64,
+    pub other: f64,
+    pub target: Target,
+}
+
+/// What the figure should be.
+#[derive(Clone, Copy)]
+pub enum Target {
+    /// For comparison only.
+    None,
+    /// Ours in this unit.
+    AtMost(f64),
+    /// Ours divided by the other.
+    RatioAtMost(f64),
+}
+
+impl Row {
+    fn ratio(&self) -> f64 {
+        self.ours / self.other
+    }
+
+    fn is_met(&self) -> bool {
+        match self.target {
+            Target::None => true,
+            Target::AtMost(most) => self.ours <= most,
+            Target::RatioAtMost(most) => self.ratio() <= most,
+        }
+    }
+}
+
+pub const BESIDE_REDIS: [&str; 2] = ["fluidB", "Redis"];
+
+pub struct Table {
+    /// Heads the two columns of figures.
+    pub columns: [&'static str; 2],
+    pub rows: Vec<Row>,
+}
+
+impl Table {
+    pub fn missed(&self) -> usize {
+        self.rows.iter().filter(|row| !row.is_met()).count()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| {:<34} | {:>8} | {:>10} | {:>10} | {:>6} | {:<8} |",
+            "", "unit", self.columns[0], self.columns[1], "ratio", "target"
+        )?;
+        writeln!(f, "|{:-<36}|{:->10}|{:->12}|{:->12}|{:->8}|{:-<10}|", "", ":", ":", ":", ":", "")?;
+        for row in &self.rows {
+            let number = |value: f64| if value >= 1000.0 { format!("{value:.0}") } else { format!("{value:.2}") };
+            let ratio = format!("{:.2}", row.ratio());
+            let mark = if row.is_met() { "" } else { " !" };
+            let target = match row.target {
+                Target::None => String::new(),
+                Target::AtMost(most) => format!("≤ {most}{mark}"),
+                Target::RatioAtMost(most) => format!("× ≤ {most}{mark}"),
+            };
+            let (what, unit, ours, other) = (&row.what, row.unit, number(row.ours), number(row.other));
+            writeln!(f, "| {what:<34} | {unit:>8} | {ours:>10} | {other:>10} | {ratio:>6} | {target:<8} |")?;
+        }
+        Ok(())
+    }
+}
+
+/// The middle of several measurements.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        let row = |target| Row { what: "x".into(), unit: "us", ours: 1.0, other: 2.0, target };
+        let targets = [Target::None, Target::AtMost(1.0), Target::RatioAtMost(0.4), Target::AtMost(0.9)];
+        let table = Table { columns: ["a", "b"], rows: targets.map(row).into() };
+        assert_eq!(table.missed(), 2);
+        assert_eq!(table.to_string().lines().count(), 6);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+    }
+}
