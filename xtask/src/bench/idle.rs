@@ -1,7 +1,7 @@
 //! CPU of a server that has nothing to do.
 
 use super::server::{Product, connect_mesh, cpu_time};
-use super::table::{Row, Table, Target};
+use super::table::{BESIDE_REDIS, Row, Table, Target};
 use std::error::Error;
 use std::thread::sleep;
 use std::time::Duration;
