@@ -113,7 +113,7 @@ impl<'a> Payload<'a> {
     fn new(value: NewValue<'a>) -> Payload<'a> {
         match value {
             NewValue::Int(int) => Payload::Int(int),
-            NewValue::Bytes(bytes) => match canonical_integer(bytes) {
+            NewValue::Bytes(bytes) => match stdx::parse_i64(bytes) {
                 Some(int) => Payload::Int(int),
                 None => Payload::string(bytes),
             },
@@ -338,6 +338,20 @@ impl Entry {
         unsafe { std::slice::from_raw_parts(self.base().add(parts.key), parts.tail - parts.key) }
     }
 
+    /// Whether the key is `key`. Lengths of 8 to 32 are compared as words, without a call.
+    #[inline]
+    pub fn is_key(&self, key: &[u8]) -> bool {
+        let own = self.key();
+        if own.len() != key.len() {
+            return false;
+        }
+        match key.len() {
+            8..=16 => ends_equal::<8>(own, key),
+            17..=32 => ends_equal::<16>(own, key),
+            _ => own == key,
+        }
+    }
+
     #[inline]
     pub fn value(&self) -> ValueRef<'_> {
         // SAFETY: each arm reads what the kind says is there; references live as long as `&self`.
@@ -388,18 +402,19 @@ impl Entry {
         self.overwrite_payload(&Payload::new(value), header);
     }
 
+    #[inline]
     fn overwrite_payload(&mut self, payload: &Payload<'_>, header: Header) {
-        let capacity = size_class(self.size());
-        let tail = self.parts().tail;
-        let kept = self.flags() & HAS_RECENT;
+        let Parts { tail, payload: old_payload, .. } = self.parts();
+        let old_size = old_payload + self.payload_size(old_payload);
         let size = tail + options_size(header.flags()) + payload.size();
+        let kept = self.flags() & HAS_RECENT;
         self.drop_boxed();
-        if size_class(size) != capacity {
+        if size != old_size && size_class(size) != size_class(old_size) {
             let base = allocate(size);
             // SAFETY: both allocations hold the head; the old one is not used any more.
             unsafe {
                 ptr::copy_nonoverlapping(self.base(), base.as_ptr(), tail);
-                deallocate(self.base(), capacity);
+                deallocate(self.base(), size_class(old_size));
             }
             self.set_base(base);
         }
@@ -744,25 +759,10 @@ unsafe fn read_varint(from: *const u8) -> (usize, usize) {
     }
 }
 
-/// The integer whose printed form is exactly `bytes`, as Redis decides on encoding `int`.
-fn canonical_integer(bytes: &[u8]) -> Option<i64> {
-    let (negative, digits) = match bytes {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    match digits {
-        [b'0'] => return (!negative).then_some(0),
-        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
-        _ => return None,
-    }
-    let mut magnitude = 0u64;
-    for &digit in digits {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        magnitude = magnitude * 10 + (digit - b'0') as u64;
-    }
-    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
+/// Whether the first and the last `N` bytes of both are equal.
+#[inline]
+fn ends_equal<const N: usize>(left: &[u8], right: &[u8]) -> bool {
+    left.first_chunk::<N>() == right.first_chunk::<N>() && left.last_chunk::<N>() == right.last_chunk::<N>()
 }
 
 fn printed_len(int: i64) -> usize {

@@ -96,7 +96,7 @@ impl Segment {
         loop {
             let bucket = &self.buckets[at];
             for slot in bucket.matching(tag) {
-                if bucket.get(slot).is_some_and(|entry| entry.label() == label && entry.key() == key) {
+                if bucket.get(slot).is_some_and(|entry| entry.label() == label && entry.is_key(key)) {
                     return Some(Place { bucket: at, slot });
                 }
             }

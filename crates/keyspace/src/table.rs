@@ -412,4 +412,6 @@ impl<H: KeyHasher> Table<H> {
 }
 
 #[cfg(test)]
+mod speed;
+#[cfg(test)]
 mod tests;

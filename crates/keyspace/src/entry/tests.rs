@@ -165,12 +165,6 @@ proptest! {
     }
 
     #[test]
-    fn only_what_prints_the_same_is_an_integer(bytes in "[-+]?[0-9]{0,20}") {
-        let expected = bytes.parse::<i64>().ok().filter(|int| int.to_string() == bytes);
-        prop_assert_eq!(canonical_integer(bytes.as_bytes()), expected);
-    }
-
-    #[test]
     fn printed_len_is_the_length_printed(int in any::<i64>(), shift in 0u32..64) {
         let int = int >> shift;
         prop_assert_eq!(printed_len(int), int.to_string().len());
@@ -180,13 +174,9 @@ proptest! {
 #[test]
 fn integers_at_the_limits() {
     for int in [0, -1, 9, 10, i64::MAX, i64::MIN] {
-        assert_eq!(canonical_integer(int.to_string().as_bytes()), Some(int));
+        let entry = Entry::new(b"k", NewValue::Bytes(int.to_string().as_bytes()), Header::default());
+        assert!(matches!(entry.value(), ValueRef::Int(found) if found == int));
         assert_eq!(printed_len(int), int.to_string().len());
-    }
-    for text in
-        ["", "-", "-0", "00", "01", "+1", "9223372036854775808", "-9223372036854775809", "1 ", "99999999999999999999"]
-    {
-        assert_eq!(canonical_integer(text.as_bytes()), None, "{text}");
     }
 }
 
@@ -243,6 +233,22 @@ fn a_long_string_grows_in_place() {
     }
     assert!(entry.heap_size() > before && steps <= 2, "{steps} reallocations");
     assert_eq!(entry.string_len(), Some(23_000));
+}
+
+#[test]
+fn keys_are_told_apart_at_every_byte() {
+    for len in 0..70 {
+        let key: Vec<u8> = (0..len).collect();
+        let entry = Entry::new(&key, NewValue::Int(1), Header::default());
+        assert!(entry.is_key(&key));
+        assert!(!entry.is_key(&[&key[..], b"x"].concat()));
+        for at in 0..key.len() {
+            let mut other = key.clone();
+            other[at] ^= 1;
+            assert!(!entry.is_key(&other), "byte {at} of {len}");
+            assert!(!entry.is_key(&key[..at]));
+        }
+    }
 }
 
 #[test]
