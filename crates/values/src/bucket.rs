@@ -40,6 +40,13 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<const VALUED: bool> Bucket<VALUED> {
+    /// An empty bucket with room for half of this one.
+    pub fn half(&self) -> Bucket<VALUED> {
+        let mut half = Bucket::default();
+        buffer::reserve(&mut half.entries, self.entries.len() / 2);
+        half
+    }
+
     /// The entry at `at`; `None` at the end.
     #[inline]
     pub fn entry(&self, at: Position) -> Option<Entry<'_>> {
@@ -91,7 +98,12 @@ impl<const VALUED: bool> Bucket<VALUED> {
     /// Appends an entry whose key is not here.
     pub fn push(&mut self, tag: u8, key: &[u8], value: &[u8]) {
         let values_len = if VALUED { inline_len(value) } else { 0 };
-        buffer::reserve(&mut self.entries, 1 + inline_len(key) + values_len);
+        let needed = 1 + inline_len(key) + values_len;
+        if self.entries.capacity() - self.entries.len() < needed {
+            // A quarter more, so that not every entry moves the ones before it.
+            let slack = self.entries.len() / 4;
+            buffer::reserve(&mut self.entries, needed + slack);
+        }
         self.entries.push(tag);
         self.push_string(key);
         if VALUED {

@@ -134,8 +134,9 @@ impl<const VALUED: bool> Table<VALUED> {
     fn split(&mut self) {
         let bit = 1usize << self.bucket_count.ilog2();
         let address = self.bucket_count - bit;
-        let (mut stay, mut go) = (Bucket::default(), Bucket::default());
-        for entry in self.bucket(address).iter() {
+        let whole = self.bucket(address);
+        let (mut stay, mut go) = (whole.half(), whole.half());
+        for entry in whole.iter() {
             let half = if hash(entry.key) as usize & bit == 0 { &mut stay } else { &mut go };
             half.push(entry.tag, entry.key, entry.value);
         }
