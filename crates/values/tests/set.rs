@@ -169,6 +169,14 @@ fn a_sample_is_of_different_members() {
     }
 }
 
+/// So that a large value can be dropped on another thread.
+#[test]
+fn collections_can_be_sent_to_another_thread() {
+    fn assert_send<T: Send + Sync>() {}
+    assert_send::<Set>();
+    assert_send::<values::Hash>();
+}
+
 /// The figures of the design: what one member costs beyond its own bytes.
 #[test]
 fn a_large_set_is_compact() {
