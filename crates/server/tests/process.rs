@@ -1,0 +1,230 @@
+//! The process: its command line, log, signals, files and listeners.
+
+mod support;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use support::{call, eventually, program, signal, start, text};
+use testkit::Client;
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(program()).args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder of its own, removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("fluidB-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn version_is_one_line_that_scripts_can_read() {
+    let output = run(&["--version"]);
+    assert!(output.status.success());
+    let line = stdout(&output);
+    assert_eq!(line.lines().count(), 1);
+    assert!(line.contains(&format!("v={}", env!("CARGO_PKG_VERSION"))) && line.contains("malloc=jemalloc-"), "{line}");
+    assert_eq!(stdout(&run(&["-v"])), line);
+}
+
+#[test]
+fn help_names_the_forms_of_the_command_line() {
+    let output = run(&["--help"]);
+    assert!(output.status.success());
+    assert!(stdout(&output).contains("fluidB-server"), "{}", stdout(&output));
+}
+
+#[test]
+fn a_wrong_line_stops_the_start_with_its_place_and_the_nearest_name() {
+    let folder = Folder::new("wrong-line");
+    let file = folder.file("wrong.conf", "port 0\n\nmaxmemroy 100mb\n");
+    let output = run(&[&file]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    for part in ["FATAL CONFIG FILE ERROR", "wrong.conf", "line 3", "maxmemroy 100mb", "maxmemory"] {
+        assert!(text.contains(part), "{part:?} is missing: {text}");
+    }
+}
+
+#[test]
+fn a_missing_file_stops_the_start() {
+    let output = run(&["/nonexistent/fluidB.conf"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(format!("{}{}", stdout(&output), stderr(&output)).contains("/nonexistent/fluidB.conf"));
+}
+
+#[test]
+fn a_wrong_option_stops_the_start() {
+    let output = run(&["--port", "99999"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("FATAL CONFIG"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_configuration_comes_from_standard_input_too() {
+    use std::io::Write;
+    use std::process::Stdio;
+    let folder = Folder::new("stdin");
+    let log = folder.0.join("log");
+    let mut child = Command::new(program())
+        .args(["-", "--port", "0", "--logfile", log.to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"loglevel debug\n# a comment\n").unwrap();
+    wait_for(&log, "Ready to accept connections");
+    signal(child.id(), "TERM");
+    assert!(child.wait().unwrap().success());
+}
+
+fn wait_for(log: &Path, text: &str) -> String {
+    let read = || fs::read_to_string(log).unwrap_or_default();
+    eventually(&format!("{text:?} in the log"), || read().contains(text));
+    read()
+}
+
+#[test]
+fn the_log_says_what_harnesses_wait_for() {
+    let mut server = start(&["--server-threads", "2"]);
+    let log = server.log();
+    let position = |needle: &str| log.find(needle).unwrap_or_else(|| panic!("{needle:?} is missing: {log}"));
+    let pid = format!(" PID: {}", server.pid());
+    assert!(position(&pid) < position("Server initialized"));
+    assert!(position("Server initialized") < position("Ready to accept connections"));
+    position("Thread 0 alive");
+    position("Thread 1 alive");
+    signal(server.pid(), "HUP");
+    assert_eq!(text(&call(&mut server.client().unwrap(), &["PING"])), "PONG");
+    signal(server.pid(), "TERM");
+    eventually("it ends", || server.has_exited());
+    assert!(server.log().contains("ready to exit, bye bye"), "{}", server.log());
+}
+
+#[test]
+fn every_log_line_has_redis_s_shape() {
+    let server = start(&[]);
+    let prefix = format!("{}:", server.pid());
+    for line in server.log().lines().filter(|line| line.starts_with(&prefix)) {
+        let words: Vec<&str> = line.splitn(7, ' ').collect();
+        assert_eq!(words.len(), 7, "{line}");
+        assert!(words[0].ends_with([':', 'C', 'M', 'S']) && words[4].len() == "00:00:00.000".len(), "{line}");
+        assert!([".", "-", "*", "#"].contains(&words[5]), "{line}");
+    }
+}
+
+#[test]
+fn interrupt_ends_it_cleanly_too() {
+    let mut server = start(&[]);
+    signal(server.pid(), "INT");
+    eventually("it ends", || server.has_exited());
+    assert!(server.log().contains("Received SIGINT scheduling shutdown"), "{}", server.log());
+}
+
+#[test]
+fn shutdown_ends_it() {
+    let mut server = start(&[]);
+    // The connection ends instead of a reply.
+    assert!(server.client().unwrap().call(&["SHUTDOWN", "NOSAVE"]).is_err());
+    eventually("it ends", || server.has_exited());
+    assert!(server.log().contains("bye bye"), "{}", server.log());
+}
+
+#[test]
+fn a_busy_port_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = run(&["--port", &port, "--bind", "127.0.0.1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains(&format!("Failed listening on port {port}")), "{}", stdout(&output));
+}
+
+#[test]
+fn several_addresses_are_bound_and_missing_ones_may_be_optional() {
+    let server = start(&["--bind", "127.0.0.1 -192.0.2.1 -::1"]);
+    let mut client = server.client().unwrap();
+    let bound = call(&mut client, &["CONFIG", "GET", "bind"]);
+    assert!(!bound.is_error(), "{bound:?}");
+}
+
+#[test]
+fn the_port_can_be_changed_while_it_runs() {
+    let server = start(&[]);
+    let mut client = server.client().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(text(&call(&mut client, &["CONFIG", "SET", "port", &free.port().to_string()])), "OK");
+    assert_eq!(text(&call(&mut Client::connect(free).unwrap(), &["PING"])), "PONG");
+    assert!(server.client().is_err(), "the old port is closed");
+    assert_eq!(text(&call(&mut client, &["PING"])), "PONG");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused = call(&mut client, &["CONFIG", "SET", "port", &taken.local_addr().unwrap().port().to_string()]);
+    assert!(refused.is_error(), "{refused:?}");
+    assert_eq!(text(&call(&mut Client::connect(free).unwrap(), &["PING"])), "PONG");
+}
+
+#[test]
+fn a_daemon_has_a_log_a_pid_file_and_removes_it() {
+    let folder = Folder::new("daemon");
+    let (log, pid_file) = (folder.0.join("log"), folder.0.join("pid"));
+    let file = folder.file(
+        "daemon.conf",
+        &format!("port 0\ndaemonize yes\nlogfile {}\npidfile {}\n", log.display(), pid_file.display()),
+    );
+    assert!(run(&[&file]).status.success());
+    wait_for(&log, "Ready to accept connections");
+    let pid: u32 = fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
+    signal(pid, "TERM");
+    wait_for(&log, "bye bye");
+    eventually("the pid file is gone", || !pid_file.exists());
+}
+
+#[test]
+fn the_log_can_be_rotated_away() {
+    let folder = Folder::new("rotate");
+    let log = folder.0.join("log");
+    let mut server = start(&["--logfile", log.to_str().unwrap()]);
+    wait_for(&log, "Ready to accept connections");
+    fs::rename(&log, folder.0.join("log.1")).unwrap();
+    signal(server.pid(), "TERM");
+    eventually("it ends", || server.has_exited());
+    assert!(fs::read_to_string(&log).unwrap().contains("bye bye"));
+}
+
+#[test]
+fn loglevel_changes_while_it_runs() {
+    let server = start(&["--loglevel", "nothing"]);
+    assert_eq!(server.log(), "");
+    let mut client = server.client().unwrap();
+    assert_eq!(text(&call(&mut client, &["CONFIG", "SET", "loglevel", "warning"])), "OK");
+    let mut server = server;
+    signal(server.pid(), "TERM");
+    eventually("it ends", || server.has_exited());
+    assert!(server.log().contains("bye bye"), "{}", server.log());
+}
