@@ -1,7 +1,7 @@
 //! What the engine needs from outside, as small traits: the process around it (`Host`), the other
 //! nodes (`Replication`) and the reader of its committed effects (`Journal`).
 
-use crate::{Client, Fault};
+use crate::{Client, Config, Fault};
 use effect::Stamp;
 use keyspace::Commit;
 use std::fmt;
@@ -107,6 +107,12 @@ pub trait Host: Send + Sync {
     fn log(&self, level: LogLevel, text: fmt::Arguments<'_>);
     /// Returns memory to the operating system (MEMORY PURGE).
     fn purge_memory(&self);
+    /// CONFIG SET is about to replace the configuration: the process follows (listeners, log, limits), or refuses. The
+    /// error completes "CONFIG SET failed … - ".
+    fn reconfigure(&self, before: &Config, after: &Config) -> Result<(), String> {
+        let _ = (before, after);
+        Ok(())
+    }
 }
 
 /// What kind of node this is, as ROLE and INFO say.
