@@ -7,6 +7,7 @@ mod reply;
 mod target;
 
 pub mod differential;
+pub mod fuzz;
 pub mod script;
 
 pub use client::{Client, request};

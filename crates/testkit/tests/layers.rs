@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("node", &["stdx", "resp", "values", "effect", "keyspace", "engine", "mesh"]),
     ("server", &["stdx", "resp", "effect", "keyspace", "engine", "mesh", "node"]),
     ("sim", &["stdx", "resp", "values", "effect", "keyspace", "engine", "mesh", "node"]),
-    ("testkit", &["stdx", "resp"]),
+    ("testkit", &[]),
 ];
 
 fn workspace_folder() -> &'static Path {
