@@ -1,12 +1,12 @@
 //! The memory allocator, and what it knows about the memory in use.
 
+use crate::jemalloc::Jemalloc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use tikv_jemalloc_ctl::{epoch, epoch_mib, raw, stats};
-use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
-static JEMALLOC: Jemalloc = Jemalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// As INFO and `--version` show it.
 pub const NAME: &str = "jemalloc-5.3.0";

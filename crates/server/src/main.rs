@@ -3,6 +3,7 @@ mod connection;
 mod crash;
 mod host;
 mod hub;
+mod jemalloc;
 mod links;
 mod listener;
 mod log;
