@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 
 /// Gives `count` of the `len` elements to `f`, in their order: Knuth's algorithm S, one pass.
 pub(crate) fn select<T>(
-    elements: impl Iterator<Item = T>,
+    mut elements: impl Iterator<Item = T>,
     len: usize,
     count: usize,
     mut dice: impl FnMut(usize) -> usize,
     mut f: impl FnMut(T),
 ) {
+    if count == 1 && len > 0 {
+        elements.nth(dice(len)).into_iter().for_each(f);
+        return;
+    }
     let mut wanted = count;
     for (index, element) in elements.enumerate() {
         if wanted == 0 {

@@ -151,6 +151,7 @@ fn mexists(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
 const KEYS: Command = Command {
     name: "keys",
     arity: 2,
+    categories: &["keyspace", "dangerous"],
     flags: Flags::of(&[Flags::READONLY]),
     tips: &["request_policy:all_shards", "nondeterministic_output_order"],
     complexity: "O(N), N: keys of the database",
