@@ -103,6 +103,7 @@ impl Generator {
             "integer" => self.integer(),
             "float" => self.float(),
             "small" => number(self.random.random_range(0..12)),
+            "bit" => number(self.random.random_range(0..2000)),
             "count" => number(self.random.random_range(1..50)),
             "index" => number(self.random.random_range(-30..30)),
             "db" => number(self.random.random_range(0..3)),

@@ -34,6 +34,8 @@ pub(super) const RECIPES: &[Recipe] = &[
     (10, "SETRANGE string small value", Exact),
     (8, "STRLEN string", Exact),
     (3, "SUBSTR string index index", Exact),
+    (5, "GETBIT string bit", Exact),
+    (6, "SETBIT string bit (0|1)", Exact),
     // Keys
     (6, "COPY key key [DB db] [REPLACE]", Exact),
     (12, "DEL key+", Exact),
