@@ -1,0 +1,323 @@
+//! The relay log: recent records of all origins in the order in which this node applied them.
+
+use crate::Record;
+use effect::{Origin, Stamp, VersionVector};
+use std::collections::VecDeque;
+
+/// A chunk is closed when it holds this many bytes; eviction goes by whole chunks.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Bounded by bytes: the oldest chunks go first.
+pub struct RelayLog {
+    chunks: VecDeque<Chunk>,
+    /// Number of the front chunk; numbers are never used twice.
+    front: u64,
+    /// What the log and everything before it holds: the last stamp of each origin.
+    end: VersionVector,
+    /// Holes: what was imported as state up to these stamps cannot be served from here.
+    imported: VersionVector,
+    bytes: usize,
+    limit: usize,
+    /// Bytes ever appended.
+    appended: u64,
+}
+
+/// A place between two records. Ordered as the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Position {
+    chunk: u64,
+    index: usize,
+}
+
+struct Chunk {
+    /// The last stamp of each origin before this chunk.
+    before: VersionVector,
+    /// `RelayLog::appended` when the chunk began.
+    offset: u64,
+    headers: Vec<Header>,
+    contexts: Vec<(Origin, Stamp)>,
+    effects: Vec<u8>,
+}
+
+struct Header {
+    origin: Origin,
+    previous: Stamp,
+    first: Stamp,
+    count: u64,
+    context_end: usize,
+    effects_end: usize,
+}
+
+impl Chunk {
+    fn new(before: VersionVector, offset: u64) -> Chunk {
+        Chunk { before, offset, headers: Vec::new(), contexts: Vec::new(), effects: Vec::new() }
+    }
+
+    fn bytes_before(&self, index: usize) -> usize {
+        let (context_end, effects_end) =
+            index.checked_sub(1).map_or((0, 0), |last| (self.headers[last].context_end, self.headers[last].effects_end));
+        index * size_of::<Header>() + context_end * size_of::<(Origin, Stamp)>() + effects_end
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes_before(self.headers.len())
+    }
+
+    fn record(&self, index: usize) -> Option<Record<'_>> {
+        let header = self.headers.get(index)?;
+        let (context_start, effects_start) = match index {
+            0 => (0, 0),
+            _ => (self.headers[index - 1].context_end, self.headers[index - 1].effects_end),
+        };
+        Some(Record {
+            origin: header.origin,
+            previous: header.previous,
+            first: header.first,
+            count: header.count,
+            context: &self.contexts[context_start..header.context_end],
+            effects: &self.effects[effects_start..header.effects_end],
+        })
+    }
+}
+
+impl RelayLog {
+    /// `limit`: bytes to keep, roughly.
+    pub fn new(limit: usize) -> RelayLog {
+        RelayLog {
+            chunks: VecDeque::from([Chunk::new(VersionVector::new(), 0)]),
+            front: 0,
+            end: VersionVector::new(),
+            imported: VersionVector::new(),
+            bytes: 0,
+            limit,
+            appended: 0,
+        }
+    }
+
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Appends a record; drops the oldest chunks where the limit is passed, unless `keep_from` needs them.
+    pub fn append(&mut self, record: &Record<'_>, keep_from: Option<Position>) {
+        let chunk = match self.chunks.back_mut() {
+            Some(chunk) if chunk.bytes() < CHUNK_BYTES => chunk,
+            _ => {
+                self.chunks.push_back(Chunk::new(self.end.clone(), self.appended));
+                self.chunks.back_mut().expect("just pushed")
+            }
+        };
+        let size = size_of::<Header>() + record.size();
+        chunk.contexts.extend_from_slice(record.context);
+        chunk.effects.extend_from_slice(record.effects);
+        chunk.headers.push(Header {
+            origin: record.origin,
+            previous: record.previous,
+            first: record.first,
+            count: record.count,
+            context_end: chunk.contexts.len(),
+            effects_end: chunk.effects.len(),
+        });
+        self.end.advance(record.origin, record.last());
+        self.bytes += size;
+        self.appended += size as u64;
+        self.evict(keep_from);
+    }
+
+    fn evict(&mut self, keep_from: Option<Position>) {
+        // A transfer under way may keep four times as much, not more.
+        while self.bytes > self.limit && self.chunks.len() > 1 {
+            let wanted = keep_from.is_some_and(|position| position.chunk <= self.front);
+            if wanted && self.bytes <= self.limit.saturating_mul(4) {
+                return;
+            }
+            let chunk = self.chunks.pop_front().expect("more than one");
+            self.bytes -= chunk.bytes();
+            self.front += 1;
+        }
+    }
+
+    /// Everything of `origin` after this stamp is in the log.
+    pub fn floor(&self, origin: Origin) -> Stamp {
+        let evicted = self.chunks.front().map_or(Stamp::ZERO, |chunk| chunk.before.get(origin));
+        evicted.max(self.imported.get(origin))
+    }
+
+    /// What came before is not in the log: it came as state, or was written while nobody listened.
+    pub fn raise_floor(&mut self, origin: Origin, stamp: Stamp) {
+        self.imported.advance(origin, stamp);
+        self.end.advance(origin, stamp);
+    }
+
+    /// Drops everything; what `vector` covers is not in the log.
+    pub fn clear(&mut self, vector: &VersionVector) {
+        self.front += self.chunks.len() as u64;
+        self.chunks = VecDeque::from([Chunk::new(vector.clone(), self.appended)]);
+        self.end = vector.clone();
+        self.imported = VersionVector::new();
+        self.bytes = 0;
+    }
+
+    /// Where to read from in order to get everything of `origin` after `after`. Only meaningful where
+    /// `floor` is not above `after`.
+    pub fn seek(&self, origin: Origin, after: Stamp) -> Position {
+        let later = self.chunks.partition_point(|chunk| chunk.before.get(origin) <= after);
+        let Some(index) = later.checked_sub(1) else { return self.start() };
+        let chunk = &self.chunks[index];
+        let within = chunk
+            .headers
+            .iter()
+            .position(|header| header.origin == origin && header.first > after)
+            .unwrap_or(chunk.headers.len());
+        Position { chunk: self.front + index as u64, index: within }
+    }
+
+    /// The oldest place.
+    pub fn start(&self) -> Position {
+        Position { chunk: self.front, index: 0 }
+    }
+
+    /// After the newest record.
+    pub fn end(&self) -> Position {
+        let index = self.chunks.back().map_or(0, |chunk| chunk.headers.len());
+        Position { chunk: self.front + self.chunks.len() as u64 - 1, index }
+    }
+
+    /// The record at or after `position`, and the place behind it. `None` at the end. A position that was
+    /// evicted reads on at the oldest record: compare with `start` first.
+    pub fn read(&self, position: Position) -> Option<(Record<'_>, Position)> {
+        let mut position = position.max(self.start());
+        loop {
+            let chunk = self.chunks.get((position.chunk - self.front) as usize)?;
+            if let Some(record) = chunk.record(position.index) {
+                return Some((record, Position { index: position.index + 1, ..position }));
+            }
+            position = Position { chunk: position.chunk + 1, index: 0 };
+        }
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Bytes ever appended.
+    pub fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    /// `appended` as it was when the log ended at `position`.
+    pub fn offset(&self, position: Position) -> u64 {
+        let position = position.max(self.start());
+        match self.chunks.get((position.chunk - self.front) as usize) {
+            Some(chunk) => chunk.offset + chunk.bytes_before(position.index) as u64,
+            None => self.appended,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use effect::NodeId;
+
+    fn origin(node: u64) -> Origin {
+        Origin { node: NodeId(node), incarnation: 1 }
+    }
+
+    /// Appends records of `len` bytes with stamps 1, 2, 3 … from alternating origins.
+    fn filled(limit: usize, records: u64, len: usize) -> RelayLog {
+        let mut log = RelayLog::new(limit);
+        let effects = vec![7; len];
+        for stamp in 1..=records {
+            let origin = origin(1 + stamp % 2);
+            let previous = Stamp(stamp.saturating_sub(2));
+            log.append(
+                &Record { origin, previous, first: Stamp(stamp), count: 1, context: &[], effects: &effects },
+                None,
+            );
+        }
+        log
+    }
+
+    fn rest(log: &RelayLog, mut position: Position, of: Origin) -> Vec<u64> {
+        let mut stamps = Vec::new();
+        while let Some((record, next)) = log.read(position) {
+            if record.origin == of {
+                stamps.push(record.first.0);
+            }
+            position = next;
+        }
+        stamps
+    }
+
+    #[test]
+    fn seeks_to_what_follows_a_stamp() {
+        let log = filled(usize::MAX, 10_000, 50);
+        assert!(log.chunks.len() > 5, "more than one chunk, or the test shows nothing");
+        for after in [0, 1, 2, 777, 5_000, 9_999] {
+            let found: Vec<u64> =
+                rest(&log, log.seek(origin(2), Stamp(after)), origin(2)).into_iter().filter(|s| *s > after).collect();
+            let expected: Vec<u64> = (after + 1..=10_000).filter(|s| s % 2 == 1).collect();
+            assert_eq!(found, expected, "after {after}");
+        }
+        assert_eq!(log.read(log.seek(origin(1), Stamp(10_000))), None);
+    }
+
+    #[test]
+    fn eviction_keeps_the_limit_and_raises_the_floor() {
+        let limit = 512 * 1024;
+        let log = filled(limit, 20_000, 50);
+        assert!(log.bytes() <= limit && log.bytes() > limit / 2);
+        for node in [1, 2] {
+            let floor = log.floor(origin(node));
+            assert!(floor > Stamp::ZERO);
+            let kept = rest(&log, log.start(), origin(node));
+            assert_eq!(kept.first().copied(), Some(floor.0 + 2), "the record after the floor is the first one kept");
+        }
+        assert_eq!(log.floor(origin(9)), Stamp::ZERO);
+    }
+
+    #[test]
+    fn a_reader_that_must_not_lose_its_place_holds_eviction_back_fourfold() {
+        let mut log = RelayLog::new(CHUNK_BYTES);
+        let start = log.start();
+        let effects = [0; 1000];
+        for stamp in 1..=1000 {
+            let record = Record {
+                origin: origin(1),
+                previous: Stamp(stamp - 1),
+                first: Stamp(stamp),
+                count: 1,
+                context: &[],
+                effects: &effects,
+            };
+            log.append(&record, Some(start));
+            if log.appended() < 4 * CHUNK_BYTES as u64 {
+                assert_eq!(log.start(), start);
+            }
+        }
+        assert!(log.bytes() <= 5 * CHUNK_BYTES);
+    }
+
+    #[test]
+    fn clearing_forgets_and_positions_stay_valid() {
+        let mut log = filled(usize::MAX, 100, 10);
+        let end = log.end();
+        assert_eq!(log.offset(end), log.appended());
+        let vector: VersionVector = {
+            let mut vector = VersionVector::new();
+            vector.advance(origin(1), Stamp(100));
+            vector
+        };
+        log.clear(&vector);
+        assert_eq!(log.floor(origin(1)), Stamp(100));
+        assert!(log.read(end).is_none());
+        assert!(end < log.start());
+        assert_eq!(log.bytes(), 0);
+    }
+}
