@@ -108,7 +108,7 @@ impl<'a> BatchReader<'a> {
     }
 
     /// The next record; `None` at the end. After an error there is nothing to read.
-    pub fn next(&mut self) -> Result<Option<Record<'_>>, DecodeError> {
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>, DecodeError> {
         while !self.rest.is_empty() {
             match take_varint(&mut self.rest)? {
                 DEFINE => {
@@ -171,7 +171,7 @@ mod tests {
     fn read_all(batch: &[u8]) -> Result<Vec<OwnedRecord>, DecodeError> {
         let mut reader = BatchReader::new(batch);
         let mut records = Vec::new();
-        while let Some(record) = reader.next()? {
+        while let Some(record) = reader.next_record()? {
             records.push(record.to_owned());
         }
         Ok(records)
@@ -181,7 +181,11 @@ mod tests {
     fn a_busy_stream_of_small_sets_costs_four_bytes_over_its_effects() {
         let mut batch = BatchWriter::default();
         let mut effects = Vec::new();
-        EffectWriter::new(&mut effects).push(&Effect::Set { key: &[b'k'; 16], value: &[b'v'; 16], deadline: Deadline::Clear });
+        EffectWriter::new(&mut effects).push(&Effect::Set {
+            key: &[b'k'; 16],
+            value: &[b'v'; 16],
+            deadline: Deadline::Clear,
+        });
         let start = Stamp::from_ms(1_795_000_000_000);
         let mut previous = start;
         for n in 1..=100 {
@@ -212,7 +216,8 @@ mod tests {
             steps
                 .into_iter()
                 .map(|(node, step, count, context, effects)| {
-                    let context: Vec<_> = context.into_iter().map(|(node, stamp)| (origin(node), Stamp(stamp))).collect();
+                    let context: Vec<_> =
+                        context.into_iter().map(|(node, stamp)| (origin(node), Stamp(stamp))).collect();
                     let previous = last[node as usize];
                     let record = Record {
                         origin: origin(node),

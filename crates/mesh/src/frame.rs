@@ -75,7 +75,7 @@ impl FrameDecoder {
     }
 
     /// The next whole message: its type and payload. `None`: more bytes are needed.
-    pub fn next(&mut self) -> Result<Option<(u8, &[u8])>, FrameError> {
+    pub fn next_message(&mut self) -> Result<Option<(u8, &[u8])>, FrameError> {
         // The payload of the previous continued message was handed out; it may go now.
         if self.parts_kind.is_none() {
             self.parts = Vec::new();
@@ -125,7 +125,7 @@ mod tests {
         let mut messages = Vec::new();
         for piece in stream.chunks(step.max(1)) {
             decoder.feed(piece);
-            while let Some((kind, payload)) = decoder.next()? {
+            while let Some((kind, payload)) = decoder.next_message()? {
                 messages.push((kind, payload.to_vec()));
             }
         }

@@ -54,8 +54,9 @@ impl Chunk {
     }
 
     fn bytes_before(&self, index: usize) -> usize {
-        let (context_end, effects_end) =
-            index.checked_sub(1).map_or((0, 0), |last| (self.headers[last].context_end, self.headers[last].effects_end));
+        let (context_end, effects_end) = index
+            .checked_sub(1)
+            .map_or((0, 0), |last| (self.headers[last].context_end, self.headers[last].effects_end));
         index * size_of::<Header>() + context_end * size_of::<(Origin, Stamp)>() + effects_end
     }
 

@@ -25,28 +25,49 @@ pub(crate) mod kind {
 #[derive(Debug, PartialEq)]
 pub enum Message<'a> {
     /// First on the link, both ways: who speaks, its wall clock (ms since the Unix epoch) and what it has.
-    Hello { origin: Origin, unix_ms: u64, vector: VersionVector },
+    Hello {
+        origin: Origin,
+        unix_ms: u64,
+        vector: VersionVector,
+    },
     /// Entries of the sender's version vector that changed since it last told them on this link. From the
     /// replica it acknowledges, from the source it announces. Empty: still there.
-    Vector { changes: VersionVector },
+    Vector {
+        changes: VersionVector,
+    },
     /// Replica to source: send these origins' records, each after its stamp.
-    Subscribe { after: VersionVector },
+    Subscribe {
+        after: VersionVector,
+    },
     /// Replica to source: keep these origins' records until they are subscribed to again.
-    Hold { origins: Vec<Origin> },
+    Hold {
+        origins: Vec<Origin>,
+    },
     /// Source to replica: these subscriptions ended (or cannot begin), because the relay log begins at the
     /// stamp given.
-    Gap { floors: VersionVector },
+    Gap {
+        floors: VersionVector,
+    },
     /// Records; read them with `batch::BatchReader`.
-    Records { batch: &'a [u8] },
+    Records {
+        batch: &'a [u8],
+    },
     /// Replica to source: send the data set.
     StateRequest,
     /// Source to replica: the data set follows, at least as new as `vector`, with everybody's rows.
-    StateBegin { vector: VersionVector, rows: Vec<(Origin, VersionVector)> },
+    StateBegin {
+        vector: VersionVector,
+        rows: Vec<(Origin, VersionVector)>,
+    },
     /// A piece of the data set, in the keyspace's encoding.
-    StateChunk { bytes: &'a [u8] },
+    StateChunk {
+        bytes: &'a [u8],
+    },
     StateEnd,
     /// The sender closes the link, and why.
-    Bye { reason: &'a [u8] },
+    Bye {
+        reason: &'a [u8],
+    },
 }
 
 pub(crate) fn put_origin(buffer: &mut Vec<u8>, origin: Origin) {
@@ -223,7 +244,7 @@ mod tests {
         message.put(&mut stream);
         let mut decoder = FrameDecoder::default();
         decoder.feed(&stream);
-        let (kind, payload) = decoder.next().unwrap().unwrap();
+        let (kind, payload) = decoder.next_message().unwrap().unwrap();
         assert_eq!(&Message::decode(kind, payload).unwrap(), message);
     }
 

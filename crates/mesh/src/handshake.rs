@@ -1,0 +1,279 @@
+//! The dialling side's way from a fresh connection to frames: Redis's replication handshake, then
+//! `MESH LINK`. Bytes in, bytes out.
+
+use effect::{NodeId, Origin};
+use std::collections::VecDeque;
+use std::fmt;
+
+use crate::message::PROTOCOL_VERSION;
+
+/// Longest reply line that is looked at, in bytes.
+const MAX_LINE: usize = 1024;
+
+/// What kind of node speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A plain master, or a read-only replica whose data set a master replaces.
+    Classic,
+    /// `active-replica yes`: writable, merges its one master.
+    Active,
+    /// `multi-master yes`: writable, merges any number of masters.
+    MultiMaster,
+}
+
+impl Mode {
+    /// The word used in `MESH LINK`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Classic => "classic",
+            Mode::Active => "active-replica",
+            Mode::MultiMaster => "multi-master",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Mode> {
+        [Mode::Classic, Mode::Active, Mode::MultiMaster].into_iter().find(|mode| mode.name() == name)
+    }
+}
+
+/// How one side introduces itself: `<protocol version> <node> <incarnation> <mode>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Introduction {
+    pub version: u32,
+    pub origin: Origin,
+    pub mode: Mode,
+}
+
+impl Introduction {
+    /// Reads the four words.
+    pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Introduction> {
+        let version = words.next()?.parse().ok()?;
+        let node = words.next().filter(|word| word.len() == 16)?;
+        let node = NodeId(u64::from_str_radix(node, 16).ok()?);
+        let incarnation = words.next()?.parse().ok()?;
+        let mode = Mode::from_name(words.next()?)?;
+        Some(Introduction { version, origin: Origin { node, incarnation }, mode })
+    }
+
+    /// The four words.
+    pub fn words(&self) -> [String; 4] {
+        let Origin { node, incarnation } = self.origin;
+        [self.version.to_string(), node.to_string(), incarnation.to_string(), self.mode.name().to_owned()]
+    }
+
+    pub fn new(origin: Origin, mode: Mode) -> Introduction {
+        Introduction { version: PROTOCOL_VERSION, origin, mode }
+    }
+}
+
+/// How to log in (masteruser, masterauth).
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    pub user: Option<String>,
+    pub password: Option<String>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Credentials {{ user: {:?}, password: {} }}",
+            self.user,
+            self.password.as_ref().map_or("none", |_| "set")
+        )
+    }
+}
+
+/// Why there is no link. Texts go to the log and into INFO; no secret is in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HandshakeError {
+    /// The credentials were refused, in the peer's words.
+    Authentication(String),
+    /// The peer does not know `MESH`.
+    NotFluidB,
+    /// The peer is this very node.
+    Myself,
+    /// It refused, in its own words.
+    Refused(String),
+    /// Its replies are not what they should be.
+    Unintelligible,
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HandshakeError::Authentication(text) => write!(f, "authentication failed: {text}"),
+            HandshakeError::NotFluidB => write!(f, "the master does not speak fluidB's replication protocol"),
+            HandshakeError::Myself => write!(f, "Can't replicate from myself"),
+            HandshakeError::Refused(text) => write!(f, "the master refused: {text}"),
+            HandshakeError::Unintelligible => write!(f, "unintelligible reply from the master"),
+        }
+    }
+}
+
+impl std::error::Error for HandshakeError {}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Ping,
+    Auth,
+    /// REPLCONF: nice to have.
+    Optional,
+    Link,
+}
+
+/// The dialling side of the handshake.
+#[derive(Debug)]
+pub struct Handshake {
+    own: Introduction,
+    credentials: Credentials,
+    listening_port: u16,
+    /// Replies not yet here, in order.
+    expected: VecDeque<Step>,
+    input: Vec<u8>,
+}
+
+impl Handshake {
+    /// `listening_port`: where this node serves, for the master's INFO. Appends the first request.
+    pub fn begin(own: Introduction, credentials: Credentials, listening_port: u16, output: &mut Vec<u8>) -> Handshake {
+        put_request(output, &["PING"]);
+        Handshake { own, credentials, listening_port, expected: VecDeque::from([Step::Ping]), input: Vec::new() }
+    }
+
+    /// Takes what arrived. `Some`: the peer speaks frames from now on; `take_rest` gives its first ones.
+    pub fn feed(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> Result<Option<Introduction>, HandshakeError> {
+        self.input.extend_from_slice(bytes);
+        while let Some(&step) = self.expected.front() {
+            let Some(end) = self.input.iter().position(|byte| *byte == b'\n') else {
+                return if self.input.len() > MAX_LINE { Err(HandshakeError::Unintelligible) } else { Ok(None) };
+            };
+            let line = String::from_utf8_lossy(&self.input[..end]).trim_end().to_owned();
+            self.input.drain(..=end);
+            self.expected.pop_front();
+            if let Some(introduction) = self.reply(step, &line, output)? {
+                return Ok(Some(introduction));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What came after the last reply, once `feed` said that the peer speaks frames.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.input)
+    }
+
+    fn reply(&mut self, step: Step, line: &str, output: &mut Vec<u8>) -> Result<Option<Introduction>, HandshakeError> {
+        let error: Option<String> = line.strip_prefix('-').map(printable);
+        match (step, error) {
+            (_, None) if !line.starts_with('+') => return Err(HandshakeError::Unintelligible),
+            (Step::Ping, Some(text)) if !wants_authentication(&text) => return Err(HandshakeError::Refused(text)),
+            (Step::Ping, _) => self.introduce(output),
+            (Step::Auth, Some(text)) => return Err(HandshakeError::Authentication(text)),
+            (Step::Link, Some(text)) if text.contains("unknown command") => return Err(HandshakeError::NotFluidB),
+            (Step::Link, Some(text)) if text.contains("myself") => return Err(HandshakeError::Myself),
+            (Step::Link, Some(text)) => return Err(HandshakeError::Refused(text)),
+            (Step::Link, None) => {
+                let words = line.strip_prefix("+MESH ").ok_or(HandshakeError::Unintelligible)?;
+                let peer = Introduction::parse(words.split(' ')).ok_or(HandshakeError::Unintelligible)?;
+                if peer.origin.node == self.own.origin.node {
+                    return Err(HandshakeError::Myself);
+                }
+                return Ok(Some(peer));
+            }
+            (Step::Auth | Step::Optional, _) => {}
+        }
+        Ok(None)
+    }
+
+    /// Everything after PING, in one flight.
+    fn introduce(&mut self, output: &mut Vec<u8>) {
+        if let Some(password) = &self.credentials.password {
+            match &self.credentials.user {
+                Some(user) => put_request(output, &["AUTH", user, password]),
+                None => put_request(output, &["AUTH", password]),
+            }
+            self.expected.push_back(Step::Auth);
+        }
+        put_request(output, &["REPLCONF", "listening-port", &self.listening_port.to_string()]);
+        put_request(output, &["REPLCONF", "capa", "eof", "capa", "psync2"]);
+        let [version, node, incarnation, mode] = self.own.words();
+        put_request(output, &["MESH", "LINK", &version, &node, &incarnation, &mode]);
+        self.expected.extend([Step::Optional, Step::Optional, Step::Link]);
+    }
+}
+
+/// What a server says to a PING before AUTH (Redis and older ones).
+fn wants_authentication(text: &str) -> bool {
+    ["NOAUTH", "NOPERM", "ERR operation not permitted"].iter().any(|prefix| text.starts_with(prefix))
+}
+
+/// A peer's words as they may stand in a log: without control characters, and not endless.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+fn put_request(output: &mut Vec<u8>, words: &[&str]) {
+    output.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+    for word in words {
+        output.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: u64) -> Introduction {
+        Introduction::new(Origin { node: NodeId(id), incarnation: 2 }, Mode::MultiMaster)
+    }
+
+    fn run(
+        password: Option<&str>,
+        replies: &[u8],
+        step: usize,
+    ) -> (Result<Option<Introduction>, HandshakeError>, String, Vec<u8>) {
+        let mut output = Vec::new();
+        let credentials = Credentials { user: None, password: password.map(str::to_owned) };
+        let mut handshake = Handshake::begin(node(1), credentials, 7000, &mut output);
+        let mut result = Ok(None);
+        for piece in replies.chunks(step) {
+            match result {
+                Ok(None) => result = handshake.feed(piece, &mut output),
+                _ => handshake.input.extend_from_slice(piece),
+            }
+        }
+        (result, String::from_utf8(output).unwrap(), handshake.take_rest())
+    }
+
+    #[test]
+    fn the_whole_way_with_a_password() {
+        let replies =
+            b"-NOAUTH Authentication required.\r\n+OK\r\n+OK\r\n+OK\r\n+MESH 1 00000000000000ff 9 multi-master\r\nrest";
+        for step in [1, 7, 1000] {
+            let (result, sent, rest) = run(Some("secret"), replies, step);
+            let peer = result.unwrap().unwrap();
+            assert_eq!(peer.origin, Origin { node: NodeId(0xff), incarnation: 9 });
+            assert_eq!(rest, b"rest");
+            assert!(sent.starts_with("*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n"));
+            assert!(sent.ends_with("*6\r\n$4\r\nMESH\r\n$4\r\nLINK\r\n$1\r\n1\r\n$16\r\n0000000000000001\r\n$1\r\n2\r\n$12\r\nmulti-master\r\n"));
+        }
+    }
+
+    #[test]
+    fn refusals_are_told_apart_and_keep_the_secret() {
+        let wrong = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+        let (result, ..) = run(Some("secret"), format!("-NOAUTH x\r\n{wrong}").as_bytes(), 100);
+        let error = result.unwrap_err();
+        assert!(matches!(error, HandshakeError::Authentication(_)));
+        assert!(!error.to_string().contains("secret") && error.to_string().contains("WRONGPASS"));
+
+        let unknown = b"+PONG\r\n+OK\r\n+OK\r\n-ERR unknown command 'MESH', with args beginning with: \r\n";
+        assert_eq!(run(None, unknown, 100).0, Err(HandshakeError::NotFluidB));
+        let own = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 1 0000000000000001 9 classic\r\n";
+        assert_eq!(run(None, own, 100).0, Err(HandshakeError::Myself));
+        assert_eq!(run(None, b"HTTP/1.1 400 Bad Request\r\n", 100).0, Err(HandshakeError::Unintelligible));
+        assert_eq!(run(None, &[b'x'; 5000], 100).0, Err(HandshakeError::Unintelligible));
+        let loading = run(None, b"-LOADING still\r\n", 100).0;
+        assert_eq!(loading, Err(HandshakeError::Refused("LOADING still".to_owned())));
+    }
+}

@@ -1,0 +1,384 @@
+//! The receiving side: messages, records in causal order, data sets.
+
+use crate::handshake::printable;
+use crate::inflow::{Cause, held_size};
+use crate::link::{Phase, Side};
+use crate::mesh::{Import, keep_from};
+use crate::message::Message;
+use crate::store::Store;
+use crate::{BatchReader, LinkId, Mesh, Mode, Now, Record, Severity};
+use effect::{Origin, Stamp, VersionVector};
+
+/// Records that wait for their causes take at most this many bytes, all origins together.
+const HELD_LIMIT: usize = 32 << 20;
+
+impl Mesh {
+    /// One message of a peer. An error closes the link.
+    pub(crate) fn receive(
+        &mut self,
+        id: LinkId,
+        message: Message<'_>,
+        store: &mut dyn Store,
+        now: Now,
+    ) -> Result<(), String> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        let greeting = matches!(link.phase, Phase::Greeting);
+        let upstream = matches!(link.side, Side::Upstream(_));
+        match message {
+            Message::Hello { origin, unix_ms, vector } if greeting => self.hello(id, origin, unix_ms, vector, now),
+            Message::Bye { reason } => Err(format!("the peer closed: {}", printable(&String::from_utf8_lossy(reason)))),
+            _ if greeting => Err("the first message is not HELLO".to_owned()),
+            Message::Vector { changes } => {
+                link.announced.merge(&changes);
+                for (origin, stamp) in changes.iter().filter(|_| upstream) {
+                    self.expect(origin, stamp, now);
+                }
+                Ok(())
+            }
+            Message::Gap { floors } if upstream => {
+                for (origin, floor) in floors.iter() {
+                    if let Some(inflow) = self.inflows.get_mut(&origin).filter(|inflow| inflow.feeder == Some(id)) {
+                        inflow.feeder = None;
+                    }
+                    if let Some(upstream) = link.upstream_mut() {
+                        upstream.gaps.advance(origin, floor);
+                    }
+                }
+                Ok(())
+            }
+            Message::Records { batch } if upstream => self.receive_batch(id, batch, store, now),
+            Message::StateBegin { vector, rows } if upstream => self.state_begin(id, vector, rows, store),
+            Message::StateChunk { bytes } if upstream => match &self.import {
+                Some(Import { link, begun: Some(_), .. }) if *link == id => store.import(bytes),
+                _ => Err("a piece of a data set that was not asked for".to_owned()),
+            },
+            Message::StateEnd if upstream => self.state_end(id, store, now),
+            Message::Subscribe { after } if !upstream => {
+                self.subscribe(id, &after);
+                Ok(())
+            }
+            Message::Hold { origins } if !upstream => {
+                if let Some(downstream) = link.downstream_mut() {
+                    for origin in origins {
+                        downstream.subscriptions.remove(&origin);
+                    }
+                }
+                Ok(())
+            }
+            Message::StateRequest if !upstream => {
+                self.begin_transfer(id);
+                Ok(())
+            }
+            _ => Err("a message that does not belong on this side of a link".to_owned()),
+        }
+    }
+
+    fn hello(
+        &mut self,
+        id: LinkId,
+        origin: Origin,
+        unix_ms: u64,
+        vector: VersionVector,
+        now: Now,
+    ) -> Result<(), String> {
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        if link.peer.is_none_or(|peer| peer.origin != origin) || origin.node == self.own.node {
+            return Err("HELLO of somebody else".to_owned());
+        }
+        link.phase = Phase::Open;
+        let upstream = link.upstream().is_some();
+        let text = format!("Link with {} {} is up", if upstream { "master" } else { "replica" }, link.address());
+        let diverged = upstream && self.options.mode == Mode::Classic && !vector.dominates(&self.vector);
+        link.announced = vector.clone();
+        for (origin, stamp) in vector.iter().filter(|_| upstream) {
+            self.expect(origin, stamp, now);
+        }
+        if let Some(master) = self.masters.iter_mut().find(|master| master.link == Some(id)) {
+            master.opened();
+        }
+        self.note_clock(origin, unix_ms, now);
+        self.log_line(Severity::Notice, text);
+        if diverged && self.import.is_none() {
+            self.request_state(id);
+        }
+        Ok(())
+    }
+
+    /// How far ahead a peer's clock is.
+    fn note_clock(&mut self, origin: Origin, unix_ms: u64, now: Now) {
+        let offset_ms = (unix_ms as i64).wrapping_sub(now.unix_ms as i64);
+        self.clock_offsets.insert(origin, (offset_ms, now.monotonic_ms));
+    }
+
+    fn receive_batch(&mut self, id: LinkId, batch: &[u8], store: &mut dyn Store, now: Now) -> Result<(), String> {
+        // What arrives while a data set does would be counted twice; it is asked for again afterwards.
+        if self.import.is_some() || self.unsettled {
+            return Ok(());
+        }
+        let mut reader = BatchReader::new(batch);
+        while let Some(record) = reader.next_record().map_err(|error| error.to_string())? {
+            self.receive_record(id, &record, store, now)?;
+        }
+        Ok(())
+    }
+
+    fn receive_record(
+        &mut self,
+        id: LinkId,
+        record: &Record<'_>,
+        store: &mut dyn Store,
+        now: Now,
+    ) -> Result<(), String> {
+        let (origin, last) = (record.origin, record.last());
+        if origin == self.own {
+            return Err("a record of our own that we do not know".to_owned());
+        }
+        if let Some(link) = self.links.get_mut(&id) {
+            link.announced.advance(origin, last);
+        }
+        let applied = self.vector.get(origin);
+        let inflow = self.inflows.entry(origin).or_default();
+        inflow.received = inflow.received.max(applied);
+        if last <= inflow.received {
+            self.counters.duplicates += u64::from(!record.is_tick());
+            return Ok(());
+        }
+        if record.previous > inflow.received {
+            // Its feeder skipped something, or what waited was given up: ask again.
+            inflow.resubscribe = inflow.feeder == Some(id) && inflow.suspended.is_none();
+            return Ok(());
+        }
+        if record.first <= inflow.received {
+            return Err("a record overlaps the one before it".to_owned());
+        }
+        inflow.progress(last, now.monotonic_ms);
+        let waiting = !inflow.held.is_empty();
+        let Some(cause) = self.missing_cause(record, now).or(waiting.then_some(Cause::Clock(0))) else {
+            self.apply(record, store, now)?;
+            return self.apply_held(store, now);
+        };
+        self.hold(record, cause, now);
+        Ok(())
+    }
+
+    /// What a record has to wait for.
+    fn missing_cause(&self, record: &Record<'_>, now: Now) -> Option<Cause> {
+        let missing = record.context.iter().find(|(origin, stamp)| !self.vector.covers(*origin, *stamp));
+        if let Some((origin, stamp)) = missing {
+            return Some(Cause::Missing(*origin, *stamp));
+        }
+        let ripe_ms = record.last().ms().saturating_sub(self.options.clock_skew_max_ms);
+        (ripe_ms > now.unix_ms).then_some(Cause::Clock(ripe_ms))
+    }
+
+    fn hold(&mut self, record: &Record<'_>, cause: Cause, now: Now) {
+        let origin = record.origin;
+        let applied = self.vector.get(origin);
+        let Some(inflow) = self.inflows.get_mut(&origin) else { return };
+        self.counters.held_back += 1;
+        if self.held_bytes + held_size(record) > HELD_LIMIT {
+            // The first of them says what has to come before it makes sense to ask for them again.
+            inflow.suspended = inflow.waits_for.or(Some(cause));
+            let freed = inflow.drop_held(applied);
+            self.held_bytes -= freed;
+            self.log_line(
+                Severity::Warning,
+                format!("Too much of {origin:?} waits for its causes: it is fetched again later"),
+            );
+            return;
+        }
+        if inflow.held.is_empty() {
+            match cause {
+                Cause::Clock(ripe_ms) => {
+                    let ahead_s =
+                        ripe_ms.saturating_sub(now.unix_ms).saturating_add(self.options.clock_skew_max_ms) / 1000;
+                    let text = format!("CLOCK: node {origin:?} is {ahead_s} s ahead of this one: its writes wait");
+                    self.log_line(Severity::Warning, text);
+                }
+                Cause::Missing(missing, stamp) => self.expect(missing, stamp, now),
+            }
+        }
+        let Some(inflow) = self.inflows.get_mut(&origin) else { return };
+        inflow.hold(record, cause);
+        self.held_bytes += held_size(record);
+    }
+
+    /// Applies a record whose causes are here.
+    fn apply(&mut self, record: &Record<'_>, store: &mut dyn Store, now: Now) -> Result<(), String> {
+        let (origin, last) = (record.origin, record.last());
+        let row = self.rows.row_mut(origin);
+        for (of, stamp) in record.context {
+            row.advance(*of, *stamp);
+        }
+        row.advance(origin, last);
+        if !record.is_tick() {
+            let context = store.apply(record, row)?;
+            self.report(context, origin, last, now);
+            self.counters.records_applied += 1;
+            self.effects_applied += 1;
+        }
+        let record = Record { previous: self.vector.get(origin), ..*record };
+        self.vector.advance(origin, last);
+        self.log.append(&record, keep_from(&self.links));
+        self.note_clock(origin, last.ms(), now);
+        self.mark_stable_dirty();
+        Ok(())
+    }
+
+    /// Applies what waited and may now go, until nothing more moves.
+    fn apply_held(&mut self, store: &mut dyn Store, now: Now) -> Result<(), String> {
+        loop {
+            let Some(origin) = self.ripe_origin(now) else { return Ok(()) };
+            let Some(inflow) = self.inflows.get_mut(&origin) else { return Ok(()) };
+            let Some(record) = inflow.held.pop_front() else { return Ok(()) };
+            self.held_bytes -= held_size(&record.borrow());
+            self.apply(&record.borrow(), store, now)?;
+            let next = self.inflows.get(&origin).and_then(|inflow| inflow.held.front());
+            let cause = next.and_then(|next| self.missing_cause(&next.borrow(), now));
+            let ripe = next.is_some() && cause.is_none();
+            if let Some(inflow) = self.inflows.get_mut(&origin) {
+                inflow.waits_for = if ripe { Some(Cause::Clock(0)) } else { cause };
+            }
+        }
+    }
+
+    /// An origin whose first waiting record has all its causes here.
+    fn ripe_origin(&self, now: Now) -> Option<Origin> {
+        if self.held_bytes == 0 {
+            return None;
+        }
+        let ripe = |inflow: &crate::inflow::Inflow| {
+            inflow.waits_for.is_some_and(|cause| self.has_come(cause, now))
+                && inflow.held.front().is_some_and(|record| self.missing_cause(&record.borrow(), now).is_none())
+        };
+        self.inflows.iter().find(|(_, inflow)| ripe(inflow)).map(|(origin, _)| *origin)
+    }
+
+    pub(crate) fn has_come(&self, cause: Cause, now: Now) -> bool {
+        match cause {
+            Cause::Missing(origin, stamp) => self.vector.covers(origin, stamp),
+            Cause::Clock(ripe_ms) => ripe_ms <= now.unix_ms,
+        }
+    }
+
+    /// On the timer: what waited for the clock, and feeders of what is missing.
+    pub(crate) fn release_held(&mut self, store: &mut dyn Store, now: Now) {
+        if self.held_bytes == 0 {
+            return;
+        }
+        if let Err(error) = self.apply_held(store, now) {
+            // There is no link to blame: the record waits on, and the log says why.
+            self.log_line(Severity::Warning, format!("A record that had waited cannot be applied: {error}"));
+        }
+        let missing: Vec<(Origin, Stamp)> = self
+            .inflows
+            .values()
+            .filter_map(|inflow| match inflow.waits_for {
+                Some(Cause::Missing(origin, stamp)) => Some((origin, stamp)),
+                _ => None,
+            })
+            .collect();
+        for (origin, stamp) in missing {
+            self.expect(origin, stamp, now);
+        }
+    }
+
+    // Data sets
+
+    /// Asks for the data set of a source. Until it is here, records are not taken.
+    pub(crate) fn request_state(&mut self, id: LinkId) {
+        for (origin, inflow) in &mut self.inflows {
+            let freed = inflow.drop_held(self.vector.get(*origin));
+            self.held_bytes -= freed;
+            inflow.suspended = None;
+            if let Some(feeder) = inflow.feeder.take().and_then(|feeder| self.links.get_mut(&feeder)) {
+                feeder.send(&Message::Hold { origins: vec![*origin] });
+            }
+        }
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.send(&Message::StateRequest);
+        let replace = self.options.mode == Mode::Classic;
+        let verb = if replace { "Replacing the data set by" } else { "Merging" };
+        let text = format!("{verb} the one of {}", link.address());
+        self.import = Some(Import { link: id, replace, begun: None });
+        self.log_line(Severity::Notice, text);
+    }
+
+    fn state_begin(
+        &mut self,
+        id: LinkId,
+        vector: VersionVector,
+        rows: Vec<(Origin, VersionVector)>,
+        store: &mut dyn Store,
+    ) -> Result<(), String> {
+        let Some(import) = self.import.as_mut().filter(|import| import.link == id && import.begun.is_none()) else {
+            return Err("a data set that was not asked for".to_owned());
+        };
+        if import.replace {
+            self.vector = VersionVector::new();
+            self.rows.clear();
+        }
+        let origins: Vec<Origin> = vector.iter().map(|(origin, _)| origin).collect();
+        store.import_begin(&vector, &self.vector, &origins, import.replace);
+        import.begun = Some((vector, rows));
+        Ok(())
+    }
+
+    fn state_end(&mut self, id: LinkId, store: &mut dyn Store, now: Now) -> Result<(), String> {
+        let Some(Import { begun: Some((vector, rows)), replace, .. }) =
+            self.import.take_if(|import| import.link == id && import.begun.is_some())
+        else {
+            return Err("the end of a data set that was not asked for".to_owned());
+        };
+        let context = store.import_end(true);
+        for (origin, stamp) in vector.iter() {
+            if origin != self.own && !self.vector.covers(origin, stamp) {
+                self.log.raise_floor(origin, stamp);
+                self.vector.advance(origin, stamp);
+                self.report(context, origin, stamp, now);
+            }
+        }
+        if replace {
+            self.log.clear(&self.vector);
+        }
+        self.rows.merge(&rows);
+        for (origin, inflow) in &mut self.inflows {
+            inflow.received = self.vector.get(*origin);
+        }
+        for link in self.links.values_mut() {
+            if let Some(upstream) = link.upstream_mut() {
+                upstream.gaps = VersionVector::new();
+            }
+        }
+        self.unsettled = false;
+        self.counters.state_imports += 1;
+        self.effects_applied += 1;
+        self.mark_stable_dirty();
+        self.log_line(Severity::Notice, "The data set is complete".to_owned());
+        Ok(())
+    }
+
+    /// The link broke. What is merged half cannot be told from what the log would bring again.
+    pub(crate) fn abandon_import(&mut self, store: &mut dyn Store) {
+        if let Some(import) = self.import.take().filter(|import| import.begun.is_some()) {
+            store.import_end(false);
+            self.unsettled = true;
+            if import.replace {
+                self.log.clear(&self.vector);
+            }
+        }
+    }
+
+    /// Is this node's clock ahead of most of its peers'?
+    pub fn is_clock_outlier(&self, now: Now) -> bool {
+        const RECENT_MS: u64 = 10_000;
+        let ahead_ms = self.vector.get(self.own).ms().saturating_sub(now.unix_ms) as i64;
+        let recent =
+            self.clock_offsets.values().filter(|(_, at_ms)| now.monotonic_ms.saturating_sub(*at_ms) < RECENT_MS);
+        let (behind, all) = recent.fold((0, 0), |(behind, all), (offset_ms, _)| {
+            let outlier = ahead_ms.saturating_sub(*offset_ms) > self.options.clock_skew_max_ms as i64;
+            (behind + usize::from(outlier), all + 1)
+        });
+        behind * 2 > all
+    }
+}

@@ -1,0 +1,187 @@
+//! Who has seen what, and what is therefore stable. See docs/decisions/0001-convergence.md.
+
+use effect::{Origin, Stamp, VersionVector};
+use std::collections::BTreeMap;
+
+/// For each origin its *row*: its version vector as of its last record received here.
+#[derive(Default)]
+pub struct Rows {
+    rows: BTreeMap<Origin, VersionVector>,
+}
+
+/// Up to which stamps nothing can change any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Watermarks {
+    /// Nothing as old as this, or older, can arrive.
+    pub clock: Stamp,
+    /// Per origin: up to which of its effects everybody's later writes have seen them.
+    pub causal: Vec<CausalWatermark>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CausalWatermark {
+    pub origin: Origin,
+    pub stamp: Stamp,
+    /// False where some origin has never heard of this one: its writes cancel none of these effects.
+    pub heard_by_all: bool,
+}
+
+/// A receiver of the data set, until it speaks for itself: it has `vector` and nothing newer, so nothing
+/// newer becomes stable.
+#[derive(Clone, Debug)]
+pub struct Pin {
+    pub vector: VersionVector,
+    pub clock: Stamp,
+}
+
+impl Rows {
+    /// `origin` has the stamp (`of`, `stamp`).
+    pub fn advance(&mut self, origin: Origin, of: Origin, stamp: Stamp) {
+        self.rows.entry(origin).or_default().advance(of, stamp);
+    }
+
+    pub fn row_mut(&mut self, origin: Origin) -> &mut VersionVector {
+        self.rows.entry(origin).or_default()
+    }
+
+    pub fn get(&self, origin: Origin) -> Option<&VersionVector> {
+        self.rows.get(&origin)
+    }
+
+    pub fn merge(&mut self, rows: &[(Origin, VersionVector)]) {
+        for (origin, row) in rows {
+            self.row_mut(*origin).merge(row);
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Origin, &VersionVector)> {
+        self.rows.iter().map(|(origin, row)| (*origin, row))
+    }
+
+    pub fn clear(&mut self) {
+        self.rows.clear();
+    }
+
+    /// `vector`: what this node, `own`, has. `floor`: where its relay log begins, per origin.
+    pub fn watermarks<'p>(
+        &self,
+        own: Origin,
+        vector: &VersionVector,
+        floor: impl Fn(Origin) -> Stamp,
+        pins: impl Iterator<Item = &'p Pin> + Clone,
+    ) -> Watermarks {
+        let members: Vec<(Origin, Option<&VersionVector>)> = vector
+            .iter()
+            .map(|(origin, _)| (origin, self.rows.get(&origin)))
+            .filter(|(origin, row)| *origin != own && !row.is_some_and(|row| has_fallen_behind(*origin, row, &floor)))
+            .filter(|(origin, _)| !self.is_over(*origin, own, vector))
+            .collect();
+        let passed = members.iter().map(|(origin, _)| vector.get(*origin));
+        let pinned = pins.clone().map(|pin| pin.clock);
+        let clock = passed.chain(pinned).fold(vector.get(own), Stamp::min);
+        let causal = vector.iter().map(|(origin, stamp)| {
+            let others = members.iter().filter(|(member, _)| *member != origin).map(|(_, row)| *row);
+            let heard = others.clone().flatten().filter(|row| row.contains(origin)).map(|row| row.get(origin));
+            let pinned = pins.clone().map(|pin| pin.vector.get(origin));
+            CausalWatermark {
+                origin,
+                stamp: heard.chain(pinned).fold(stamp, Stamp::min),
+                heard_by_all: others.clone().all(|row| row.is_some_and(|row| row.contains(origin))),
+            }
+        });
+        Watermarks { clock, causal: causal.collect() }
+    }
+
+    /// A life that has ended, and everybody has the same of it.
+    fn is_over(&self, origin: Origin, own: Origin, vector: &VersionVector) -> bool {
+        let newer = |other: Origin| other.node == origin.node && other.incarnation > origin.incarnation;
+        let ended = newer(own) || vector.iter().any(|(other, _)| newer(other));
+        ended
+            && self
+                .rows
+                .iter()
+                .filter(|(member, _)| **member != origin && **member != own)
+                .all(|(_, row)| !row.contains(origin) || row.get(origin) == vector.get(origin))
+    }
+}
+
+/// Its own records since then are gone from our log: it has to come back by merging state anyway.
+fn has_fallen_behind(member: Origin, row: &VersionVector, floor: impl Fn(Origin) -> Stamp) -> bool {
+    row.iter().any(|(origin, stamp)| origin != member && stamp < floor(origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use effect::NodeId;
+
+    const A: Origin = Origin { node: NodeId(1), incarnation: 1 };
+    const B: Origin = Origin { node: NodeId(2), incarnation: 1 };
+    const C: Origin = Origin { node: NodeId(3), incarnation: 1 };
+    const B_AGAIN: Origin = Origin { node: NodeId(2), incarnation: 2 };
+
+    fn vector(entries: &[(Origin, u64)]) -> VersionVector {
+        let mut vector = VersionVector::new();
+        for (origin, stamp) in entries {
+            vector.advance(*origin, Stamp(*stamp));
+        }
+        vector
+    }
+
+    fn rows(rows: &[(Origin, &[(Origin, u64)])]) -> Rows {
+        let mut all = Rows::default();
+        for (origin, row) in rows {
+            all.row_mut(*origin).merge(&vector(row));
+        }
+        all
+    }
+
+    fn causal(watermarks: &Watermarks, origin: Origin) -> (u64, bool) {
+        let found = watermarks.causal.iter().find(|causal| causal.origin == origin).unwrap();
+        (found.stamp.0, found.heard_by_all)
+    }
+
+    #[test]
+    fn the_slowest_origin_sets_the_clock_and_the_slowest_row_the_cause() {
+        let rows = rows(&[(B, &[(A, 40), (B, 60), (C, 10)]), (C, &[(A, 70), (B, 20), (C, 55)])]);
+        let marks = rows.watermarks(A, &vector(&[(A, 80), (B, 60), (C, 55)]), |_| Stamp::ZERO, [].iter());
+        assert_eq!(marks.clock, Stamp(55));
+        assert_eq!(causal(&marks, A), (40, true));
+        assert_eq!(causal(&marks, B), (20, true));
+        assert_eq!(causal(&marks, C), (10, true));
+    }
+
+    #[test]
+    fn who_never_heard_of_an_origin_does_not_hold_it_back() {
+        let rows = rows(&[(B, &[(B, 60)]), (C, &[(A, 70), (B, 20), (C, 55)])]);
+        let marks = rows.watermarks(A, &vector(&[(A, 80), (B, 60), (C, 55)]), |_| Stamp::ZERO, [].iter());
+        assert_eq!(causal(&marks, A), (70, false));
+        assert_eq!(causal(&marks, C), (55, false));
+    }
+
+    #[test]
+    fn a_pin_holds_everything_at_what_the_receiver_has() {
+        let rows = rows(&[(B, &[(A, 80), (B, 60)])]);
+        let pin = Pin { vector: vector(&[(A, 30), (B, 25)]), clock: Stamp(25) };
+        let marks = rows.watermarks(A, &vector(&[(A, 80), (B, 60)]), |_| Stamp::ZERO, [pin].iter());
+        assert_eq!((marks.clock, causal(&marks, A).0, causal(&marks, B).0), (Stamp(25), 30, 25));
+    }
+
+    #[test]
+    fn an_ended_life_counts_until_everybody_has_the_same_of_it() {
+        let have = vector(&[(A, 80), (B, 20), (B_AGAIN, 70), (C, 75)]);
+        let behind = rows(&[(B_AGAIN, &[(B, 20)]), (C, &[(B, 19)])]);
+        assert_eq!(behind.watermarks(A, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(20));
+        let equal = rows(&[(B_AGAIN, &[(B, 20)]), (C, &[(B, 20)])]);
+        assert_eq!(equal.watermarks(A, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(70));
+    }
+
+    #[test]
+    fn a_member_beyond_the_log_does_not_hold_anything_back() {
+        let rows = rows(&[(B, &[(A, 5), (B, 9)]), (C, &[(A, 78), (B, 9), (C, 60)])]);
+        let have = vector(&[(A, 80), (B, 9), (C, 60)]);
+        let marks = rows.watermarks(A, &have, |origin| if origin == A { Stamp(50) } else { Stamp::ZERO }, [].iter());
+        assert_eq!(marks.clock, Stamp(60));
+        assert_eq!(causal(&marks, A).0, 78);
+    }
+}

@@ -1,0 +1,182 @@
+//! The serving side: subscriptions to the relay log, data sets, and what goes onto a link.
+
+use crate::link::{Downstream, Link, Phase, Side, Transfer};
+use crate::log::RelayLog;
+use crate::message::Message;
+use crate::rows::Pin;
+use crate::store::{Cursor, Store};
+use crate::{BatchWriter, LinkId, Mesh, Now, Severity};
+use effect::VersionVector;
+
+/// Size of a batch of records or of a piece of a data set, in bytes; a single large record may exceed it.
+const FRAME_BYTES: usize = 32 * 1024;
+/// After a transfer its receiver counts as a member for at least this long, while its own stream is on its
+/// way to us, in milliseconds.
+const PIN_GRACE_MS: u64 = 5_000;
+
+impl Mesh {
+    pub(crate) fn subscribe(&mut self, id: LinkId, after: &VersionVector) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let mut gaps = VersionVector::new();
+        let Some(downstream) = link.downstream_mut() else { return };
+        if downstream.subscriptions.is_empty() {
+            downstream.position = self.log.end();
+        }
+        for (origin, after) in after.iter() {
+            let floor = self.log.floor(origin);
+            if after < floor {
+                downstream.subscriptions.remove(&origin);
+                gaps.advance(origin, floor);
+                continue;
+            }
+            downstream.subscriptions.insert(origin, after);
+            downstream.position = downstream.position.min(self.log.seek(origin, after));
+        }
+        if let Some(transfer) = downstream.transfer.as_mut().filter(|transfer| transfer.cursor.is_none()) {
+            transfer.keep = self.log.end();
+        }
+        if !gaps.is_empty() {
+            link.send(&Message::Gap { floors: gaps });
+        }
+    }
+
+    /// The peer wants our data set: it counts from now on as a member that has what we have now.
+    pub(crate) fn begin_transfer(&mut self, id: LinkId) {
+        let (vector, keep) = (self.vector.clone(), self.log.end());
+        let mut rows: Vec<_> = self.rows.iter().map(|(origin, row)| (origin, row.clone())).collect();
+        rows.push((self.own, vector.clone()));
+        let clock = self.watermarks().clock;
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.send(&Message::StateBegin { vector: vector.clone(), rows });
+        let text = format!("Sending the data set to replica {}", link.address());
+        let Some(downstream) = link.downstream_mut() else { return };
+        downstream.subscriptions.clear();
+        let pin = Pin { vector, clock };
+        downstream.transfer = Some(Transfer { cursor: Some(Cursor::default()), keep, pin, ended_ms: 0 });
+        downstream.transfers += 1;
+        self.counters.state_exports += 1;
+        self.log_line(Severity::Notice, text);
+    }
+
+    /// A receiver that has it all and speaks for itself needs no pin any more.
+    pub(crate) fn release_pins(&mut self, now: Now) {
+        let mut released = false;
+        for link in self.links.values_mut() {
+            let Link { side: Side::Downstream(Downstream { transfer, .. }), announced, peer, .. } = link else {
+                continue;
+            };
+            let done = transfer.as_ref().is_some_and(|transfer| {
+                let member = peer.and_then(|peer| self.rows.get(peer.origin));
+                let speaks = member.is_some_and(|row| row.dominates(&transfer.pin.vector));
+                let waited = now.monotonic_ms.saturating_sub(transfer.ended_ms) > PIN_GRACE_MS;
+                transfer.cursor.is_none() && announced.dominates(&transfer.pin.vector) && (speaks || waited)
+            });
+            if done {
+                *transfer = None;
+                released = true;
+            }
+        }
+        if released {
+            self.mark_stable_dirty();
+        }
+    }
+
+    /// Appends what the link has to say to `output`, about `budget` bytes at most. True while there is more.
+    /// A closing link is forgotten by this.
+    pub fn transmit(
+        &mut self,
+        id: LinkId,
+        output: &mut Vec<u8>,
+        budget: usize,
+        store: &mut dyn Store,
+        now: Now,
+    ) -> bool {
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        let start = output.len();
+        output.append(&mut link.output);
+        let mut more = false;
+        if let (Phase::Open, Side::Downstream(downstream)) = (&link.phase, &mut link.side) {
+            let room = |output: &Vec<u8>| output.len() - start < budget;
+            while room(output) && downstream.send_state(output, store, now) {}
+            let sending = downstream.transfer.as_ref().is_some_and(|transfer| transfer.cursor.is_some());
+            if !sending {
+                downstream.close_gaps(&self.log, output);
+                while room(output) {
+                    let sent = downstream.send_records(&self.log, &mut self.batch, output);
+                    if sent == 0 {
+                        break;
+                    }
+                    self.counters.records_sent += sent;
+                }
+            }
+            more = sending || (!downstream.subscriptions.is_empty() && downstream.position != self.log.end());
+        }
+        let written = (output.len() - start) as u64;
+        if written > 0 {
+            link.bytes_sent += written;
+            link.sent_ms = now.monotonic_ms;
+        }
+        if matches!(link.phase, Phase::Closing) {
+            self.links.remove(&id);
+        }
+        more
+    }
+
+    /// The links there are, for the driver's walk.
+    pub fn links(&self) -> impl Iterator<Item = LinkId> + '_ {
+        self.links.keys().copied()
+    }
+}
+
+impl Downstream {
+    /// One piece of the data set. False where none is being sent.
+    fn send_state(&mut self, output: &mut Vec<u8>, store: &mut dyn Store, now: Now) -> bool {
+        let Some(transfer) = &mut self.transfer else { return false };
+        let Some(cursor) = transfer.cursor else { return false };
+        let mut chunk = Vec::with_capacity(FRAME_BYTES);
+        transfer.cursor = store.export(cursor, FRAME_BYTES, &mut chunk);
+        if !chunk.is_empty() {
+            Message::StateChunk { bytes: &chunk }.put(output);
+        }
+        if transfer.cursor.is_none() {
+            transfer.ended_ms = now.monotonic_ms;
+            Message::StateEnd.put(output);
+        }
+        true
+    }
+
+    /// Ends subscriptions that the log can no longer serve: the link was too slow, or we imported a data set.
+    fn close_gaps(&mut self, log: &RelayLog, output: &mut Vec<u8>) {
+        let mut gaps = VersionVector::new();
+        self.subscriptions.retain(|origin, sent| {
+            let floor = log.floor(*origin);
+            if *sent < floor {
+                gaps.advance(*origin, floor);
+            }
+            *sent >= floor
+        });
+        if !gaps.is_empty() {
+            Message::Gap { floors: gaps }.put(output);
+        }
+    }
+
+    /// One batch of records. Returns how many with effects; 0 at the end of the log.
+    fn send_records(&mut self, log: &RelayLog, batch: &mut BatchWriter, output: &mut Vec<u8>) -> u64 {
+        batch.clear();
+        let mut sent = 0;
+        while batch.len() < FRAME_BYTES {
+            let Some((record, next)) = log.read(self.position) else { break };
+            self.position = next;
+            let Some(after) = self.subscriptions.get_mut(&record.origin) else { continue };
+            if record.last() > *after {
+                *after = record.last();
+                batch.push(&record);
+                sent += u64::from(!record.is_tick());
+            }
+        }
+        if !batch.is_empty() {
+            Message::Records { batch: batch.bytes() }.put(output);
+        }
+        sent
+    }
+}

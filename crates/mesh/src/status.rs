@@ -1,0 +1,172 @@
+//! What INFO, ROLE, WAIT and MESH show.
+
+use crate::handshake::Introduction;
+use crate::link::{Link, Phase};
+use crate::{Counters, LinkId, Mesh, Mode, Now, Watermarks};
+use effect::{Origin, Stamp, VersionVector};
+
+/// The mesh as this node sees it.
+#[derive(Clone, Debug)]
+pub struct Status {
+    pub own: Origin,
+    pub mode: Mode,
+    pub active: bool,
+    /// As configured, in this order.
+    pub masters: Vec<MasterStatus>,
+    /// Accepted links, in the order of arrival.
+    pub replicas: Vec<ReplicaStatus>,
+    pub vector: VersionVector,
+    pub watermarks: Watermarks,
+    pub counters: Counters,
+    /// Bytes of records held for those who reconnect, and at most.
+    pub log_bytes: usize,
+    pub log_limit: usize,
+    /// Bytes ever logged.
+    pub log_offset: u64,
+    /// Bytes of records that wait for their causes.
+    pub held_bytes: usize,
+    pub clock_outlier: bool,
+}
+
+/// How far a dialled link has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MasterState {
+    /// No connection; the next attempt comes.
+    Connect,
+    /// Under way.
+    Connecting,
+    /// Receives the data set.
+    Sync,
+    /// Up.
+    Connected,
+}
+
+#[derive(Clone, Debug)]
+pub struct MasterStatus {
+    pub host: String,
+    pub port: u16,
+    pub link: Option<LinkId>,
+    pub state: MasterState,
+    pub peer: Option<Introduction>,
+    /// Why there is no link.
+    pub last_error: Option<String>,
+    /// Since the last byte; of a link that is down, since it went.
+    pub silent_ms: u64,
+    /// How much older what we have is than what it has, by the stamps.
+    pub lag_ms: u64,
+    pub bytes_received: u64,
+    pub bytes_sent: u64,
+    pub rtt_ms: u64,
+    /// How many origins it feeds.
+    pub feeds: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct ReplicaStatus {
+    pub host: String,
+    pub port: u16,
+    pub link: LinkId,
+    pub peer: Option<Introduction>,
+    /// The data set is on its way.
+    pub syncing: bool,
+    pub open: bool,
+    /// `log_offset` of what it was sent.
+    pub offset: u64,
+    /// What it acknowledged.
+    pub acknowledged: VersionVector,
+    pub silent_ms: u64,
+    /// How much older what it has is than what we have, by the stamps.
+    pub lag_ms: u64,
+    /// Bytes of the log that it was not sent yet.
+    pub lag_bytes: u64,
+    pub bytes_received: u64,
+    pub bytes_sent: u64,
+}
+
+impl Mesh {
+    pub fn status(&self, now: Now) -> Status {
+        Status {
+            own: self.own,
+            mode: self.options.mode,
+            active: self.is_active(),
+            masters: self.masters.iter().map(|master| self.master_status(master, now)).collect(),
+            replicas: self.links.values().filter_map(|link| self.replica_status(link, now)).collect(),
+            vector: self.vector.clone(),
+            watermarks: self.watermarks().clone(),
+            counters: self.counters,
+            log_bytes: self.log.bytes(),
+            log_limit: self.log.limit(),
+            log_offset: self.log.appended(),
+            held_bytes: self.held_bytes,
+            clock_outlier: self.is_clock_outlier(now),
+        }
+    }
+
+    fn master_status(&self, master: &crate::master::Master, now: Now) -> MasterStatus {
+        let link = master.link.and_then(|id| self.links.get(&id));
+        let syncing = self.import.as_ref().is_some_and(|import| Some(import.link) == master.link);
+        let state = match link {
+            None => MasterState::Connect,
+            Some(_) if syncing => MasterState::Sync,
+            Some(link) if link.is_open() => MasterState::Connected,
+            Some(_) => MasterState::Connecting,
+        };
+        let heard_ms = link.map_or(master.down_since_ms, |link| link.heard_ms);
+        MasterStatus {
+            host: master.host.clone(),
+            port: master.port,
+            link: master.link,
+            state,
+            peer: link.and_then(|link| link.peer),
+            last_error: master.last_error.clone(),
+            silent_ms: now.monotonic_ms.saturating_sub(heard_ms),
+            lag_ms: link.map_or(0, |link| lag_ms(&link.announced, &self.vector)),
+            bytes_received: link.map_or(0, |link| link.bytes_received),
+            bytes_sent: link.map_or(0, |link| link.bytes_sent),
+            rtt_ms: link.and_then(|link| link.upstream()).map_or(0, |upstream| upstream.rtt_ms),
+            feeds: self
+                .inflows
+                .values()
+                .filter(|inflow| inflow.feeder.is_some() && inflow.feeder == master.link)
+                .count(),
+        }
+    }
+
+    fn replica_status(&self, link: &Link, now: Now) -> Option<ReplicaStatus> {
+        let downstream = link.downstream()?;
+        if matches!(link.phase, Phase::Closing) {
+            return None;
+        }
+        let offset = self.log.offset(downstream.position);
+        let idle = downstream.subscriptions.is_empty();
+        Some(ReplicaStatus {
+            host: link.host.clone(),
+            port: link.port,
+            link: link.id,
+            peer: link.peer,
+            syncing: downstream.transfer.as_ref().is_some_and(|transfer| transfer.cursor.is_some()),
+            open: link.is_open(),
+            offset: if idle { self.log.appended() } else { offset },
+            acknowledged: link.announced.clone(),
+            silent_ms: now.monotonic_ms.saturating_sub(link.heard_ms),
+            lag_ms: lag_ms(&self.vector, &link.announced),
+            lag_bytes: if idle { 0 } else { self.log.appended() - offset },
+            bytes_received: link.bytes_received,
+            bytes_sent: link.bytes_sent,
+        })
+    }
+
+    /// How many replicas have everything of this node up to `stamp`.
+    pub fn acknowledged(&self, stamp: Stamp) -> usize {
+        self.links
+            .values()
+            .filter(|link| link.is_open() && link.downstream().is_some() && link.announced.covers(self.own, stamp))
+            .count()
+    }
+}
+
+/// The largest difference, over all origins, between what one has and what the other has.
+fn lag_ms(ahead: &VersionVector, behind: &VersionVector) -> u64 {
+    let missing = ahead.iter().filter(|(origin, stamp)| !behind.covers(*origin, *stamp));
+    missing.map(|(origin, stamp)| stamp.ms().saturating_sub(behind.get(origin).ms().max(1))).max().unwrap_or(0)
+}

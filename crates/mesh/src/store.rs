@@ -1,0 +1,35 @@
+//! What the mesh needs of the data set.
+
+use crate::{Record, Watermarks};
+use effect::{Origin, VersionVector};
+
+/// A place in a walk over the data set; opaque to the mesh. The default is the beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    pub db: u32,
+    pub position: u64,
+}
+
+/// The data set. An error text means a broken invariant: the link that brought the bytes is closed.
+pub trait Store {
+    /// Applies a record of another origin, whose version vector was `row` then. Returns the context version:
+    /// local commits whose context is at least that have seen it.
+    fn apply(&mut self, record: &Record<'_>, row: &VersionVector) -> Result<u64, String>;
+
+    /// Nothing older than these can change any more.
+    fn stabilize(&mut self, watermarks: &Watermarks);
+
+    /// Appends about `budget` bytes of the data set, from `cursor` on. `None`: that was the end.
+    fn export(&mut self, cursor: Cursor, budget: usize, output: &mut Vec<u8>) -> Option<Cursor>;
+
+    /// A data set of another node follows, at least as new as `theirs`; `origins` are all that occur in
+    /// it. `replace`: the own one is given up for it.
+    fn import_begin(&mut self, theirs: &VersionVector, ours: &VersionVector, origins: &[Origin], replace: bool);
+
+    /// A piece of it, as `export` wrote it there.
+    fn import(&mut self, bytes: &[u8]) -> Result<(), String>;
+
+    /// That was all of it (or not: `complete` is false where the link broke). Returns the context version as
+    /// `apply` does.
+    fn import_end(&mut self, complete: bool) -> u64;
+}
