@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use values::EncodingLimits;
 
 /// What an entry should be, kept in the plainest way.
 #[derive(Clone, Debug)]
@@ -249,6 +250,41 @@ fn keys_are_told_apart_at_every_byte() {
             assert!(!entry.is_key(&key[..at]));
         }
     }
+}
+
+/// Every way for a collection to leave its entry; under Miri also: nothing is lost or freed twice.
+#[test]
+fn collections_keep_their_place() {
+    let limits = EncodingLimits::default();
+    let version = Some(Version { stamp: Stamp(7), origin: OriginIndex(1) });
+    let mut entry = Entry::new(b"set", NewValue::Set(Set::new()), Header::default());
+    for member in [&b"one"[..], b"two", &[b'x'; 100]] {
+        assert!(entry.set_mut().unwrap().insert(member, &limits));
+    }
+    entry.set_deadline_ms(Some(5));
+    entry.set_version(version);
+    entry.set_deadline_ms(None);
+    assert!(matches!(entry.value(), ValueRef::Set(set) if set.len() == 3 && set.contains(b"two")));
+    assert_eq!((entry.key_type(), entry.encoding()), (KeyType::Set, Encoding::Hashtable));
+    assert_eq!((entry.header().version, entry.string_len(), entry.append(b"x")), (version, None, None));
+    assert!(entry.hash_mut().is_none() && entry.heap_size() > 100);
+
+    let mut hash = Hash::new();
+    hash.insert(b"field", b"value", &limits);
+    entry.overwrite(NewValue::Hash(hash), Header::default());
+    assert_eq!((entry.key_type(), entry.encoding()), (KeyType::Hash, Encoding::Listpack));
+    assert!(entry.set_mut().is_none());
+    assert!(!entry.hash_mut().unwrap().insert(b"field", b"other", &limits));
+    let Value::Hash(hash) = entry.into_value() else { panic!("a hash went in") };
+    assert!(hash.contains(b"field"));
+
+    let mut entry = Entry::new(b"hash", NewValue::Hash(hash), Header::default());
+    entry.replace_string(b"a string now");
+    assert!(matches!(entry.value(), ValueRef::Bytes(b"a string now")));
+    let mut set = Set::new();
+    set.insert(b"1", &limits);
+    entry.overwrite(NewValue::Set(set), Header::default());
+    assert!(matches!(entry.into_value(), Value::Set(set) if set.encoding() == Encoding::Intset));
 }
 
 #[test]

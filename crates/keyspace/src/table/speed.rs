@@ -117,6 +117,28 @@ fn speed() {
     });
 }
 
+/// The longest that one insert takes, splits included.
+#[test]
+#[ignore = "a measurement"]
+fn pauses() {
+    let mut tables: Tables = vec![Table::new(Hasher)];
+    let mut longest = [0; 1000];
+    for number in 0..2_000_000 {
+        let entry = Entry::new(&key(number), NewValue::Bytes(b"value-of-16bytes"), Header::default());
+        let hash = Hasher.hash(entry.key());
+        let start = Instant::now();
+        tables[0].insert(hash, entry);
+        let elapsed_ns = start.elapsed().as_nanos();
+        if elapsed_ns > longest[0] {
+            longest[0] = elapsed_ns;
+            longest.sort_unstable();
+        }
+    }
+    for rank in [1, 10, 100, 1000] {
+        println!("pause number {rank:4} of 2,000,000 inserts: {:6.1} us", longest[1000 - rank] as f64 / 1000.0);
+    }
+}
+
 #[test]
 #[ignore = "a measurement"]
 fn bytes_per_key() {
