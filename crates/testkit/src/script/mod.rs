@@ -10,7 +10,7 @@ mod run;
 pub use parse::{ParseError, parse};
 pub use pattern::{Bindings, Pattern};
 pub use record::record;
-pub use run::{Failure, Protocol, Report, run, run_folder};
+pub use run::{Failure, Protocol, Report, commands_used, run, run_folder};
 
 use crate::Product;
 use std::path::Path;

@@ -1,8 +1,9 @@
 //! Runs scripts against a target.
 
-use super::{Action, Bindings, Case, Step, lexer, parse};
+use super::parse::{command, parse};
+use super::{Action, Bindings, Case, Step, lexer};
 use crate::{Connection, Reply, Target, request};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
@@ -73,6 +74,21 @@ pub(super) fn scripts_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// What the scripts below `folder` call: names in lower case, and with their subcommands ("get", "client", "client|id").
+pub fn commands_used(folder: &Path) -> io::Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for file in scripts_below(folder)? {
+        for line in fs::read_to_string(file)?.lines() {
+            let Some((_, false, words)) = command(line) else { continue };
+            let mut words = words.split_whitespace().map(str::to_lowercase);
+            let name = words.next().unwrap_or_default();
+            names.extend(words.next().map(|second| format!("{name}|{second}")));
+            names.insert(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Runs one script in both protocols. An error: the script does not parse, or the target is gone.
