@@ -9,8 +9,12 @@ const DEFAULT_MINUTES: u64 = 60;
 const TURN_SECONDS: u64 = 300;
 
 /// A kind of run: its crate, the test, and the prefix of the variables that it reads (`_SEED`, `_SECONDS`).
-const RUNS: &[(&str, &str, &str)] =
-    &[("sim", "convergence", "SIM"), ("server", "differential", "DIFFERENTIAL"), ("resp", "fuzz", "FUZZ")];
+const RUNS: &[(&str, &str, &str)] = &[
+    ("sim", "convergence", "SIM"),
+    ("server", "differential", "DIFFERENTIAL"),
+    ("resp", "fuzz", "FUZZ"),
+    ("values", "fuzz", "FUZZ"),
+];
 
 pub fn run(arguments: &[String]) -> Outcome {
     let minutes = match arguments {
