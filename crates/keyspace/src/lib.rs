@@ -2,18 +2,30 @@
 //! and the conflict rules by which effects of other nodes are merged.
 
 mod bucket;
+mod codec;
 mod entry;
+mod garbage;
 mod guard;
+mod keyspace;
+mod merge;
 mod prefetch;
+mod recent;
 mod segment;
 mod shard;
+mod stamping;
 mod table;
 mod txn;
 mod version;
 mod view;
 
+pub use codec::{Decoded, decode};
+pub use garbage::Garbage;
+pub(crate) use keyspace::KeyHash;
+pub use keyspace::{Keyspace, Options, Scope, Statistics};
+pub use merge::operations::{CausalMark, Horizon};
+pub use stamping::Switches;
 pub use txn::{Commit, SetDeadline, Txn};
-pub use version::{OriginIndex, Version};
+pub use version::{OriginIndex, Row, Version};
 pub use view::{KeyType, StringRef, View};
 
 use std::fmt;
@@ -42,53 +54,3 @@ impl fmt::Display for ValueError {
 }
 
 impl std::error::Error for ValueError {}
-
-/// Which locks a command needs. Keys come from the command table.
-#[derive(Clone, Copy, Debug)]
-pub enum Scope<'a> {
-    /// The shards of these keys' hashes.
-    Keys(&'a [u64]),
-    /// Every shard.
-    All,
-}
-
-/// All databases of a node, split over shards; see ARCHITECTURE.md.
-pub struct Keyspace {}
-
-/// How a keyspace is set up.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Number of databases (SELECT 0..databases).
-    pub databases: u32,
-    /// Locks are elided where only one thread ever enters.
-    pub single_threaded: bool,
-    /// Secret of the key hash (HashDoS); from the operating system's randomness in the server.
-    pub hash_secret: u64,
-    /// Seed of all other randomness (RANDOMKEY, SPOP …).
-    pub seed: u64,
-}
-
-impl Keyspace {
-    pub fn new(options: Options) -> Keyspace {
-        let _ = options;
-        todo!()
-    }
-    /// The hash that picks shard and bucket.
-    pub fn hash(&self, key: &[u8]) -> u64 {
-        let _ = key;
-        todo!()
-    }
-    /// Starts to load the cache lines that a lookup of `hash` will touch.
-    pub fn prefetch(&self, db: u32, hash: u64) {
-        let _ = (db, hash);
-        todo!()
-    }
-    /// Locks `scope` for reading and writing. `now_ms`: wall clock; what is past its deadline is absent.
-    pub fn begin(&self, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'_> {
-        let _ = (scope, db, now_ms);
-        todo!()
-    }
-    pub fn databases(&self) -> u32 {
-        todo!()
-    }
-}

@@ -1,18 +1,47 @@
 //! What one lock guards: the part of every database whose keys hash to the shard.
 
+use crate::recent::Recent;
 use crate::table::{KeyHasher, Table};
+use crate::version::Version;
+use std::cell::Cell;
+use values::EncodingLimits;
 
 /// One database's part of a shard.
 pub(crate) struct Database<H> {
     pub table: Table<H>,
+    pub recent: Recent,
+    /// The newest flush of the database.
+    pub flushed: Version,
 }
 
 pub(crate) struct Shard<H> {
     pub databases: Vec<Database<H>>,
+    pub limits: EncodingLimits,
+    pub counters: Counters,
+}
+
+/// Counted under the shard's lock; a `View` counts, too.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub hits: Cell<u64>,
+    pub misses: Cell<u64>,
+    pub expired: Cell<u64>,
+    /// Type clashes between nodes.
+    pub conflicts: Cell<u64>,
+}
+
+impl<H: KeyHasher> Database<H> {
+    fn new(hasher: H) -> Database<H> {
+        Database { table: Table::new(hasher), recent: Recent::default(), flushed: Version::ZERO }
+    }
 }
 
 impl<H: KeyHasher> Shard<H> {
     pub fn new(databases: u32, hasher: H) -> Shard<H> {
-        Shard { databases: (0..databases).map(|_| Database { table: Table::new(hasher) }).collect() }
+        Shard {
+            databases: (0..databases).map(|_| Database::new(hasher)).collect(),
+            limits: EncodingLimits::default(),
+            counters: Counters::default(),
+        }
     }
 }

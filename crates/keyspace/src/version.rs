@@ -1,10 +1,17 @@
 //! Versions: a stamp and who made it, in the size that an entry can afford.
 
-use effect::Stamp;
+use effect::{Origin, Stamp};
+use parking_lot::RwLock;
+use std::cmp::Ordering;
 
 /// A process-local small number for an `Origin`; the keyspace's origin table gives both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OriginIndex(pub u16);
+
+impl OriginIndex {
+    /// Nobody: data that came without a stamp.
+    pub const NONE: OriginIndex = OriginIndex(0);
+}
 
 /// Who changed something, and when. Compared through the origin table, since ties between equal
 /// stamps go by `Origin`, not by index.
@@ -12,4 +19,113 @@ pub struct OriginIndex(pub u16);
 pub struct Version {
     pub stamp: Stamp,
     pub origin: OriginIndex,
+}
+
+impl Version {
+    /// Older than everything that has a stamp.
+    pub const ZERO: Version = Version { stamp: Stamp::ZERO, origin: OriginIndex::NONE };
+}
+
+/// Up to which stamp the author of an effect had seen the effects of each origin.
+#[derive(Clone, Copy, Debug)]
+pub enum Row<'a> {
+    /// Everything: the effects of this node, made under the lock of the key.
+    All,
+    /// By `OriginIndex`; an origin beyond the end was never heard of.
+    Seen(&'a [Stamp]),
+}
+
+impl Row<'_> {
+    /// Had the author of an effect with version `author` seen `version`? One always knows one's own.
+    pub(crate) fn covers(self, author: Version, version: Version) -> bool {
+        match self {
+            Row::All => true,
+            Row::Seen(stamps) => {
+                (version.origin == author.origin && version.stamp < author.stamp)
+                    || stamps.get(version.origin.0 as usize).is_some_and(|&seen| seen >= version.stamp)
+            }
+        }
+    }
+}
+
+/// All origins that this process has heard of. An index, once given, stays.
+#[derive(Debug)]
+pub(crate) struct Origins {
+    /// `None` only for `OriginIndex::NONE`.
+    names: RwLock<Vec<Option<Origin>>>,
+}
+
+impl Origins {
+    pub(crate) fn new() -> Origins {
+        Origins { names: RwLock::new(vec![None]) }
+    }
+
+    /// `None` where there are more origins than an index can tell apart.
+    pub(crate) fn intern(&self, origin: Origin) -> Option<OriginIndex> {
+        let position = |names: &[Option<Origin>]| names.iter().position(|name| *name == Some(origin));
+        let known = position(&self.names.read());
+        let index = known.unwrap_or_else(|| {
+            let mut names = self.names.write();
+            position(&names).unwrap_or_else(|| {
+                names.push(Some(origin));
+                names.len() - 1
+            })
+        });
+        u16::try_from(index).ok().map(OriginIndex)
+    }
+
+    pub(crate) fn origin(&self, index: OriginIndex) -> Option<Origin> {
+        self.names.read().get(index.0 as usize).copied().flatten()
+    }
+
+    /// The order of the contract: by stamp, then by origin.
+    #[inline]
+    pub(crate) fn compare(&self, a: Version, b: Version) -> Ordering {
+        match a.stamp.cmp(&b.stamp) {
+            Ordering::Equal if a.origin != b.origin => self.origin(a.origin).cmp(&self.origin(b.origin)),
+            order => order,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn newer(&self, a: Version, b: Version) -> bool {
+        self.compare(a, b) == Ordering::Greater
+    }
+
+    #[inline]
+    pub(crate) fn newest(&self, a: Version, b: Version) -> Version {
+        if self.newer(b, a) { b } else { a }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use effect::NodeId;
+
+    fn origin(node: u64) -> Origin {
+        Origin { node: NodeId(node), incarnation: 1 }
+    }
+
+    #[test]
+    fn equal_stamps_are_ordered_by_origin_whatever_the_index() {
+        let origins = Origins::new();
+        let late = origins.intern(origin(9)).unwrap();
+        let early = origins.intern(origin(3)).unwrap();
+        assert_eq!(origins.intern(origin(9)), Some(late));
+        let at = |origin, stamp| Version { stamp: Stamp(stamp), origin };
+        assert!(origins.newer(at(late, 5), at(early, 5)));
+        assert!(origins.newer(at(early, 6), at(late, 5)));
+        assert!(origins.newer(at(early, 1), Version::ZERO));
+    }
+
+    #[test]
+    fn a_row_covers_what_its_author_had_seen_and_the_authors_own() {
+        let at = |origin, stamp| Version { stamp: Stamp(stamp), origin: OriginIndex(origin) };
+        let row = Row::Seen(&[Stamp(0), Stamp(7)]);
+        assert!(row.covers(at(2, 9), at(1, 7)));
+        assert!(!row.covers(at(2, 9), at(1, 8)));
+        assert!(row.covers(at(2, 9), at(2, 8)));
+        assert!(!row.covers(at(2, 9), at(3, 1)));
+    }
 }

@@ -1,13 +1,51 @@
 //! Reads.
 
-use crate::ValueError;
+use crate::entry::{Entry, ValueRef};
+use crate::guard::Guard;
+use crate::shard::Shard;
+use crate::{KeyHash, Keyspace, ValueError};
 use values::{Encoding, Hash, Set};
+
+/// RANDOMKEY gives up after so many expired keys in a row.
+const RANDOM_KEY_ATTEMPTS: usize = 100;
+/// The clock of the last access has 24 bits of seconds.
+const ACCESS_MASK: u32 = (1 << 24) - 1;
+/// Bits of a SCAN cursor that choose the shard.
+const SHARD_CURSOR_BITS: u32 = 12;
 
 /// A string value: integers are kept as such.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StringRef<'a> {
     Int(i64),
     Bytes(&'a [u8]),
+}
+
+impl<'a> StringRef<'a> {
+    /// Calls `f` with the bytes that a client sees.
+    #[inline]
+    pub fn with_bytes<R>(self, f: impl FnOnce(&[u8]) -> R) -> R {
+        match self {
+            StringRef::Int(int) => f(itoa::Buffer::new().format(int).as_bytes()),
+            StringRef::Bytes(bytes) => f(bytes),
+        }
+    }
+
+    pub fn to_vec(self) -> Vec<u8> {
+        self.with_bytes(<[u8]>::to_vec)
+    }
+
+    /// Length of the bytes that a client sees.
+    pub fn byte_len(self) -> usize {
+        self.with_bytes(<[u8]>::len)
+    }
+
+    /// The integer that this is, or whose printed form it has.
+    pub fn as_integer(self) -> Option<i64> {
+        match self {
+            StringRef::Int(int) => Some(int),
+            StringRef::Bytes(bytes) => stdx::parse_i64(bytes),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +56,8 @@ pub enum KeyType {
 }
 
 impl KeyType {
+    pub(crate) const COUNT: usize = 3;
+
     /// As TYPE prints it.
     pub fn name(self) -> &'static str {
         match self {
@@ -30,81 +70,182 @@ impl KeyType {
 
 /// Reads within the locks of one command. What is past its deadline is not there.
 pub struct View<'k> {
-    pub(crate) keyspace: &'k crate::Keyspace,
+    pub(crate) keyspace: &'k Keyspace,
+    pub(crate) guard: Guard<'k, Shard<KeyHash>>,
+    pub(crate) db: u32,
+    pub(crate) now_ms: u64,
 }
 
 impl<'k> View<'k> {
     pub fn db(&self) -> u32 {
-        todo!()
+        self.db
     }
+
+    /// Milliseconds since the Unix epoch; with multi-master never behind the newest stamp.
     pub fn now_ms(&self) -> u64 {
-        todo!()
+        self.now_ms
     }
+
     /// Number of databases.
     pub fn databases(&self) -> u32 {
         self.keyspace.databases()
     }
+
+    /// The entry of a key that is not past its deadline.
+    #[inline]
+    pub(crate) fn find(&self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.keyspace.hash(key);
+        let entry = self.guard.shard(hash).databases[self.db as usize].table.find(hash, key)?;
+        (!is_expired(entry, self.now_ms)).then_some(entry)
+    }
+
+    /// The same, counted as a hit or a miss.
+    #[inline]
+    fn read(&self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.keyspace.hash(key);
+        let shard = self.guard.shard(hash);
+        let entry = shard.databases[self.db as usize].table.find(hash, key);
+        let entry = entry.filter(|entry| !is_expired(entry, self.now_ms));
+        let counter = if entry.is_some() { &shard.counters.hits } else { &shard.counters.misses };
+        counter.set(counter.get() + 1);
+        entry
+    }
+
+    /// The same, with its access noted.
+    #[inline]
+    fn access(&self, key: &[u8]) -> Option<&Entry> {
+        let entry = self.read(key)?;
+        entry.set_access(self.access_clock());
+        Some(entry)
+    }
+
+    pub(crate) fn access_clock(&self) -> u32 {
+        (self.now_ms / 1000) as u32 & ACCESS_MASK
+    }
+
     /// The string at `key`; counts a hit or a miss and touches the access time, as every typed read does.
     pub fn string(&self, key: &[u8]) -> Result<Option<StringRef<'_>>, ValueError> {
-        let _ = key;
-        todo!()
+        match self.access(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Int(int)) => Ok(Some(StringRef::Int(int))),
+            Some(ValueRef::Bytes(bytes)) => Ok(Some(StringRef::Bytes(bytes))),
+            Some(_) => Err(ValueError::WrongType),
+        }
     }
+
     pub fn set(&self, key: &[u8]) -> Result<Option<&Set>, ValueError> {
-        let _ = key;
-        todo!()
+        match self.access(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Set(set)) => Ok(Some(set)),
+            Some(_) => Err(ValueError::WrongType),
+        }
     }
+
     pub fn hash(&self, key: &[u8]) -> Result<Option<&Hash>, ValueError> {
-        let _ = key;
-        todo!()
+        match self.access(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Hash(hash)) => Ok(Some(hash)),
+            Some(_) => Err(ValueError::WrongType),
+        }
     }
+
     pub fn exists(&self, key: &[u8]) -> bool {
-        let _ = key;
-        todo!()
+        self.read(key).is_some()
     }
+
     pub fn type_of(&self, key: &[u8]) -> Option<KeyType> {
-        let _ = key;
-        todo!()
+        self.read(key).map(Entry::key_type)
     }
+
     pub fn encoding(&self, key: &[u8]) -> Option<Encoding> {
-        let _ = key;
-        todo!()
+        self.find(key).map(Entry::encoding)
     }
+
+    /// Bytes on the heap for key and value (MEMORY USAGE, DEBUG OBJECT).
+    pub fn heap_size(&self, key: &[u8]) -> Option<usize> {
+        self.find(key).map(Entry::heap_size)
+    }
+
     /// `None`: no such key. `Some(None)`: no deadline.
     pub fn deadline_ms(&self, key: &[u8]) -> Option<Option<u64>> {
-        let _ = key;
-        todo!()
+        self.read(key).map(Entry::deadline_ms)
     }
+
     /// Seconds since the last access (OBJECT IDLETIME); does not touch it.
     pub fn idle_seconds(&self, key: &[u8]) -> Option<u64> {
-        let _ = key;
-        todo!()
+        let access = self.find(key)?.access();
+        Some(u64::from(self.access_clock().wrapping_sub(access) & ACCESS_MASK))
     }
+
     /// Marks an access (TOUCH).
     pub fn touch(&self, key: &[u8]) -> bool {
-        let _ = key;
-        todo!()
+        self.access(key).is_some()
     }
+
     /// Keys of the selected database, expired ones not yet removed included (as Redis counts).
     pub fn db_size(&self) -> usize {
-        todo!()
+        self.tables().map(|shard| shard.databases[self.db as usize].table.len()).sum()
     }
+
     /// Keys with a deadline.
     pub fn expires_size(&self) -> usize {
-        todo!()
+        self.tables().map(|shard| shard.databases[self.db as usize].table.expires_len()).sum()
     }
+
+    fn tables(&self) -> impl Iterator<Item = &Shard<KeyHash>> {
+        self.guard.held().map(|index| self.guard.at(index))
+    }
+
+    /// A key, close to uniformly at random.
     pub fn random_key(&self) -> Option<Vec<u8>> {
-        todo!()
+        (0..RANDOM_KEY_ATTEMPTS).find_map(|_| {
+            let mut left = self.dice(self.db_size().max(1));
+            let table = self.tables().map(|shard| &shard.databases[self.db as usize].table).find(|table| {
+                let found = left < table.len();
+                left -= left.min(table.len());
+                found
+            })?;
+            let entry = table.random(|n| self.dice(n))?;
+            (!is_expired(entry, self.now_ms)).then(|| entry.key().to_vec())
+        })
     }
+
     /// SCAN: calls `f` for the keys of at least one bucket and about `count` keys; returns the next
     /// cursor, 0 when done. A key that is present throughout is given at least once.
-    pub fn scan(&self, cursor: u64, count: usize, f: impl FnMut(&[u8], KeyType)) -> u64 {
-        let _ = (cursor, count, f);
-        todo!()
+    pub fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&[u8], KeyType)) -> u64 {
+        let mut index = (cursor & ((1 << SHARD_CURSOR_BITS) - 1)) as usize;
+        let mut position = cursor >> SHARD_CURSOR_BITS;
+        let mut given = 0;
+        // Empty buckets are work too.
+        for _ in 0..count.saturating_mul(10).max(1) {
+            if index >= self.guard.count() {
+                return 0;
+            }
+            let table = &self.guard.at(index).databases[self.db as usize].table;
+            position = table.scan(position, |entry| {
+                if !is_expired(entry, self.now_ms) {
+                    f(entry.key(), entry.key_type());
+                }
+                given += 1;
+            });
+            if position == 0 {
+                index += 1;
+            }
+            if given >= count {
+                break;
+            }
+        }
+        if index >= self.guard.count() { 0 } else { position << SHARD_CURSOR_BITS | index as u64 }
     }
+
     /// A random number below `n`.
     pub fn dice(&self, n: usize) -> usize {
-        let _ = n;
-        let _ = self.keyspace;
-        todo!()
+        let random = self.keyspace.random();
+        ((u128::from(random) * n as u128) >> 64) as usize
     }
+}
+
+#[inline]
+pub(crate) fn is_expired(entry: &Entry, now_ms: u64) -> bool {
+    entry.has_deadline() && entry.deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms)
 }

@@ -1,0 +1,111 @@
+//! Values <-> bytes, for `Effect::Put` and for the transfer of state: a type byte and the elements,
+//! as varint length and bytes each. docs/mesh-protocol.md has it byte by byte.
+
+use crate::KeyType;
+use crate::entry::{NewValue, Value, ValueRef};
+use effect::{DecodeError, Items, put_varint};
+use values::{EncodingLimits, Hash, Set};
+
+/// First byte: what the rest is.
+mod tag {
+    /// The bytes of the string, to the end.
+    pub(super) const STRING: u8 = 0;
+    /// Members.
+    pub(super) const SET: u8 = 1;
+    /// Field, value, field, value, …
+    pub(super) const HASH: u8 = 2;
+}
+
+fn push(output: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(output, bytes.len() as u64);
+    output.extend_from_slice(bytes);
+}
+
+/// The encoding of a value.
+pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
+    let mut output = Vec::new();
+    match value {
+        ValueRef::Int(int) => {
+            output.push(tag::STRING);
+            output.extend_from_slice(itoa::Buffer::new().format(int).as_bytes());
+        }
+        ValueRef::Bytes(bytes) => {
+            output.push(tag::STRING);
+            output.extend_from_slice(bytes);
+        }
+        ValueRef::Set(set) => {
+            output.push(tag::SET);
+            set.for_each(|member| push(&mut output, member));
+        }
+        ValueRef::Hash(hash) => {
+            output.push(tag::HASH);
+            hash.for_each(|field, value| {
+                push(&mut output, field);
+                push(&mut output, value);
+            });
+        }
+    }
+    output
+}
+
+/// A value, decoded, but not yet built.
+#[derive(Clone, Copy, Debug)]
+pub enum Decoded<'a> {
+    String(&'a [u8]),
+    Set(Items<'a>),
+    Hash(Items<'a>),
+}
+
+/// Reads the encoding of a value.
+pub fn decode(encoded: &[u8]) -> Result<Decoded<'_>, DecodeError> {
+    let (&tag, rest) = encoded.split_first().ok_or(DecodeError::Truncated)?;
+    match tag {
+        tag::STRING => Ok(Decoded::String(rest)),
+        tag::SET => Ok(Decoded::Set(Items::new(rest)?)),
+        tag::HASH => {
+            let items = Items::new(rest)?;
+            if items.iter().count() % 2 == 0 { Ok(Decoded::Hash(items)) } else { Err(DecodeError::Truncated) }
+        }
+        unknown => Err(DecodeError::UnknownTag(unknown)),
+    }
+}
+
+impl Decoded<'_> {
+    pub(crate) fn build(&self, limits: &EncodingLimits) -> Value {
+        match self {
+            Decoded::String(bytes) => Value::Bytes(bytes.to_vec()),
+            Decoded::Set(members) => {
+                let mut set = Set::new();
+                members.iter().for_each(|member| drop(set.insert(member, limits)));
+                Value::Set(set)
+            }
+            Decoded::Hash(pairs) => {
+                let mut hash = Hash::new();
+                pairs.pairs().for_each(|(field, value)| drop(hash.insert(field, value, limits)));
+                Value::Hash(hash)
+            }
+        }
+    }
+}
+
+impl Value {
+    /// As a new entry takes it.
+    pub(crate) fn as_new(&mut self) -> NewValue<'_> {
+        match self {
+            Value::Int(int) => NewValue::Int(*int),
+            Value::Bytes(bytes) => NewValue::Bytes(bytes),
+            Value::Set(set) => NewValue::Set(std::mem::take(set)),
+            Value::Hash(hash) => NewValue::Hash(std::mem::take(hash)),
+        }
+    }
+}
+
+impl NewValue<'_> {
+    pub(crate) fn key_type(&self) -> KeyType {
+        match self {
+            NewValue::Int(_) | NewValue::Bytes(_) => KeyType::String,
+            NewValue::Set(_) => KeyType::Set,
+            NewValue::Hash(_) => KeyType::Hash,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! All databases of a node, split over shards behind locks.
+
+use crate::guard::{DEFAULT_SHARDS, Shards, Wanted};
+use crate::shard::Shard;
+use crate::stamping::{Stamping, Switches};
+use crate::table::KeyHasher;
+use crate::version::{OriginIndex, Origins};
+use crate::{Txn, View};
+use effect::{Origin, Stamp};
+use std::sync::atomic::{AtomicU64, Ordering};
+use values::EncodingLimits;
+
+/// Which locks a command needs. Keys come from the command table.
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// The shards of these keys' hashes.
+    Keys(&'a [u64]),
+    /// Every shard.
+    All,
+}
+
+/// How a keyspace is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Number of databases (SELECT 0..databases).
+    pub databases: u32,
+    /// Locks are elided where only one thread ever enters.
+    pub single_threaded: bool,
+    /// Secret of the key hash (HashDoS); from the operating system's randomness in the server.
+    pub hash_secret: u64,
+    /// Seed of all other randomness (RANDOMKEY, SPOP …).
+    pub seed: u64,
+}
+
+/// The keyed hash of keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyHash;
+
+impl KeyHasher for KeyHash {
+    fn hash(&self, key: &[u8]) -> u64 {
+        stdx::hash::hash(key)
+    }
+}
+
+/// All databases of a node, split over shards; see ARCHITECTURE.md.
+pub struct Keyspace {
+    pub(crate) shards: Shards<Shard<KeyHash>>,
+    databases: u32,
+    pub(crate) stamping: Stamping,
+    pub(crate) origins: Origins,
+    random: AtomicU64,
+}
+
+/// Counted since the start or the last `reset_statistics`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    pub hits: u64,
+    pub misses: u64,
+    /// Keys that were removed because their time had come.
+    pub expired: u64,
+    /// Keys that two nodes made something of different type.
+    pub conflicts: u64,
+}
+
+impl Keyspace {
+    pub fn new(options: Options) -> Keyspace {
+        stdx::hash::set_secret(options.hash_secret);
+        Keyspace {
+            shards: Shards::new(DEFAULT_SHARDS, options.single_threaded, |_| Shard::new(options.databases, KeyHash)),
+            databases: options.databases,
+            stamping: Stamping::new(),
+            origins: Origins::new(),
+            random: AtomicU64::new(options.seed),
+        }
+    }
+
+    /// The hash that picks shard and bucket.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        stdx::hash::hash(key)
+    }
+
+    /// Starts to load the cache lines that a lookup of `hash` will touch.
+    #[inline]
+    pub fn prefetch(&self, db: u32, hash: u64) {
+        let _ = db;
+        self.shards.prefetch(hash);
+    }
+
+    /// Locks `scope` for reading and writing. `now_ms`: wall clock; what is past its deadline is absent.
+    /// Where entries have stamps, time is never behind the newest of them.
+    #[inline]
+    pub fn begin(&self, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'_> {
+        let guard = self.shards.lock(match scope {
+            Scope::Keys(hashes) => Wanted::Hashes(hashes),
+            Scope::All => Wanted::All,
+        });
+        let switches = self.stamping.switches();
+        let now_ms = if switches.stamping { now_ms.max(self.stamping.last().ms()) } else { now_ms };
+        Txn::new(View { keyspace: self, guard, db, now_ms }, switches)
+    }
+
+    pub fn databases(&self) -> u32 {
+        self.databases
+    }
+
+    pub fn switches(&self) -> Switches {
+        self.stamping.switches()
+    }
+
+    /// Takes all locks: no transaction sees the change half-way.
+    pub fn set_switches(&self, switches: Switches) {
+        let _guard = self.shards.lock(Wanted::All);
+        self.stamping.set_switches(switches);
+    }
+
+    /// The origin of this node's own effects.
+    pub fn set_origin(&self, origin: Origin) {
+        self.stamping.set_own(self.origin_index(origin));
+    }
+
+    /// The index of an origin, which stays the same for the life of the process.
+    ///
+    /// # Panics
+    /// At the 65536th origin.
+    pub fn origin_index(&self, origin: Origin) -> OriginIndex {
+        self.origins.intern(origin).expect("fewer than 65536 origins within one life of a process")
+    }
+
+    pub fn origin(&self, index: OriginIndex) -> Option<Origin> {
+        self.origins.origin(index)
+    }
+
+    /// The newest stamp that was given out or seen.
+    pub fn last_stamp(&self) -> Stamp {
+        self.stamping.last()
+    }
+
+    /// Stamps given out from now on are above this one.
+    pub fn observe(&self, stamp: Stamp) {
+        self.stamping.take().observe(stamp);
+    }
+
+    /// A stamp for a record without effects, and the context that goes with it.
+    pub fn tick(&self, now_ms: u64) -> (Stamp, u64) {
+        let mut ticket = self.stamping.take();
+        (ticket.next(now_ms), ticket.context())
+    }
+
+    /// How many remote records have been applied: `Commit::context` says which of them a commit had seen.
+    pub fn context_version(&self) -> u64 {
+        self.stamping.take().context()
+    }
+
+    /// When small collections give up their compact encodings.
+    pub fn set_encoding_limits(&self, limits: &EncodingLimits) {
+        let mut guard = self.shards.lock(Wanted::All);
+        for index in 0..guard.count() {
+            guard.at_mut(index).limits = limits.clone();
+        }
+    }
+
+    pub fn statistics(&self) -> Statistics {
+        let guard = self.shards.lock(Wanted::All);
+        (0..guard.count()).map(|index| &guard.at(index).counters).fold(Statistics::default(), |sum, counters| {
+            Statistics {
+                hits: sum.hits + counters.hits.get(),
+                misses: sum.misses + counters.misses.get(),
+                expired: sum.expired + counters.expired.get(),
+                conflicts: sum.conflicts + counters.conflicts.get(),
+            }
+        })
+    }
+
+    pub fn reset_statistics(&self) {
+        let mut guard = self.shards.lock(Wanted::All);
+        for index in 0..guard.count() {
+            guard.at_mut(index).counters = Default::default();
+        }
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
+    pub(crate) fn random(&self) -> u64 {
+        const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.random.fetch_add(GAMMA, Ordering::Relaxed).wrapping_add(GAMMA);
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+}

@@ -1,0 +1,266 @@
+//! One string or one hash field, as the operations on it see it; and what an operation does to it.
+
+use crate::entry::{Entry, Header, NewValue, ValueRef};
+use crate::table::{KeyHasher, Slot, Table};
+use crate::view::StringRef;
+use stdx::LongDouble;
+use values::{Element, EncodingLimits, Hash};
+
+/// No string grows beyond this by what a peer says, whatever its own limits are (4 GiB).
+const MAX_LEN: u64 = 1 << 32;
+
+/// A place that holds a string or nothing.
+pub(crate) trait Cell {
+    fn read<R>(&self, f: impl FnOnce(Option<StringRef<'_>>) -> R) -> R;
+    fn write(&mut self, value: StringRef<'_>);
+    fn remove(&mut self);
+
+    /// Overwrites `bytes` at `offset`, zero-padded, and cuts to `len`. The cell holds a string.
+    fn patch(&mut self, offset: usize, bytes: &[u8], len: usize) {
+        let mut value = self.read(|value| value.map_or_else(Vec::new, StringRef::to_vec));
+        value.resize(value.len().max(offset + bytes.len()), 0);
+        value[offset..offset + bytes.len()].copy_from_slice(bytes);
+        value.truncate(len);
+        self.write(StringRef::Bytes(&value));
+    }
+
+    fn is_absent(&self) -> bool {
+        self.read(|value| value.is_none())
+    }
+}
+
+/// The string at a key. What another type has there is overwritten.
+pub(crate) struct StringCell<'t, H> {
+    pub(crate) table: &'t mut Table<H>,
+    pub(crate) hash: u64,
+    pub(crate) key: &'t [u8],
+    /// For an entry that is new.
+    pub(crate) header: Header,
+}
+
+impl<H: KeyHasher> Cell for StringCell<'_, H> {
+    fn read<R>(&self, f: impl FnOnce(Option<StringRef<'_>>) -> R) -> R {
+        f(self.table.find(self.hash, self.key).and_then(|entry| string_of(entry.value())))
+    }
+
+    fn write(&mut self, value: StringRef<'_>) {
+        match self.table.slot(self.hash, self.key) {
+            Slot::Occupied(mut entry) => match value {
+                StringRef::Int(int) => entry.set_int(int),
+                StringRef::Bytes(bytes) => entry.replace_string(bytes),
+            },
+            Slot::Vacant(vacant) => {
+                let value = match value {
+                    StringRef::Int(int) => NewValue::Int(int),
+                    StringRef::Bytes(bytes) => NewValue::Bytes(bytes),
+                };
+                vacant.insert(Entry::new(self.key, value, self.header));
+            }
+        }
+    }
+
+    fn remove(&mut self) {
+        self.table.remove(self.hash, self.key);
+    }
+
+    fn patch(&mut self, offset: usize, bytes: &[u8], len: usize) {
+        if let Some(mut entry) = self.table.find_mut(self.hash, self.key) {
+            entry.patch(offset, bytes);
+            entry.truncate(len);
+        }
+    }
+}
+
+pub(crate) fn string_of(value: ValueRef<'_>) -> Option<StringRef<'_>> {
+    match value {
+        ValueRef::Int(int) => Some(StringRef::Int(int)),
+        ValueRef::Bytes(bytes) => Some(StringRef::Bytes(bytes)),
+        ValueRef::Set(_) | ValueRef::Hash(_) => None,
+    }
+}
+
+/// One field of a hash.
+pub(crate) struct FieldCell<'h> {
+    pub(crate) hash: &'h mut Hash,
+    pub(crate) field: &'h [u8],
+    pub(crate) limits: &'h EncodingLimits,
+}
+
+impl Cell for FieldCell<'_> {
+    fn read<R>(&self, f: impl FnOnce(Option<StringRef<'_>>) -> R) -> R {
+        f(self.hash.value(self.field).map(|value| match value {
+            Element::Int(int) => StringRef::Int(int),
+            Element::Bytes(bytes) => StringRef::Bytes(bytes),
+        }))
+    }
+
+    fn write(&mut self, value: StringRef<'_>) {
+        value.with_bytes(|bytes| self.hash.insert(self.field, bytes, self.limits));
+    }
+
+    fn remove(&mut self) {
+        self.hash.remove(self.field);
+    }
+}
+
+/// What is done to a string on top of what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Add(i64),
+    /// Decimal text.
+    AddFloat(Box<[u8]>),
+    Append(Box<[u8]>),
+    SetRange {
+        offset: u64,
+        bytes: Box<[u8]>,
+    },
+    /// Most significant bit first; `width` is 1..=64.
+    SetBits {
+        bit_offset: u64,
+        width: u8,
+        value: u64,
+    },
+}
+
+/// How to take an action back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Undo {
+    /// It was refused, as a server would have: nothing changed.
+    Nothing,
+    /// There was no string.
+    Remove,
+    Integer(i64),
+    Value(Box<[u8]>),
+    Patch {
+        offset: usize,
+        bytes: Box<[u8]>,
+        len: usize,
+    },
+}
+
+impl Action {
+    pub(crate) fn is_increment(&self) -> bool {
+        matches!(self, Action::Add(_) | Action::AddFloat(_))
+    }
+
+    /// Does it, or refuses where a single server would.
+    pub(crate) fn apply(&self, cell: &mut impl Cell) -> Undo {
+        match self {
+            Action::Add(delta) => add_integer(cell, *delta),
+            Action::AddFloat(delta) => add_float(cell, delta),
+            Action::Append(bytes) => {
+                let len = cell.read(|value| value.map_or(0, StringRef::byte_len));
+                overwrite(cell, len as u64, bytes)
+            }
+            Action::SetRange { offset, bytes } => overwrite(cell, *offset, bytes),
+            Action::SetBits { bit_offset, width, value } => {
+                let (bytes, len) = bits_patch(cell, *bit_offset, *width, *value);
+                overwrite(cell, bit_offset / 8, &bytes[..len])
+            }
+        }
+    }
+}
+
+impl Undo {
+    pub(crate) fn apply(&self, cell: &mut impl Cell) {
+        match self {
+            Undo::Nothing => {}
+            Undo::Remove => cell.remove(),
+            Undo::Integer(value) => cell.write(StringRef::Int(*value)),
+            Undo::Value(value) => cell.write(StringRef::Bytes(value)),
+            Undo::Patch { offset, bytes, len } => cell.patch(*offset, bytes, *len),
+        }
+    }
+}
+
+fn add_integer(cell: &mut impl Cell, delta: i64) -> Undo {
+    match cell.read(|value| value.map(StringRef::as_integer)) {
+        None => {
+            cell.write(StringRef::Int(delta));
+            Undo::Remove
+        }
+        Some(current) => match current.and_then(|current| Some((current, current.checked_add(delta)?))) {
+            Some((current, sum)) => {
+                cell.write(StringRef::Int(sum));
+                Undo::Integer(current)
+            }
+            None => Undo::Nothing,
+        },
+    }
+}
+
+/// The sum as Redis prints it; `None` where one of the two is no number, or the sum is not finite.
+pub(crate) fn float_sum(current: &[u8], delta: &[u8]) -> Option<String> {
+    Some(LongDouble::parse(current)?.checked_add(LongDouble::parse(delta)?)?.to_string())
+}
+
+fn add_float(cell: &mut impl Cell, delta: &[u8]) -> Undo {
+    let old = cell.read(|value| value.map(|value| value.to_vec().into_boxed_slice()));
+    match float_sum(old.as_deref().unwrap_or(b"0"), delta) {
+        Some(sum) => {
+            cell.write(StringRef::Bytes(sum.as_bytes()));
+            old.map_or(Undo::Remove, Undo::Value)
+        }
+        None => Undo::Nothing,
+    }
+}
+
+fn overwrite(cell: &mut impl Cell, offset: u64, bytes: &[u8]) -> Undo {
+    if offset.saturating_add(bytes.len() as u64) > MAX_LEN {
+        return Undo::Nothing;
+    }
+    let offset = offset as usize;
+    let old = cell.read(|value| {
+        value.map(|value| {
+            value.with_bytes(|value| {
+                let end = (offset + bytes.len()).min(value.len());
+                (value.get(offset..end).unwrap_or_default().into(), value.len())
+            })
+        })
+    });
+    let undo = match old {
+        Some((bytes, len)) => Undo::Patch { offset: offset.min(len), bytes, len },
+        None => {
+            cell.write(StringRef::Bytes(b""));
+            Undo::Remove
+        }
+    };
+    cell.patch(offset, bytes, usize::MAX);
+    undo
+}
+
+/// The bytes that hold `width` bits from `bit_offset` on, with these bits set to `value`.
+fn bits_patch(cell: &impl Cell, bit_offset: u64, width: u8, value: u64) -> ([u8; 9], usize) {
+    let first = bit_offset / 8;
+    let len = ((bit_offset % 8 + u64::from(width)).div_ceil(8)) as usize;
+    let mut bytes = [0; 9];
+    cell.read(|current| {
+        if let (Some(current), Ok(first)) = (current, usize::try_from(first)) {
+            current.with_bytes(|current| {
+                let there = current.get(first..).unwrap_or_default();
+                let there = &there[..there.len().min(len)];
+                bytes[..there.len()].copy_from_slice(there);
+            });
+        }
+    });
+    write_bits(&mut bytes, bit_offset % 8, width, value);
+    (bytes, len)
+}
+
+fn write_bits(bytes: &mut [u8], bit_offset: u64, width: u8, value: u64) {
+    for index in 0..u64::from(width) {
+        let at = bit_offset + index;
+        let mask = 0x80 >> (at % 8);
+        let byte = &mut bytes[(at / 8) as usize];
+        if value >> (u64::from(width) - 1 - index) & 1 == 1 { *byte |= mask } else { *byte &= !mask }
+    }
+}
+
+/// `width` bits of a string at `bit_offset`; what lies beyond its end is zero.
+pub(crate) fn read_bits(bytes: &[u8], bit_offset: u64, width: u8) -> u64 {
+    (0..u64::from(width)).fold(0, |value, index| {
+        let at = bit_offset.saturating_add(index);
+        let byte = usize::try_from(at / 8).ok().and_then(|at| bytes.get(at)).copied().unwrap_or(0);
+        value << 1 | u64::from(byte >> (7 - at % 8) & 1)
+    })
+}

@@ -1,0 +1,82 @@
+//! What concerns keys of any type: DEL, PUT, EXPIRE, FLUSH.
+
+use super::{Merge, Parts};
+use crate::entry::{Entry, NewValue, Value};
+use crate::table::{KeyHasher, Slot};
+use crate::view::StringRef;
+
+impl<H: KeyHasher> Merge<'_, '_, H> {
+    /// What is older than this effect goes. Returns what was there, for those who want to drop it elsewhere.
+    pub(crate) fn delete(&mut self) -> Option<Entry> {
+        if self.is_plain() {
+            return self.database.table.remove(self.hash, self.key);
+        }
+        self.with_record(|parts| {
+            parts.clear(None);
+            parts.write_deadline(None);
+        });
+        None
+    }
+
+    /// The key becomes this value whole.
+    pub(crate) fn put(&mut self, mut value: Value, deadline_ms: Option<u64>) {
+        if self.is_plain() {
+            let header = self.author.header(deadline_ms);
+            return match self.database.table.slot(self.hash, self.key) {
+                Slot::Occupied(mut entry) => entry.overwrite(value.as_new(), header),
+                Slot::Vacant(vacant) => {
+                    vacant.insert(Entry::new(self.key, value.as_new(), header));
+                }
+            };
+        }
+        self.with_record(|parts| {
+            parts.clear(Some(value.as_new()));
+            parts.write_deadline(deadline_ms);
+        });
+        self.forget_if_described();
+    }
+
+    /// Writes the deadline register, whether or not there is a value.
+    pub(crate) fn expire(&mut self, deadline_ms: Option<u64>) {
+        if self.is_plain() {
+            if let Some(mut entry) = self.entry_mut() {
+                entry.set_deadline_ms(deadline_ms);
+            }
+            self.stamp();
+            return;
+        }
+        self.with_record(|parts| parts.write_deadline(deadline_ms));
+    }
+
+    /// What a flush of the whole database does to a key that may be newer, or hold what is.
+    pub(crate) fn flush(&mut self) {
+        self.with_record(|parts| {
+            parts.clear(None);
+            parts.write_deadline(None);
+        });
+    }
+}
+
+impl<H: KeyHasher> Parts<'_, '_, H> {
+    /// Set, Put, Delete and Flush: what is older dies, but for increments that the author had not seen.
+    /// One that loses against a newer clear still cancels what its author had seen.
+    pub(super) fn clear(&mut self, base: Option<NewValue<'_>>) {
+        let won = self.author.is_newer_than(self.record.clear);
+        if won {
+            self.record.clear = self.author.version;
+        }
+        let is_alive = base.as_ref().is_none_or(|base| self.create(base.key_type()));
+        let base = base.filter(|_| won && is_alive);
+        let (mut string, mut set, mut hash) = (None, None, None);
+        match base {
+            Some(NewValue::Int(int)) => string = Some(StringRef::Int(int)),
+            Some(NewValue::Bytes(bytes)) => string = Some(StringRef::Bytes(bytes)),
+            Some(NewValue::Set(base)) => set = Some(base),
+            Some(NewValue::Hash(base)) => hash = Some(base),
+            None => {}
+        }
+        self.clear_string(won, string);
+        self.clear_set(won, set);
+        self.clear_hash(won, hash);
+    }
+}

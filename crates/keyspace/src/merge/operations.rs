@@ -1,0 +1,289 @@
+//! The unstable operations on one string or hash field, in the order of their versions, on top of a
+//! base value that is not kept: each operation knows how to take itself back.
+
+use super::cell::{Action, Cell, Undo};
+use crate::version::{Origins, Row, Version};
+use crate::view::StringRef;
+use effect::Stamp;
+use std::collections::VecDeque;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Operation {
+    pub(crate) version: Version,
+    pub(crate) action: Action,
+    /// `Nothing` while all operations are integer additions (see `Mode::Counter`).
+    undo: Undo,
+}
+
+/// What is known about the base.
+#[derive(Clone, Copy, Debug)]
+enum Mode {
+    /// Base and operations are integers, and no order of them can overflow: they commute, so an
+    /// older one that arrives late is one addition. `magnitude`: the sum of absolute values.
+    Counter { base: Option<i64>, magnitude: u64 },
+    /// Every operation carries what undoes it.
+    Ordered,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Operations {
+    list: VecDeque<Operation>,
+    mode: Mode,
+}
+
+impl Default for Operations {
+    fn default() -> Operations {
+        Operations { list: VecDeque::new(), mode: Mode::Ordered }
+    }
+}
+
+impl Operations {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Operation> {
+        self.list.iter()
+    }
+
+    pub(crate) fn contains(&self, version: Version) -> bool {
+        self.list.iter().any(|operation| operation.version == version)
+    }
+
+    pub(crate) fn newest(&self) -> Version {
+        self.list.back().map_or(Version::ZERO, |operation| operation.version)
+    }
+
+    /// Puts an operation in its place: what is newer is undone before and redone after.
+    pub(crate) fn insert(&mut self, origins: &Origins, version: Version, action: Action, cell: &mut impl Cell) {
+        if self.list.is_empty() {
+            self.mode = Mode::of(cell);
+        }
+        let at = match self.list.back() {
+            Some(last) if origins.newer(last.version, version) => {
+                self.list.partition_point(|operation| origins.newer(version, operation.version))
+            }
+            _ => self.list.len(),
+        };
+        let operation = Operation { version, action, undo: Undo::Nothing };
+        if let Some(sum) = self.mode.admit(&operation.action) {
+            let value = cell.read(|value| value.and_then(StringRef::as_integer)).unwrap_or(0);
+            cell.write(StringRef::Int(value + sum));
+            self.list.insert(at, operation);
+            return;
+        }
+        self.make_ordered(cell);
+        self.undo_from(at, cell);
+        self.list.insert(at, operation);
+        self.redo_from(at, cell);
+    }
+
+    /// Removes the increments that the author of a clear had seen.
+    pub(crate) fn cancel(&mut self, row: Row<'_>, author: Version, cell: &mut impl Cell) {
+        let seen = |operation: &Operation| operation.action.is_increment() && row.covers(author, operation.version);
+        self.remove(seen, cell);
+    }
+
+    fn remove(&mut self, gone: impl Fn(&Operation) -> bool, cell: &mut impl Cell) {
+        let Some(first) = self.list.iter().position(&gone) else { return };
+        match self.mode {
+            Mode::Counter { base, .. } => {
+                self.list.retain(|operation| !gone(operation));
+                self.mode = Mode::Counter { base, magnitude: 0 }.with_magnitude(&self.list);
+                self.write_counter(base, cell);
+            }
+            Mode::Ordered => {
+                self.undo_from(first, cell);
+                self.list.retain(|operation| !gone(operation));
+                self.redo_from(first, cell);
+            }
+        }
+    }
+
+    /// A clear won. Of the operations stay the increments that its author had not seen, and whatever is
+    /// newer; `restart` does them again once the new base is in the cell.
+    pub(crate) fn survive(&mut self, origins: &Origins, row: Row<'_>, clear: Version) {
+        self.list.retain(|operation| {
+            origins.newer(operation.version, clear)
+                || (operation.action.is_increment() && !row.covers(clear, operation.version))
+        });
+    }
+
+    /// Takes what is in the cell as the base and does all operations on top of it.
+    pub(crate) fn restart(&mut self, cell: &mut impl Cell) {
+        self.mode = Mode::of(cell).with_magnitude(&self.list);
+        match self.mode {
+            Mode::Counter { .. } if self.list.is_empty() => {}
+            Mode::Counter { base, .. } => self.write_counter(base, cell),
+            Mode::Ordered => self.redo_from(0, cell),
+        }
+    }
+
+    /// Drops what is older than the newest effect of another type: seen or not, it is dead.
+    /// The cell is gone already.
+    pub(crate) fn drop_older(&mut self, origins: &Origins, than: Version) {
+        self.list.retain(|operation| origins.newer(operation.version, than));
+    }
+
+    /// Undoes everything in `cell`, which is left with the base.
+    pub(crate) fn take_back(&self, cell: &mut impl Cell) {
+        match self.mode {
+            Mode::Counter { base, .. } if !self.list.is_empty() => write_integer(base, cell),
+            Mode::Counter { .. } => {}
+            Mode::Ordered => self.list.iter().rev().for_each(|operation| operation.undo.apply(cell)),
+        }
+    }
+
+    /// Forgets what is stable: it is part of the base from now on. `settled` says so of one operation.
+    pub(crate) fn fold(&mut self, settled: impl Fn(&Operation) -> bool) {
+        match &mut self.mode {
+            // The magnitude stays: it bounds the new base and what is left on top of it, too.
+            Mode::Counter { base, .. } => self.list.retain(|operation| {
+                let keep = !settled(operation);
+                if let (Action::Add(delta), false) = (&operation.action, keep) {
+                    *base = Some(base.unwrap_or(0) + delta);
+                }
+                keep
+            }),
+            Mode::Ordered => {
+                while self.list.front().is_some_and(&settled) {
+                    self.list.pop_front();
+                }
+            }
+        }
+    }
+
+    /// Makes one sum per origin of integer additions that can no longer be told apart: every author
+    /// of a clear has seen all of them or none. The sum carries the newest version of its parts.
+    pub(crate) fn condense(&mut self, condensable: impl Fn(&Operation) -> bool) {
+        if !matches!(self.mode, Mode::Counter { .. }) {
+            return;
+        }
+        let mut sums: Vec<(Version, i64)> = Vec::new();
+        for operation in self.list.iter().filter(|operation| condensable(operation)) {
+            if let Action::Add(delta) = operation.action {
+                match sums.iter_mut().find(|(version, _)| version.origin == operation.version.origin) {
+                    Some(sum) => *sum = (operation.version, sum.1 + delta),
+                    None => sums.push((operation.version, delta)),
+                }
+            }
+        }
+        self.list.retain_mut(|operation| match sums.iter().find(|sum| sum.0.origin == operation.version.origin) {
+            Some(&(newest, sum)) if condensable(operation) => {
+                operation.action = Action::Add(sum);
+                operation.version == newest
+            }
+            _ => true,
+        });
+    }
+
+    fn write_counter(&self, base: Option<i64>, cell: &mut impl Cell) {
+        let sum = self.list.iter().fold(0, |sum, operation| match operation.action {
+            Action::Add(delta) => sum + delta,
+            _ => sum,
+        });
+        let value = if self.list.is_empty() { base } else { Some(base.unwrap_or(0) + sum) };
+        write_integer(value, cell);
+    }
+
+    /// Leaves the counter mode: from here on every operation knows how to undo itself.
+    fn make_ordered(&mut self, cell: &mut impl Cell) {
+        if let Mode::Counter { base, .. } = self.mode {
+            self.mode = Mode::Ordered;
+            if !self.list.is_empty() {
+                write_integer(base, cell);
+                self.redo_from(0, cell);
+            }
+        }
+    }
+
+    fn undo_from(&mut self, at: usize, cell: &mut impl Cell) {
+        self.list.range(at..).rev().for_each(|operation| operation.undo.apply(cell));
+    }
+
+    fn redo_from(&mut self, at: usize, cell: &mut impl Cell) {
+        self.list.range_mut(at..).for_each(|operation| operation.undo = operation.action.apply(cell));
+    }
+}
+
+impl Mode {
+    fn of(cell: &impl Cell) -> Mode {
+        match cell.read(|value| value.map(StringRef::as_integer)) {
+            None => Mode::Counter { base: None, magnitude: 0 },
+            Some(Some(base)) => Mode::Counter { base: Some(base), magnitude: base.unsigned_abs() },
+            Some(None) => Mode::Ordered,
+        }
+    }
+
+    /// The number to add, where the action leaves this a counter.
+    fn admit(&mut self, action: &Action) -> Option<i64> {
+        match (self, action) {
+            (Mode::Counter { magnitude, .. }, Action::Add(delta)) => {
+                let sum = magnitude.checked_add(delta.unsigned_abs())?;
+                (sum <= i64::MAX as u64).then(|| {
+                    *magnitude = sum;
+                    *delta
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The mode for these operations on the same base.
+    fn with_magnitude(self, list: &VecDeque<Operation>) -> Mode {
+        match self {
+            Mode::Counter { base, .. } => {
+                let mut mode = Mode::Counter { base, magnitude: base.map_or(0, i64::unsigned_abs) };
+                let all = list.iter().all(|operation| mode.admit(&operation.action).is_some());
+                if all { mode } else { Mode::Ordered }
+            }
+            Mode::Ordered => Mode::Ordered,
+        }
+    }
+}
+
+fn write_integer(value: Option<i64>, cell: &mut impl Cell) {
+    match value {
+        Some(value) => cell.write(StringRef::Int(value)),
+        None => cell.remove(),
+    }
+}
+
+/// What is stable; see docs/decisions/0001-convergence.md.
+#[derive(Clone, Copy, Debug)]
+pub struct Horizon<'a> {
+    /// Nothing with this stamp or an older one can arrive any more.
+    pub clock: Stamp,
+    /// By `OriginIndex`: up to which stamp every other origin has seen this one.
+    pub causal: &'a [CausalMark],
+}
+
+/// How far the rows of all other origins reach.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CausalMark {
+    pub stamp: Stamp,
+    /// Some origin has never heard of this one: its increments stay apart from the base.
+    pub unheard: bool,
+}
+
+impl Horizon<'_> {
+    fn mark(&self, version: Version) -> CausalMark {
+        self.causal.get(version.origin.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// Nothing older can arrive.
+    pub(crate) fn passed(&self, version: Version) -> bool {
+        version.stamp <= self.clock
+    }
+
+    /// Passed, and everybody who will ever write has seen it.
+    pub(crate) fn settled(&self, version: Version) -> bool {
+        let mark = self.mark(version);
+        self.passed(version) && (version == Version::ZERO || (version.stamp <= mark.stamp && !mark.unheard))
+    }
+
+    /// Passed, and each of the others has seen it or will never have.
+    pub(crate) fn condensable(&self, version: Version) -> bool {
+        self.passed(version) && version.stamp <= self.mark(version).stamp
+    }
+}

@@ -1,0 +1,145 @@
+//! Sets: the newest effect on each member wins.
+
+use super::{Author, Merge, Parts};
+use crate::KeyType;
+use crate::entry::{Entry, NewValue, ValueRef};
+use crate::table::{KeyHasher, Slot};
+use values::Set;
+
+impl<H: KeyHasher> Merge<'_, '_, H> {
+    /// Members join. Returns how many are new.
+    pub(crate) fn set_add<'m>(&mut self, members: impl Iterator<Item = &'m [u8]>) -> usize {
+        let limits = self.limits;
+        if !self.is_plain() {
+            return self.with_record(|parts| parts.set_add(members));
+        }
+        if self.entry().is_some_and(|entry| entry.key_type() != KeyType::Set) {
+            self.database.table.remove(self.hash, self.key);
+        }
+        let header = self.author.header(None);
+        let mut entry = match self.database.table.slot(self.hash, self.key) {
+            Slot::Occupied(entry) => entry,
+            Slot::Vacant(vacant) => vacant.insert(Entry::new(self.key, NewValue::Set(Set::new()), header)),
+        };
+        let Some(set) = entry.set_mut() else { return 0 };
+        let added = members.filter(|member| set.insert(member, limits)).count();
+        if self.author.stamping {
+            entry.set_version(Some(self.author.version));
+        }
+        added
+    }
+
+    /// Members leave. Returns how many were there. An empty set is no key.
+    pub(crate) fn set_remove<'m>(&mut self, members: impl Iterator<Item = &'m [u8]>) -> usize {
+        if !self.is_plain() {
+            return self.with_record(|parts| parts.set_remove(members));
+        }
+        let Some(mut entry) = self.entry_mut() else { return 0 };
+        let Some(set) = entry.set_mut() else { return 0 };
+        let removed = members.filter(|member| set.remove(member)).count();
+        if set.is_empty() {
+            self.database.table.remove(self.hash, self.key);
+        } else {
+            self.stamp();
+        }
+        removed
+    }
+}
+
+impl<H: KeyHasher> Parts<'_, '_, H> {
+    fn set_add<'m>(&mut self, members: impl Iterator<Item = &'m [u8]>) -> usize {
+        if !self.create(KeyType::Set) || !self.author.is_newer_than(self.record.clear) {
+            return 0;
+        }
+        let limits = self.limits;
+        let mut added = 0;
+        for member in members {
+            if self.note_member(member) {
+                added += self.with_set(|set| set.insert(member, limits)) as usize;
+            }
+        }
+        added
+    }
+
+    fn set_remove<'m>(&mut self, members: impl Iterator<Item = &'m [u8]>) -> usize {
+        let dead = self.record.newest_of_others(KeyType::Set, self.author.origins);
+        if !self.author.is_newer_than(self.record.clear) || !self.author.is_newer_than(dead) {
+            return 0;
+        }
+        let mut removed = 0;
+        for member in members {
+            if self.note_member(member)
+                && let Some(mut entry) = self.table.find_mut(self.hash, self.key)
+                && let Some(set) = entry.set_mut()
+            {
+                removed += set.remove(member) as usize;
+            }
+        }
+        self.drop_empty();
+        removed
+    }
+
+    /// Writes the register of a member. False where a newer effect has done so.
+    fn note_member(&mut self, member: &[u8]) -> bool {
+        let author = self.author;
+        match self.record.members.get_mut(member) {
+            Some(version) if author.origins.newer(*version, author.version) => return false,
+            Some(version) => *version = author.version,
+            None => {
+                self.record.members.insert(member.into(), author.version);
+            }
+        }
+        true
+    }
+
+    /// The set at the key, which may be new and empty.
+    fn with_set<R>(&mut self, f: impl FnOnce(&mut Set) -> R) -> R {
+        if let Some(mut entry) = self.table.find_mut(self.hash, self.key)
+            && let Some(set) = entry.set_mut()
+        {
+            return f(set);
+        }
+        let mut set = Set::new();
+        let result = f(&mut set);
+        self.insert(NewValue::Set(set));
+        result
+    }
+
+    /// A clear's part in the set. `base`: what the set is now, but for members that newer effects touched.
+    pub(super) fn clear_set(&mut self, won: bool, base: Option<Set>) {
+        if !won {
+            return;
+        }
+        let Author { origins, version, .. } = self.author;
+        self.record.members.retain(|_, member| origins.newer(*member, version));
+        let old = match self.table.find_mut(self.hash, self.key) {
+            Some(mut entry) => entry.set_mut().map(std::mem::take),
+            None => None,
+        };
+        if old.is_none() && base.is_none() {
+            return;
+        }
+        let mut set = base.unwrap_or_default();
+        for member in self.record.members.keys() {
+            if old.as_ref().is_some_and(|old| old.contains(member)) {
+                set.insert(member, self.limits);
+            } else {
+                set.remove(member);
+            }
+        }
+        self.with_set(|place| *place = set);
+        self.drop_empty();
+    }
+
+    /// An empty collection is no key.
+    pub(super) fn drop_empty(&mut self) {
+        let is_empty = self.table.find(self.hash, self.key).is_some_and(|entry| match entry.value() {
+            ValueRef::Set(set) => set.is_empty(),
+            ValueRef::Hash(hash) => hash.is_empty(),
+            ValueRef::Int(_) | ValueRef::Bytes(_) => false,
+        });
+        if is_empty {
+            self.table.remove(self.hash, self.key);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Strings: SET, increments, APPEND and its like.
+
+use super::cell::{Action, Cell, StringCell};
+use super::{Merge, Parts, version_of};
+use crate::KeyType;
+use crate::entry::{Entry, NewValue};
+use crate::table::{KeyHasher, Slot};
+use crate::view::StringRef;
+use effect::Deadline;
+
+impl<H: KeyHasher> Merge<'_, '_, H> {
+    /// The key becomes this string.
+    pub(crate) fn string_set(&mut self, value: &[u8], deadline: Deadline) {
+        if !self.string_set_plain(value, deadline) {
+            self.with_record(|parts| {
+                parts.clear(Some(NewValue::Bytes(value)));
+                match deadline {
+                    Deadline::Clear => parts.write_deadline(None),
+                    Deadline::At(ms) => parts.write_deadline(Some(ms)),
+                    Deadline::Keep => {}
+                }
+            });
+            self.forget_if_described();
+        }
+    }
+
+    /// The same where the entry's version says all that there is to say afterwards. False where it does not.
+    fn string_set_plain(&mut self, value: &[u8], deadline: Deadline) -> bool {
+        let author = self.author;
+        let deadline_ms = match deadline {
+            Deadline::Clear => None,
+            Deadline::At(ms) => Some(ms),
+            Deadline::Keep if author.peers => return false,
+            Deadline::Keep => self.entry().and_then(Entry::deadline_ms),
+        };
+        let header = author.header(deadline_ms);
+        let database = &mut *self.database;
+        match database.table.slot(self.hash, self.key) {
+            Slot::Occupied(mut entry) => {
+                if author.peers {
+                    if entry.has_recent() || entry.key_type() != KeyType::String {
+                        return false;
+                    }
+                    if !author.is_newer_than(version_of(&entry)) {
+                        return true;
+                    }
+                }
+                entry.overwrite(NewValue::Bytes(value), header);
+            }
+            Slot::Vacant(vacant) => {
+                if author.peers && (database.recent.get(self.key).is_some() || !author.is_newer_than(database.flushed))
+                {
+                    return false;
+                }
+                vacant.insert(Entry::new(self.key, NewValue::Bytes(value), header));
+            }
+        }
+        true
+    }
+
+    /// An operation on top of the string. One that cannot be done is skipped, and may be possible later,
+    /// when something older has arrived.
+    pub(crate) fn string_operation(&mut self, action: Action) {
+        if self.is_plain() {
+            let header = self.author.header(None);
+            let (hash, key) = (self.hash, self.key);
+            if self.entry().is_some_and(|entry| entry.key_type() != KeyType::String) {
+                self.database.table.remove(hash, key);
+            }
+            action.apply(&mut StringCell { table: &mut self.database.table, hash, key, header });
+            self.stamp();
+            return;
+        }
+        self.with_record(|parts| parts.string_operation(action));
+    }
+}
+
+impl<H: KeyHasher> Parts<'_, '_, H> {
+    fn string_operation(&mut self, action: Action) {
+        let author = self.author;
+        let is_alive = action.is_increment() || author.is_newer_than(self.record.clear);
+        if self.create(KeyType::String) && is_alive {
+            let mut operations = std::mem::take(&mut self.record.operations);
+            operations.insert(author.origins, author.version, action, &mut self.string_cell());
+            self.record.operations = operations;
+        }
+    }
+
+    pub(super) fn string_cell(&mut self) -> StringCell<'_, H> {
+        let header = self.header();
+        StringCell { table: self.table, hash: self.hash, key: self.key, header }
+    }
+
+    /// A clear's part in the string. `base`: what the string is now, where the clear won.
+    pub(super) fn clear_string(&mut self, won: bool, base: Option<StringRef<'_>>) {
+        let author = self.author;
+        let there = self.table.find(self.hash, self.key).map(Entry::key_type);
+        if there.is_some_and(|there| there != KeyType::String) {
+            return;
+        }
+        let mut operations = std::mem::take(&mut self.record.operations);
+        let mut cell = self.string_cell();
+        if won {
+            operations.survive(author.origins, author.row, author.version);
+            match base {
+                Some(base) => cell.write(base),
+                None => cell.remove(),
+            }
+            operations.restart(&mut cell);
+        } else {
+            operations.cancel(author.row, author.version, &mut cell);
+        }
+        self.record.operations = operations;
+    }
+}

@@ -1,0 +1,222 @@
+//! The side table of a shard: what has to be known, beside the entries themselves, about keys that
+//! were written in about the last round trip (docs/decisions/0001-convergence.md).
+
+use crate::KeyType;
+use crate::merge::operations::{Horizon, Operations};
+use crate::version::{Origins, Version};
+use effect::Stamp;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+/// The registers of one key. A key without a record is as if it had been Put whole at its version.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    /// The stamp with which it stands in the queue.
+    queued: Stamp,
+    /// The newest Set, Delete, Put or Flush.
+    pub(crate) clear: Version,
+    /// By `KeyType`: the newest effect that makes the key one of this type.
+    pub(crate) creations: [Version; KeyType::COUNT],
+    /// The deadline register: who wrote it, and what. The entry, where there is one, has the same deadline.
+    pub(crate) deadline: (Version, Option<u64>),
+    /// On the string.
+    pub(crate) operations: Operations,
+    /// Newest effect on each member of the set; those that are not in the set were removed.
+    pub(crate) members: Elements<Version>,
+    pub(crate) fields: Elements<Field>,
+}
+
+/// The registers of one hash field.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Field {
+    /// The newest HashSet or HashDelete.
+    pub(crate) version: Option<Version>,
+    pub(crate) increments: Operations,
+}
+
+pub(crate) type Elements<V> = HashMap<Box<[u8]>, V, KeyedHash>;
+
+/// The table's hash, for the maps here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KeyedHash;
+
+pub(crate) struct KeyedHasher(u64);
+
+impl BuildHasher for KeyedHash {
+    type Hasher = KeyedHasher;
+    fn build_hasher(&self) -> KeyedHasher {
+        KeyedHasher(0)
+    }
+}
+
+impl Hasher for KeyedHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 ^= stdx::hash::hash(bytes);
+    }
+    fn write_usize(&mut self, length: usize) {
+        self.0 = self.0.wrapping_add(length as u64);
+    }
+}
+
+impl Record {
+    /// The record of a key that had none. `entry`: its type, version and deadline where it is there.
+    /// `flushed`: the newest flush of the database.
+    pub(crate) fn new(entry: Option<(KeyType, Version, Option<u64>)>, flushed: Version) -> Record {
+        let clear = entry.map_or(flushed, |(_, version, _)| version);
+        let mut creations = [Version::ZERO; KeyType::COUNT];
+        if let Some((key_type, version, _)) = entry {
+            creations[key_type as usize] = version;
+        }
+        Record {
+            queued: Stamp::ZERO,
+            clear,
+            creations,
+            deadline: (clear, entry.and_then(|(_, _, deadline_ms)| deadline_ms)),
+            operations: Operations::default(),
+            members: Elements::default(),
+            fields: Elements::default(),
+        }
+    }
+
+    /// The newest creation as any type but `key_type`: what is older is dead for it.
+    pub(crate) fn newest_of_others(&self, key_type: KeyType, origins: &Origins) -> Version {
+        let others = self.creations.iter().enumerate().filter(|(index, _)| *index != key_type as usize);
+        others.fold(Version::ZERO, |newest, (_, version)| origins.newest(newest, *version))
+    }
+
+    pub(crate) fn has_deadline(&self) -> bool {
+        self.deadline.1.is_some()
+    }
+
+    /// The newest stamp in here.
+    fn newest(&self) -> Stamp {
+        let fields = self
+            .fields
+            .values()
+            .map(|field| field.version.unwrap_or(Version::ZERO).stamp.max(field.increments.newest().stamp));
+        let members = self.members.values().map(|version| version.stamp);
+        let registers = self.creations.iter().chain([&self.clear, &self.deadline.0]).map(|version| version.stamp);
+        let newest = members.chain(fields).chain(registers).max().unwrap_or(Stamp::ZERO);
+        newest.max(self.operations.newest().stamp)
+    }
+
+    /// Drops what is stable. True where nothing is left that the entry itself does not say.
+    /// `absent`: there is no entry.
+    fn stabilize(&mut self, horizon: &Horizon<'_>, absent: bool) -> bool {
+        let settle = |operations: &mut Operations| {
+            operations.fold(|operation| {
+                if operation.action.is_increment() {
+                    horizon.settled(operation.version)
+                } else {
+                    horizon.passed(operation.version)
+                }
+            });
+            operations.condense(|operation| horizon.condensable(operation.version));
+        };
+        settle(&mut self.operations);
+        self.members.retain(|_, version| !horizon.passed(*version));
+        self.fields.retain(|_, field| {
+            settle(&mut field.increments);
+            !field.increments.is_empty() || field.version.is_some_and(|version| !horizon.passed(version))
+        });
+        // A deadline without a key waits for the next life of the key, which has to get rid of it.
+        let orphan = absent && self.deadline.1.is_some();
+        let registers = self.creations.iter().chain([&self.clear, &self.deadline.0]);
+        registers.copied().all(|version| horizon.passed(version))
+            && self.operations.is_empty()
+            && self.members.is_empty()
+            && self.fields.is_empty()
+            && !orphan
+    }
+}
+
+/// Records by key, and the order in which they are looked at again.
+#[derive(Default)]
+pub(crate) struct Recent {
+    records: HashMap<Arc<[u8]>, Box<Record>, KeyedHash>,
+    /// Each record once, and some that are gone or were made anew. About ascending: by the newest stamp at the time.
+    queue: VecDeque<(Stamp, Arc<[u8]>)>,
+}
+
+impl Recent {
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Record> {
+        if self.records.is_empty() {
+            return None;
+        }
+        self.records.get(key).map(|record| &**record)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Record> {
+        if self.records.is_empty() {
+            return None;
+        }
+        self.records.get_mut(key).map(|record| &mut **record)
+    }
+
+    /// The record of `key`; a new one is looked at when `stamp` is stable.
+    pub(crate) fn entry(&mut self, key: &[u8], stamp: Stamp, new: impl FnOnce() -> Record) -> &mut Record {
+        if !self.records.contains_key(key) {
+            let key: Arc<[u8]> = key.into();
+            self.records.insert(key.clone(), Box::new(Record { queued: stamp, ..new() }));
+            self.queue.push_back((stamp, key));
+        }
+        self.records.get_mut(key).expect("there, or just inserted")
+    }
+
+    /// Forgets everything: the database is empty now.
+    pub(crate) fn clear(&mut self) {
+        *self = Recent::default();
+    }
+
+    pub(crate) fn remove(&mut self, key: &[u8]) {
+        self.records.remove(key);
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<[u8]>> {
+        self.records.keys()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Record)> {
+        self.records.iter().map(|(key, record)| (&**key, &**record))
+    }
+
+    /// Looks at up to `budget` records that may be stable. `is_absent` tells whether a key has no entry;
+    /// `dropped` hears of keys whose record is gone. Returns how many were looked at.
+    pub(crate) fn stabilize(
+        &mut self,
+        horizon: &Horizon<'_>,
+        budget: usize,
+        is_absent: impl Fn(&[u8]) -> bool,
+        mut dropped: impl FnMut(&[u8]),
+    ) -> usize {
+        let mut looked_at = 0;
+        // Those that are put back are not looked at twice in one call.
+        let mut left = self.queue.len().min(budget);
+        while left > 0 && self.queue.front().is_some_and(|(stamp, _)| *stamp <= horizon.clock) {
+            let Some((queued, key)) = self.queue.pop_front() else { break };
+            left -= 1;
+            looked_at += 1;
+            let Some(record) = self.records.get_mut(&key).filter(|record| record.queued == queued) else { continue };
+            if record.stabilize(horizon, is_absent(&key)) {
+                self.records.remove(&key);
+                dropped(&key);
+            } else {
+                record.queued = record.newest();
+                self.queue.push_back((record.queued, key));
+            }
+        }
+        looked_at
+    }
+}

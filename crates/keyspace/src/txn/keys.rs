@@ -1,0 +1,143 @@
+//! Local writes to keys of any type, and to whole databases.
+
+use super::Txn;
+use crate::codec;
+use crate::entry::ValueRef;
+
+use crate::garbage::Garbage;
+use effect::Effect;
+use values::Set;
+
+impl Txn<'_> {
+    /// True where the key was there.
+    pub fn delete(&mut self, key: &[u8]) -> bool {
+        let was_there = self.view.find(key).is_some();
+        let is_leftover = !was_there && self.has_expired(key);
+        if was_there || is_leftover || self.switches.peers {
+            self.remove(key);
+        }
+        was_there
+    }
+
+    /// True where the key is there, but past its deadline.
+    fn has_expired(&self, key: &[u8]) -> bool {
+        let hash = self.view.keyspace.hash(key);
+        self.view.guard.shard(hash).databases[self.view.db as usize].table.find(hash, key).is_some()
+    }
+
+    /// `None` is PERSIST. Nothing happens where there is no key. A deadline in the past deletes.
+    pub fn expire(&mut self, key: &[u8], deadline_ms: Option<u64>) {
+        if self.view.find(key).is_none() {
+            return;
+        }
+        if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= self.view.now_ms) {
+            self.remove(key);
+            return;
+        }
+        self.merge(key, &Effect::Expire { key, deadline_ms }, |merge| merge.expire(deadline_ms));
+    }
+
+    /// `destination` becomes a copy of `source` in database `db`, deadline included; replaces what was there.
+    pub fn copy(&mut self, source: &[u8], destination: &[u8], db: u32) {
+        let Some((value, deadline_ms)) = self.encoded(source) else { return };
+        let selected = std::mem::replace(&mut self.view.db, db);
+        self.put(destination, &value, deadline_ms);
+        self.view.db = selected;
+    }
+
+    pub fn rename(&mut self, source: &[u8], destination: &[u8]) {
+        let Some((value, deadline_ms)) = self.encoded(source) else { return };
+        self.remove(source);
+        self.put(destination, &value, deadline_ms);
+    }
+
+    /// Replaces `key` by a set of these members (SINTERSTORE …); deletes it where there are none.
+    pub fn store_set(&mut self, key: &[u8], members: &Set) {
+        if members.is_empty() {
+            self.delete(key);
+            return;
+        }
+        self.put(key, &codec::encoded(ValueRef::Set(members)), None);
+    }
+
+    /// The value of a key as `Put` carries it, and its deadline.
+    fn encoded(&self, key: &[u8]) -> Option<(Vec<u8>, Option<u64>)> {
+        let entry = self.view.find(key)?;
+        Some((codec::encoded(entry.value()), entry.deadline_ms()))
+    }
+
+    /// `encoded`: made by `codec`.
+    fn put(&mut self, key: &[u8], encoded: &[u8], deadline_ms: Option<u64>) {
+        let hash = self.view.keyspace.hash(key);
+        let value = codec::decode(encoded).expect("what codec wrote").build(&self.view.guard.shard(hash).limits);
+        self.merge(key, &Effect::Put { key, value: encoded, deadline_ms }, |merge| merge.put(value, deadline_ms));
+    }
+
+    /// Empties the selected database. Needs all shards. What was in it is returned, to be dropped where
+    /// that does not hurt.
+    pub fn flush_db(&mut self) -> Garbage {
+        let version = self.record(&Effect::FlushDb);
+        let mut garbage = Garbage::default();
+        self.clear_database(self.view.db, version, &mut garbage);
+        garbage
+    }
+
+    /// Empties all databases; as `flush_db`.
+    pub fn flush_all(&mut self) -> Garbage {
+        let version = self.record(&Effect::FlushAll);
+        let mut garbage = Garbage::default();
+        for db in 0..self.view.databases() {
+            self.clear_database(db, version, &mut garbage);
+        }
+        garbage
+    }
+
+    /// A local flush has seen everything: nothing survives it.
+    fn clear_database(&mut self, db: u32, version: crate::Version, garbage: &mut Garbage) {
+        for index in 0..self.view.guard.count() {
+            let database = &mut self.view.guard.at_mut(index).databases[db as usize];
+            garbage.add(database.table.take());
+            database.recent.clear();
+            database.flushed = version;
+        }
+    }
+
+    /// Exchanges two databases. Needs all shards. Where effects have stamps it is a flush of both, and
+    /// the values of both; else only the tables change places, and no effect is recorded.
+    pub fn swap_db(&mut self, first: u32, second: u32) {
+        if first == second {
+            return;
+        }
+        if self.switches.stamping {
+            return self.swap_by_value(first, second);
+        }
+        for index in 0..self.view.guard.count() {
+            self.view.guard.at_mut(index).databases.swap(first as usize, second as usize);
+        }
+        self.changes += 1;
+    }
+
+    fn swap_by_value(&mut self, first: u32, second: u32) {
+        let selected = self.view.db;
+        let contents = [first, second].map(|db| {
+            self.view.db = db;
+            self.contents()
+        });
+        for (db, contents) in [second, first].into_iter().zip(contents) {
+            self.view.db = db;
+            drop(self.flush_db());
+            for (key, value, deadline_ms) in contents {
+                self.put(&key, &value, deadline_ms);
+            }
+        }
+        self.view.db = selected;
+    }
+
+    /// Keys, encoded values and deadlines of the selected database.
+    fn contents(&self) -> Vec<(Vec<u8>, Vec<u8>, Option<u64>)> {
+        let shards = (0..self.view.guard.count()).map(|index| self.view.guard.at(index));
+        let entries = shards.flat_map(|shard| shard.databases[self.view.db as usize].table.iter());
+        let alive = entries.filter(|entry| !crate::view::is_expired(entry, self.view.now_ms));
+        alive.map(|entry| (entry.key().to_vec(), codec::encoded(entry.value()), entry.deadline_ms())).collect()
+    }
+}

@@ -1,0 +1,194 @@
+//! The only writer. Every change made here is recorded as an effect, and effects of other nodes, of
+//! the AOF and of replica streams enter here too (`apply`).
+
+mod hashes;
+mod keys;
+mod sets;
+mod strings;
+
+use crate::entry::Entry;
+use crate::merge::{Author, Merge};
+use crate::recent::Record;
+use crate::stamping::{Switches, Ticket};
+use crate::version::{Row, Version};
+use crate::view::is_expired;
+use crate::{KeyHash, ValueError, View};
+use effect::{Effect, EffectWriter, Stamp};
+use std::cell::Cell;
+use std::ops::Deref;
+
+/// What a string write does to the deadline.
+pub use effect::Deadline as SetDeadline;
+
+/// What one command (or one MULTI group) did: stamped, encoded, ready for every reader of the stream.
+pub struct Commit<'a> {
+    /// Stamp of the first effect; the following ones are consecutive.
+    pub first: Stamp,
+    pub count: u64,
+    /// See `Keyspace::context_version`: which remote effects this commit had seen. Read in one step with
+    /// `first`, so that commits in the order of their stamps have their contexts in order too.
+    pub context: u64,
+    /// Encoded with `effect::EffectWriter`.
+    pub effects: &'a [u8],
+}
+
+/// Reads and writes within the locks of one command.
+pub struct Txn<'k> {
+    view: View<'k>,
+    switches: Switches,
+    /// Held from the first write to the commit, where effects have stamps.
+    ticket: Option<Ticket<'k>>,
+    first: Stamp,
+    count: u64,
+    effects: Vec<u8>,
+    /// The database that the encoded effects act on.
+    effects_db: u32,
+    changes: u64,
+}
+
+/// A buffer that outgrew this is not kept for the next transaction.
+const EFFECTS_CAPACITY: usize = 64 * 1024;
+
+thread_local! {
+    /// The effects buffer of the last transaction of this thread.
+    static EFFECTS: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl<'k> Deref for Txn<'k> {
+    type Target = View<'k>;
+    fn deref(&self) -> &View<'k> {
+        &self.view
+    }
+}
+
+impl<'k> Txn<'k> {
+    pub(crate) fn new(view: View<'k>, switches: Switches) -> Txn<'k> {
+        let effects = if switches.recording { EFFECTS.take() } else { Vec::new() };
+        Txn { view, switches, ticket: None, first: Stamp::ZERO, count: 0, effects, effects_db: 0, changes: 0 }
+    }
+
+    /// Another database, for the rest of the command (MULTI with SELECT, MOVE, COPY … DB).
+    pub fn select(&mut self, db: u32) {
+        self.view.db = db;
+    }
+
+    /// How many changes were made so far (the dirty counter's step).
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Ends the transaction and releases its locks. `commit` receives the effects, unless there were
+    /// none or nobody listens. Called also after a handler failed half-way.
+    pub fn commit<R>(mut self, commit: impl FnOnce(Commit<'_>) -> R) -> Option<R> {
+        let mut effects = std::mem::take(&mut self.effects);
+        let result = (!effects.is_empty()).then(|| {
+            let context = self.ticket.as_ref().map_or(0, Ticket::context);
+            commit(Commit { first: self.first, count: self.count, context, effects: &effects })
+        });
+        if self.switches.recording && effects.capacity() <= EFFECTS_CAPACITY {
+            effects.clear();
+            EFFECTS.set(effects);
+        }
+        result
+    }
+
+    /// Notes an effect, which is about to be done, and gives it its version.
+    fn record(&mut self, effect: &Effect<'_>) -> Version {
+        let mut version = Version::ZERO;
+        if self.switches.stamping {
+            let now_ms = self.view.now_ms;
+            let stamping = &self.view.keyspace.stamping;
+            let stamp = self.ticket.get_or_insert_with(|| stamping.take()).next(now_ms);
+            version = Version { stamp, origin: stamping.own() };
+            if self.count == 0 {
+                self.first = stamp;
+            }
+        }
+        if self.switches.recording {
+            let mut writer = EffectWriter::new(&mut self.effects);
+            if self.effects_db != self.view.db {
+                self.effects_db = self.view.db;
+                writer.push(&Effect::Select { db: self.view.db });
+            }
+            writer.push(effect);
+        }
+        self.count += 1;
+        self.changes += 1;
+        version
+    }
+
+    /// Does what the effect says to one key, by the rules that hold for everybody.
+    fn merge<R>(&mut self, key: &[u8], effect: &Effect<'_>, rule: impl FnOnce(&mut Merge<'_, '_, KeyHash>) -> R) -> R {
+        let version = self.record(effect);
+        self.merge_as(key, version, Row::All, rule)
+    }
+
+    fn author<'a>(&self, version: Version, row: Row<'a>) -> Author<'a>
+    where
+        'k: 'a,
+    {
+        Author {
+            origins: &self.view.keyspace.origins,
+            version,
+            row,
+            stamping: self.switches.stamping,
+            peers: self.switches.peers,
+            access: self.view.access_clock(),
+        }
+    }
+
+    fn merge_as<R>(
+        &mut self,
+        key: &[u8],
+        version: Version,
+        row: Row<'_>,
+        rule: impl FnOnce(&mut Merge<'_, '_, KeyHash>) -> R,
+    ) -> R {
+        let author = self.author(version, row);
+        let hash = self.view.keyspace.hash(key);
+        let db = self.view.db as usize;
+        let shard = self.view.guard.shard_mut(hash);
+        let (database, limits) = (&mut shard.databases[db], &shard.limits);
+        rule(&mut Merge { database, limits, author, hash, key })
+    }
+
+    /// Before a local write: what is left of an earlier life of the key goes.
+    fn prepare(&mut self, key: &[u8]) {
+        let hash = self.view.keyspace.hash(key);
+        let shard = self.view.guard.shard(hash);
+        let database = &shard.databases[self.view.db as usize];
+        match database.table.find(hash, key) {
+            Some(entry) if is_expired(entry, self.view.now_ms) => {
+                shard.counters.expired.set(shard.counters.expired.get() + 1);
+                self.remove(key);
+            }
+            // A deadline whose key went away elsewhere at the same time would come down on the new one.
+            None if self.switches.peers && database.recent.get(key).is_some_and(Record::has_deadline) => {
+                self.remove(key);
+            }
+            _ => {}
+        }
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        self.merge(key, &Effect::Delete { key }, |merge| drop(merge.delete()));
+    }
+
+    /// The entry of a key to be written, checked for its type.
+    fn writable(&mut self, key: &[u8], is_right: impl Fn(&Entry) -> bool) -> Result<Option<&Entry>, ValueError> {
+        self.prepare(key);
+        match self.view.find(key) {
+            Some(entry) if !is_right(entry) => Err(ValueError::WrongType),
+            found => Ok(found),
+        }
+    }
+
+    /// A collection that may just have become empty: a deadline that it had must not come down on a
+    /// later life of the key.
+    fn persist_empty(&mut self, key: &[u8], deadline_ms: Option<u64>) {
+        if self.switches.peers && deadline_ms.is_some() && self.view.find(key).is_none() {
+            let effect = Effect::Expire { key, deadline_ms: None };
+            self.merge(key, &effect, |merge| merge.expire(None));
+        }
+    }
+}

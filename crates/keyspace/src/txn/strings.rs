@@ -1,0 +1,92 @@
+//! Local writes to strings.
+
+use super::Txn;
+use crate::entry::Entry;
+use crate::merge::cell::{Action, float_sum, read_bits, string_of};
+use crate::view::StringRef;
+use crate::{KeyType, SetDeadline, ValueError};
+use effect::Effect;
+use stdx::LongDouble;
+
+impl Txn<'_> {
+    pub fn string_set(&mut self, key: &[u8], value: &[u8], deadline: SetDeadline) {
+        if deadline == SetDeadline::Keep {
+            self.prepare(key);
+        }
+        self.merge(key, &Effect::Set { key, value, deadline }, |merge| merge.string_set(value, deadline));
+    }
+
+    /// The string about to be changed.
+    fn writable_string(&mut self, key: &[u8]) -> Result<Option<StringRef<'_>>, ValueError> {
+        let entry = self.writable(key, |entry| entry.key_type() == KeyType::String)?;
+        Ok(entry.map(Entry::value).and_then(string_of))
+    }
+
+    /// Returns the new value.
+    pub fn string_increment(&mut self, key: &[u8], delta: i64) -> Result<i64, ValueError> {
+        let current = match self.writable_string(key)? {
+            Some(value) => value.as_integer().ok_or(ValueError::NotInteger)?,
+            None => 0,
+        };
+        let sum = current.checked_add(delta).ok_or(ValueError::Overflow)?;
+        let effect = Effect::Increment { key, delta };
+        self.merge(key, &effect, |merge| merge.string_operation(Action::Add(delta)));
+        Ok(sum)
+    }
+
+    /// Returns the new value, as Redis prints it.
+    pub fn string_increment_float(&mut self, key: &[u8], delta: &[u8]) -> Result<Vec<u8>, ValueError> {
+        let current = self.writable_string(key)?.map_or_else(|| b"0".to_vec(), StringRef::to_vec);
+        let sum = checked_float_sum(&current, delta)?;
+        let effect = Effect::IncrementFloat { key, delta };
+        self.merge(key, &effect, |merge| merge.string_operation(Action::AddFloat(delta.into())));
+        Ok(sum.into_bytes())
+    }
+
+    /// Returns the new length, as the next ones do. `max_len`: proto-max-bulk-len.
+    pub fn string_append(&mut self, key: &[u8], bytes: &[u8], max_len: usize) -> Result<usize, ValueError> {
+        let len = self.writable_string(key)?.map_or(0, StringRef::byte_len) + bytes.len();
+        if len > max_len {
+            return Err(ValueError::TooLong);
+        }
+        let effect = Effect::Append { key, bytes };
+        self.merge(key, &effect, |merge| merge.string_operation(Action::Append(bytes.into())));
+        Ok(len)
+    }
+
+    /// Without bytes nothing happens, and no key comes into being.
+    pub fn string_set_range(
+        &mut self,
+        key: &[u8],
+        offset: usize,
+        bytes: &[u8],
+        max_len: usize,
+    ) -> Result<usize, ValueError> {
+        let len = self.writable_string(key)?.map_or(0, StringRef::byte_len);
+        if bytes.is_empty() {
+            return Ok(len);
+        }
+        let end = offset.checked_add(bytes.len()).filter(|end| *end <= max_len).ok_or(ValueError::TooLong)?;
+        let offset = offset as u64;
+        let action = Action::SetRange { offset, bytes: bytes.into() };
+        self.merge(key, &Effect::SetRange { key, offset, bytes }, |merge| merge.string_operation(action));
+        Ok(len.max(end))
+    }
+
+    /// Returns the old bits. `width`: 1..=64.
+    pub fn string_set_bits(&mut self, key: &[u8], bit_offset: u64, width: u8, value: u64) -> Result<u64, ValueError> {
+        let string = self.writable_string(key)?;
+        let old = string.map_or(0, |string| string.with_bytes(|bytes| read_bits(bytes, bit_offset, width)));
+        let effect = Effect::SetBits { key, bit_offset, width, value };
+        self.merge(key, &effect, |merge| merge.string_operation(Action::SetBits { bit_offset, width, value }));
+        Ok(old)
+    }
+}
+
+/// The sum of two decimal texts, as Redis prints it.
+pub(super) fn checked_float_sum(current: &[u8], delta: &[u8]) -> Result<String, ValueError> {
+    if LongDouble::parse(current).is_none() || LongDouble::parse(delta).is_none() {
+        return Err(ValueError::NotFloat);
+    }
+    float_sum(current, delta).ok_or(ValueError::NanOrInfinity)
+}

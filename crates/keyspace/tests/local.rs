@@ -1,0 +1,247 @@
+//! Local reads and writes on one node, as Redis 7.0 answers them, whatever machinery runs beside.
+
+use effect::{Effect, EffectReader, NodeId, Origin};
+use keyspace::{KeyType, Keyspace, Options, Scope, SetDeadline, StringRef, Switches, Txn, ValueError};
+
+const NOW_MS: u64 = 1_700_000_000_000;
+const MAX_LEN: usize = 512 << 20;
+
+fn keyspaces() -> Vec<Keyspace> {
+    [(false, false), (true, false), (true, true)]
+        .into_iter()
+        .map(|(stamping, peers)| {
+            let options = Options { databases: 4, single_threaded: true, hash_secret: 1, seed: 2 };
+            let keyspace = Keyspace::new(options);
+            keyspace.set_origin(Origin { node: NodeId(7), incarnation: 1 });
+            keyspace.set_switches(Switches { recording: true, stamping, peers });
+            keyspace
+        })
+        .collect()
+}
+
+fn at<R>(keyspace: &Keyspace, now_ms: u64, f: impl FnOnce(&mut Txn<'_>) -> R) -> R {
+    let mut txn = keyspace.begin(Scope::All, 0, now_ms);
+    let result = f(&mut txn);
+    txn.commit(|_| ());
+    result
+}
+
+/// Runs the same on every kind of keyspace.
+fn everywhere(f: impl Fn(&mut Txn<'_>)) {
+    for keyspace in keyspaces() {
+        at(&keyspace, NOW_MS, &f);
+    }
+}
+
+fn text(txn: &Txn<'_>, key: &[u8]) -> Option<String> {
+    txn.string(key).unwrap().map(|value| String::from_utf8(value.to_vec()).unwrap())
+}
+
+fn members(txn: &Txn<'_>, key: &[u8]) -> Vec<String> {
+    let mut members = Vec::new();
+    if let Some(set) = txn.set(key).unwrap() {
+        set.for_each(|member| members.push(String::from_utf8(member.to_vec()).unwrap()));
+    }
+    members.sort();
+    members
+}
+
+fn bytes<'a>(items: &'a [&'a str]) -> impl Iterator<Item = &'a [u8]> + Clone {
+    items.iter().map(|item| item.as_bytes())
+}
+
+#[test]
+fn strings_are_set_and_read() {
+    everywhere(|txn| {
+        assert_eq!(txn.string(b"k"), Ok(None));
+        txn.string_set(b"k", b"hello", SetDeadline::Clear);
+        assert_eq!(txn.string(b"k"), Ok(Some(StringRef::Bytes(b"hello"))));
+        txn.string_set(b"k", b"12", SetDeadline::Clear);
+        assert_eq!(txn.string(b"k"), Ok(Some(StringRef::Int(12))));
+        assert_eq!(txn.type_of(b"k"), Some(KeyType::String));
+        assert_eq!(txn.db_size(), 1);
+        assert!(txn.delete(b"k"));
+        assert!(!txn.delete(b"k"));
+        assert_eq!(txn.db_size(), 0);
+    });
+}
+
+#[test]
+fn increments_follow_redis() {
+    everywhere(|txn| {
+        assert_eq!(txn.string_increment(b"n", 5), Ok(5));
+        assert_eq!(txn.string_increment(b"n", -7), Ok(-2));
+        assert_eq!(txn.string_increment_float(b"n", b"0.1"), Ok(b"-1.9".to_vec()));
+        assert_eq!(txn.string_increment(b"n", 1), Err(ValueError::NotInteger));
+        assert_eq!(txn.string_increment_float(b"n", b"x"), Err(ValueError::NotFloat));
+        txn.string_set(b"n", b"9223372036854775807", SetDeadline::Clear);
+        assert_eq!(txn.string_increment(b"n", 1), Err(ValueError::Overflow));
+        assert_eq!(txn.string_increment(b"n", -1), Ok(i64::MAX - 1));
+        txn.string_set(b"s", b"abc", SetDeadline::Clear);
+        assert_eq!(txn.string_increment(b"s", 1), Err(ValueError::NotInteger));
+        assert_eq!(text(txn, b"s").as_deref(), Some("abc"));
+        txn.set_add(b"set", bytes(&["m"])).unwrap();
+        assert_eq!(txn.string_increment(b"set", 1), Err(ValueError::WrongType));
+        assert_eq!(txn.string_increment_float(b"f", b"3.0e3"), Ok(b"3000".to_vec()));
+    });
+}
+
+#[test]
+fn partial_writes_follow_redis() {
+    everywhere(|txn| {
+        assert_eq!(txn.string_append(b"a", b"foo", MAX_LEN), Ok(3));
+        assert_eq!(txn.string_append(b"a", b"bar", MAX_LEN), Ok(6));
+        assert_eq!(txn.string_append(b"a", b"x", 6), Err(ValueError::TooLong));
+        assert_eq!(text(txn, b"a").as_deref(), Some("foobar"));
+        assert_eq!(txn.string_set_range(b"a", 1, b"OO", MAX_LEN), Ok(6));
+        assert_eq!(text(txn, b"a").as_deref(), Some("fOObar"));
+        assert_eq!(txn.string_set_range(b"none", 4, b"", MAX_LEN), Ok(0));
+        assert!(!txn.exists(b"none"));
+        assert_eq!(txn.string_set_range(b"pad", 2, b"x", MAX_LEN), Ok(3));
+        assert_eq!(text(txn, b"pad").as_deref(), Some("\0\0x"));
+        assert_eq!(txn.string_set_bits(b"bits", 7, 1, 1), Ok(0));
+        assert_eq!(txn.string_set_bits(b"bits", 7, 1, 0), Ok(1));
+        assert_eq!(txn.string_set_bits(b"bits", 4, 8, 0xa5), Ok(0));
+        assert_eq!(txn.string(b"bits").unwrap().unwrap().to_vec(), vec![0x0a, 0x50]);
+        txn.string_set(b"i", b"10", SetDeadline::Clear);
+        assert_eq!(txn.string_append(b"i", b"0", MAX_LEN), Ok(3));
+        assert_eq!(txn.string_increment(b"i", 1), Ok(101));
+    });
+}
+
+#[test]
+fn empty_collections_are_no_keys() {
+    everywhere(|txn| {
+        assert_eq!(txn.set_add(b"s", bytes(&["a", "b", "a"])), Ok(2));
+        assert_eq!(txn.set_add(b"s", bytes(&["b", "c"])), Ok(1));
+        assert_eq!(members(txn, b"s"), ["a", "b", "c"]);
+        assert_eq!(txn.set_remove(b"s", bytes(&["a", "x"])), Ok(1));
+        assert_eq!(txn.set_remove(b"s", bytes(&["b", "c"])), Ok(2));
+        assert!(!txn.exists(b"s"));
+        assert_eq!(txn.set_remove(b"none", bytes(&["a"])), Ok(0));
+        assert!(!txn.exists(b"none"));
+
+        let pairs = [(&b"f"[..], &b"1"[..]), (b"g", b"two")];
+        assert_eq!(txn.hash_set(b"h", pairs.into_iter()), Ok(2));
+        assert_eq!(txn.hash_increment(b"h", b"f", 4), Ok(5));
+        assert_eq!(txn.hash_increment(b"h", b"g", 4), Err(ValueError::NotInteger));
+        assert_eq!(txn.hash_increment_float(b"h", b"f", b"0.5"), Ok(b"5.5".to_vec()));
+        assert_eq!(
+            txn.hash(b"h").unwrap().unwrap().get(b"f", |value| value.map(<[u8]>::to_vec)),
+            Some(b"5.5".to_vec())
+        );
+        assert_eq!(txn.hash_delete(b"h", bytes(&["f", "g", "x"])), Ok(2));
+        assert!(!txn.exists(b"h"));
+    });
+}
+
+#[test]
+fn deadlines_hide_and_are_kept_or_dropped() {
+    for keyspace in keyspaces() {
+        at(&keyspace, NOW_MS, |txn| {
+            txn.string_set(b"k", b"1", SetDeadline::At(NOW_MS + 100));
+            assert_eq!(txn.deadline_ms(b"k"), Some(Some(NOW_MS + 100)));
+            assert_eq!(txn.string_increment(b"k", 1), Ok(2));
+            assert_eq!(txn.deadline_ms(b"k"), Some(Some(NOW_MS + 100)));
+            txn.string_set(b"k", b"v", SetDeadline::Keep);
+            assert_eq!(txn.deadline_ms(b"k"), Some(Some(NOW_MS + 100)));
+            assert_eq!(txn.expires_size(), 1);
+            txn.expire(b"k", None);
+            assert_eq!(txn.deadline_ms(b"k"), Some(None));
+            txn.expire(b"k", Some(NOW_MS + 50));
+            txn.set_add(b"s", bytes(&["m"])).unwrap();
+            txn.expire(b"s", Some(NOW_MS + 50));
+            txn.expire(b"none", Some(NOW_MS + 50));
+            assert!(!txn.exists(b"none"));
+        });
+        at(&keyspace, NOW_MS + 49, |txn| assert!(txn.exists(b"k")));
+        at(&keyspace, NOW_MS + 50, |txn| {
+            assert!(!txn.exists(b"k"));
+            assert_eq!(txn.type_of(b"s"), None);
+            assert_eq!(txn.string_increment(b"k", 1), Ok(1));
+            assert_eq!(txn.deadline_ms(b"k"), Some(None));
+            assert_eq!(txn.set_add(b"s", bytes(&["n"])), Ok(1));
+            assert_eq!(members(txn, b"s"), ["n"]);
+            txn.expire(b"k", Some(NOW_MS));
+            assert!(!txn.exists(b"k"));
+        });
+        assert_eq!(keyspace.statistics().expired, 2);
+    }
+}
+
+#[test]
+fn whole_keys_move_with_their_deadlines() {
+    everywhere(|txn| {
+        txn.string_set(b"a", b"v", SetDeadline::At(NOW_MS + 10));
+        txn.set_add(b"b", bytes(&["m", "n"])).unwrap();
+        txn.copy(b"a", b"b", 0);
+        assert_eq!(text(txn, b"b").as_deref(), Some("v"));
+        assert_eq!(txn.deadline_ms(b"b"), Some(Some(NOW_MS + 10)));
+        txn.rename(b"b", b"c");
+        assert!(!txn.exists(b"b"));
+        assert_eq!(txn.deadline_ms(b"c"), Some(Some(NOW_MS + 10)));
+        txn.set_add(b"s", bytes(&["1", "2"])).unwrap();
+        txn.copy(b"s", b"s", 3);
+        let set = txn.set(b"s").unwrap().unwrap().clone();
+        txn.store_set(b"a", &set);
+        assert_eq!(members(txn, b"a"), ["1", "2"]);
+        assert_eq!(txn.deadline_ms(b"a"), Some(None));
+        txn.swap_db(0, 3);
+        assert_eq!(txn.db_size(), 1);
+        assert_eq!(members(txn, b"s"), ["1", "2"]);
+        txn.select(3);
+        assert_eq!(txn.db_size(), 3);
+        let _ = txn.flush_db();
+        assert_eq!(txn.db_size(), 0);
+        txn.select(0);
+        assert_eq!(txn.db_size(), 1);
+        let _ = txn.flush_all();
+        assert_eq!(txn.db_size(), 0);
+    });
+}
+
+#[test]
+fn scan_gives_every_key() {
+    everywhere(|txn| {
+        for number in 0..1000 {
+            txn.string_set(format!("key:{number}").as_bytes(), b"v", SetDeadline::Clear);
+        }
+        let (mut keys, mut cursor, mut calls) = (std::collections::BTreeSet::new(), 0, 0);
+        loop {
+            cursor = txn.scan(cursor, 10, |key, _| drop(keys.insert(key.to_vec())));
+            calls += 1;
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!(keys.len(), 1000);
+        assert!(calls > 20, "{calls} calls of about 10 keys each");
+        let random = txn.random_key().unwrap();
+        assert!(keys.contains(&random));
+    });
+}
+
+#[test]
+fn a_commit_is_the_effects_with_consecutive_stamps() {
+    let keyspace = keyspaces().remove(1);
+    let mut txn = keyspace.begin(Scope::All, 0, NOW_MS);
+    txn.string_set(b"k", b"v", SetDeadline::Clear);
+    txn.select(2);
+    txn.string_increment(b"n", 3).unwrap();
+    let (first, count, effects) = txn.commit(|commit| (commit.first, commit.count, commit.effects.to_vec())).unwrap();
+    assert_eq!((first.ms(), count), (NOW_MS, 2));
+    let effects: Vec<_> = EffectReader::new(&effects).map(Result::unwrap).collect();
+    assert_eq!(
+        effects,
+        [
+            Effect::Set { key: b"k", value: b"v", deadline: SetDeadline::Clear },
+            Effect::Select { db: 2 },
+            Effect::Increment { key: b"n", delta: 3 },
+        ]
+    );
+    assert!(keyspace.begin(Scope::All, 0, NOW_MS).commit(|_| ()).is_none());
+    let mut txn = keyspace.begin(Scope::All, 0, NOW_MS - 5000);
+    assert_eq!(txn.now_ms(), NOW_MS);
+    txn.delete(b"k");
+    assert_eq!(txn.commit(|commit| commit.first), Some(first.plus(2)));
+}
