@@ -36,6 +36,7 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
     let mut context = SessionContext::new(&engine, session, worker, now);
     let next = run_postponed(&mut context, &mut out).unwrap_or_else(|| run(&mut context, &mut batch, input, &mut out));
     context.session.publish(out.protocol, None, now);
+    drop(context);
     worker.batch = batch;
     session.out = out;
     Turn { consumed: session.decoder.take_consumed(), next }
