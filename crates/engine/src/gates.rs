@@ -44,7 +44,7 @@ fn debug(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(),
     if !entry.has(Flags::ADMIN) || entry.command.name != "debug" {
         return Ok(());
     }
-    let allowed = match context.config().enable_debug_command.as_str() {
+    let allowed = match context.config().enable_debug_command {
         "yes" => true,
         "local" => context.session.client.connection.local,
         _ => false,

@@ -1,43 +1,371 @@
-//! Directives: their values as the engine reads them.
+//! The configuration: one table of directives (`directives/`), a snapshot of their values (`Config`), and where these
+//! come from and go to (`file`, `command_line`, `rewrite`). CONFIG itself is in `commands/config.rs`.
+//!
+//! Nothing here reads or writes files: whoever does passes texts.
 
-/// A snapshot of all directives; replaced whole by CONFIG SET.
+mod command_line;
+mod directive;
+mod directives;
+mod file;
+mod rewrite;
+mod special;
+#[cfg(test)]
+mod tests;
+
+pub use command_line::{CommandLine, CommandLineError};
+pub use directive::{Directive, DirectiveFlags, Kind, MemoryLimit};
+pub use directives::{all as directives, find as find_directive};
+pub use file::{ConfigError, ConfigSource, Loaded, load};
+pub use rewrite::rewrite;
+
+use crate::services::LogLevel;
+use values::EncodingLimits;
+
+/// A snapshot of all directives, replaced whole by CONFIG SET. Fields are named like their directives; those that only
+/// have a text are reached with `get`.
 #[derive(Clone, Debug)]
 pub struct Config {
+    // Network
+    /// Addresses to listen on; one with a leading `-` may be missing.
+    pub bind: Vec<String>,
+    /// 0: no TCP port.
+    pub port: u16,
+    pub tcp_backlog: u32,
+    /// Path; empty: none.
+    pub unixsocket: String,
+    /// 0: as the umask has it.
+    pub unixsocketperm: u32,
+    /// Seconds; 0: never.
+    pub timeout: u64,
+    /// Seconds; 0: off.
+    pub tcp_keepalive: u32,
+    pub protected_mode: bool,
+    pub maxclients: u64,
+    pub bind_source_addr: String,
+
+    // The process
+    pub daemonize: bool,
+    pub supervised: &'static str,
+    pub pidfile: String,
+    pub dir: String,
+    pub loglevel: LogLevel,
+    /// Path; empty: standard output.
+    pub logfile: String,
+    pub server_threads: u32,
+    pub databases: u32,
+    /// Runs of the periodic work per second.
+    pub hz: u32,
+    /// Seconds to wait for lagging replicas.
+    pub shutdown_timeout: u64,
+    pub always_show_logo: bool,
+    pub set_proc_title: bool,
+    pub oom_score_adj_values: [i64; 3],
+
+    // Access
     /// Empty: no password needed.
     pub requirepass: String,
-    /// Bytes; 0: no limit.
-    pub maxmemory: u64,
-    pub maxmemory_policy: String,
-    pub maxclients: u64,
-    pub port: u16,
-    pub databases: u32,
-    pub proto_max_bulk_len: u64,
+    /// What links to masters authenticate with; empty: not at all.
+    pub masterauth: String,
+    /// Empty: the default user.
+    pub masteruser: String,
+    /// "no", "yes" or "local".
+    pub enable_debug_command: &'static str,
+    pub enable_protected_configs: &'static str,
+    pub users: Vec<Vec<String>>,
+    pub rename_command: Vec<Vec<String>>,
+    pub loadmodule: Vec<Vec<String>>,
+
+    // Replication
+    pub multi_master: bool,
+    pub active_replica: bool,
+    pub replicaof: Vec<Master>,
     pub replica_read_only: bool,
     pub replica_serve_stale_data: bool,
+    pub replica_priority: u32,
+    pub replica_announced: bool,
+    pub replica_announce_ip: String,
+    pub replica_announce_port: u16,
+    /// How many masters must be reachable for the global link to count as up; negative: all.
+    pub replica_quorum: i64,
+    /// Seconds.
+    pub repl_timeout: u64,
+    /// Seconds.
+    pub repl_ping_replica_period: u64,
+    /// Bytes of effects kept for peers that are away.
+    pub repl_backlog_size: u64,
+    pub repl_disable_tcp_nodelay: bool,
+    pub min_replicas_to_write: u32,
+    /// Seconds.
+    pub min_replicas_max_lag: u64,
+    /// How far ahead a peer's clock may be, in milliseconds.
+    pub mesh_clock_skew_max_ms: u64,
+
+    // Memory and limits
+    /// Bytes; 0: no limit.
+    pub maxmemory: u64,
+    pub maxmemory_policy: &'static str,
+    pub maxmemory_samples: u32,
+    pub maxmemory_clients: MemoryLimit,
+    pub client_output_buffer_limit: BufferLimits,
+    /// Bytes.
+    pub client_query_buffer_limit: u64,
+    /// Bytes.
+    pub proto_max_bulk_len: u64,
+
+    // Encodings
+    pub hash_max_listpack_entries: usize,
+    pub hash_max_listpack_value: usize,
+    pub set_max_intset_entries: usize,
+    pub set_max_listpack_entries: usize,
+    pub set_max_listpack_value: usize,
+
+    // Observation
     /// Microseconds; negative: off.
     pub slowlog_log_slower_than: i64,
     pub slowlog_max_len: usize,
-    pub hz: u32,
-    /// "no", "local" or "yes".
-    pub enable_debug_command: String,
+    /// Milliseconds; 0: off.
+    pub latency_monitor_threshold: u64,
+    pub latency_tracking: bool,
+    pub latency_tracking_info_percentiles: Vec<f64>,
+    /// As CONFIG GET prints it: "AKE".
+    pub notify_keyspace_events: String,
+
+    // Persistence
+    pub save: Vec<SavePoint>,
+
+    /// Of every directive that is not special, in the order of `directives()`, as CONFIG GET prints it.
+    values: Vec<String>,
+}
+
+/// A master to follow (`replicaof`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Master {
+    /// Address or name.
+    pub host: String,
+    pub port: u16,
+}
+
+/// Save after so many seconds if there were so many changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SavePoint {
+    pub seconds: u64,
+    pub changes: u64,
+}
+
+/// When a client that does not read its replies is disconnected. Bytes; 0: never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BufferLimit {
+    pub hard: u64,
+    /// For longer than `soft_seconds`.
+    pub soft: u64,
+    pub soft_seconds: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BufferLimits {
+    pub normal: BufferLimit,
+    pub replica: BufferLimit,
+    pub pubsub: BufferLimit,
+}
+
+/// Why CONFIG SET changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetError {
+    Unknown(String),
+    /// The argument, and what is wrong with it.
+    Refused {
+        name: String,
+        reason: String,
+    },
 }
 
 impl Default for Config {
+    /// The defaults that the table declares.
     fn default() -> Config {
+        let mut config = Config::unset();
+        for directive in directives() {
+            let words = if directive.default.is_empty() { vec![String::new()] } else { split_default(directive) };
+            let assigned = config.assign(directive, &words, true);
+            debug_assert_eq!(assigned, Ok(()), "default of {}", directive.name);
+        }
+        config
+    }
+}
+
+fn split_default(directive: &Directive) -> Vec<String> {
+    match directive.kind {
+        Kind::Special(_) => directive.default.split(' ').map(str::to_string).collect(),
+        _ => vec![directive.default.to_string()],
+    }
+}
+
+impl Config {
+    /// The value of any directive, by any of its names, as CONFIG GET prints it.
+    pub fn get(&self, name: &str) -> Option<String> {
+        find_directive(name).map(|(index, directive)| self.value(index, directive))
+    }
+
+    pub(crate) fn value(&self, index: usize, directive: &Directive) -> String {
+        match &directive.kind {
+            Kind::Special(special) => self.special_value(special),
+            _ => self.values[index].clone(),
+        }
+    }
+
+    /// A copy with several directives changed, or none: the checks of CONFIG SET. `protected`: whether protected
+    /// directives may be changed.
+    pub fn with(&self, pairs: &[(String, String)], protected: bool) -> Result<Config, SetError> {
+        let mut found: Vec<(&'static Directive, String)> = Vec::new();
+        let mut refused = None;
+        for (name, _) in pairs {
+            let Some((_, directive)) = find_directive(name) else { return Err(SetError::Unknown(name.clone())) };
+            let reason = if directive.flags.contains(DirectiveFlags::IMMUTABLE) {
+                Some("can't set immutable config")
+            } else if directive.flags.contains(DirectiveFlags::PROTECTED) && !protected {
+                Some("can't set protected config")
+            } else if found.iter().any(|(known, _)| known.name == directive.name) {
+                Some("duplicate parameter")
+            } else {
+                None
+            };
+            let name = name.to_ascii_lowercase();
+            if let (Some(reason), None) = (reason, &refused) {
+                refused = Some(SetError::Refused { name: name.clone(), reason: reason.to_string() });
+            }
+            found.push((directive, name));
+        }
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
+        let mut config = self.clone();
+        for ((directive, name), (_, value)) in found.into_iter().zip(pairs) {
+            config
+                .assign(directive, std::slice::from_ref(value), true)
+                .map_err(|reason| SetError::Refused { name, reason })?;
+        }
+        config.settle();
+        Ok(config)
+    }
+
+    /// Draws the conclusions that hang on several directives, whatever order they came in; says which.
+    fn settle(&mut self) -> Vec<String> {
+        let mut notices = Vec::new();
+        if self.multi_master && !self.active_replica {
+            self.imply("active-replica", "yes");
+            notices.push("multi-master yes implies active-replica yes: writes are taken here".to_string());
+        }
+        if self.active_replica && self.replica_read_only {
+            self.imply("replica-read-only", "no");
+        }
+        if !self.multi_master && self.replicaof.len() > 1 {
+            let dropped = self.replicaof.len() - 1;
+            self.replicaof.drain(..dropped);
+            let Master { host, port } = &self.replicaof[0];
+            notices.push(format!(
+                "without multi-master there is one master only: the last replicaof counts, {host} {port}"
+            ));
+        }
+        notices
+    }
+
+    fn imply(&mut self, name: &str, value: &str) {
+        if let Some((_, directive)) = find_directive(name) {
+            let assigned = self.assign(directive, &[value.to_string()], true);
+            debug_assert_eq!(assigned, Ok(()));
+        }
+    }
+
+    /// When collections give up their compact encodings.
+    pub fn encoding_limits(&self) -> EncodingLimits {
+        EncodingLimits {
+            hash_max_listpack_entries: self.hash_max_listpack_entries,
+            hash_max_listpack_value: self.hash_max_listpack_value,
+            set_max_intset_entries: self.set_max_intset_entries,
+            set_max_listpack_entries: self.set_max_listpack_entries,
+            set_max_listpack_value: self.set_max_listpack_value,
+        }
+    }
+
+    /// Stores the words of one line.
+    fn assign(&mut self, directive: &Directive, words: &[String], first: bool) -> Result<(), String> {
+        if let Some(value) = directive.assign(self, words, first)? {
+            let index = directives::index_of(directive);
+            self.values[index] = value;
+        }
+        Ok(())
+    }
+
+    /// Before the defaults are read.
+    fn unset() -> Config {
         Config {
+            bind: Vec::new(),
+            port: 0,
+            tcp_backlog: 0,
+            unixsocket: String::new(),
+            unixsocketperm: 0,
+            timeout: 0,
+            tcp_keepalive: 0,
+            protected_mode: false,
+            maxclients: 0,
+            bind_source_addr: String::new(),
+            daemonize: false,
+            supervised: "",
+            pidfile: String::new(),
+            dir: String::new(),
+            loglevel: LogLevel::Notice,
+            logfile: String::new(),
+            server_threads: 0,
+            databases: 0,
+            hz: 0,
+            shutdown_timeout: 0,
+            always_show_logo: false,
+            set_proc_title: false,
+            oom_score_adj_values: [0; 3],
             requirepass: String::new(),
+            masterauth: String::new(),
+            masteruser: String::new(),
+            enable_debug_command: "",
+            enable_protected_configs: "",
+            users: Vec::new(),
+            rename_command: Vec::new(),
+            loadmodule: Vec::new(),
+            multi_master: false,
+            active_replica: false,
+            replicaof: Vec::new(),
+            replica_read_only: false,
+            replica_serve_stale_data: false,
+            replica_priority: 0,
+            replica_announced: false,
+            replica_announce_ip: String::new(),
+            replica_announce_port: 0,
+            replica_quorum: 0,
+            repl_timeout: 0,
+            repl_ping_replica_period: 0,
+            repl_backlog_size: 0,
+            repl_disable_tcp_nodelay: false,
+            min_replicas_to_write: 0,
+            min_replicas_max_lag: 0,
+            mesh_clock_skew_max_ms: 0,
             maxmemory: 0,
-            maxmemory_policy: "noeviction".into(),
-            maxclients: 10000,
-            port: 6379,
-            databases: 16,
-            proto_max_bulk_len: 512 << 20,
-            replica_read_only: true,
-            replica_serve_stale_data: true,
-            slowlog_log_slower_than: 10_000,
-            slowlog_max_len: 128,
-            hz: 10,
-            enable_debug_command: "yes".into(),
+            maxmemory_policy: "",
+            maxmemory_samples: 0,
+            maxmemory_clients: MemoryLimit::Bytes(0),
+            client_output_buffer_limit: BufferLimits::default(),
+            client_query_buffer_limit: 0,
+            proto_max_bulk_len: 0,
+            hash_max_listpack_entries: 0,
+            hash_max_listpack_value: 0,
+            set_max_intset_entries: 0,
+            set_max_listpack_entries: 0,
+            set_max_listpack_value: 0,
+            slowlog_log_slower_than: 0,
+            slowlog_max_len: 0,
+            latency_monitor_threshold: 0,
+            latency_tracking: false,
+            latency_tracking_info_percentiles: Vec::new(),
+            notify_keyspace_events: String::new(),
+            save: Vec::new(),
+            values: vec![String::new(); directives().len()],
         }
     }
 }

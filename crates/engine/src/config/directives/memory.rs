@@ -1,0 +1,156 @@
+use crate::config::directive::*;
+use crate::config::special;
+
+const POLICIES: &[&str] = &[
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "noeviction",
+];
+const EVICTION_LATER: &str = "eviction comes with a later version; beyond maxmemory writes are refused";
+const LAZY: &str = "big values are always freed in the background where that pays";
+const NO_DEFRAG: &str = "the allocator is left to its work; MEMORY PURGE returns free pages";
+
+pub(super) const DIRECTIVES: &[Directive] = &[
+    Directive::other(
+        "maxmemory",
+        Kind::Memory { min: 0, max: u64::MAX, set: |config, bytes| config.maxmemory = bytes },
+        "0",
+        "Bytes of memory beyond which writes are refused, 0 for no limit.",
+    ),
+    Directive::choice(
+        "maxmemory-policy",
+        POLICIES,
+        "noeviction",
+        |config, policy| config.maxmemory_policy = policy,
+        "What to evict when memory is full.",
+    )
+    .without_effect(EVICTION_LATER),
+    Directive::integer(
+        "maxmemory-samples",
+        (1, 64),
+        "5",
+        |config, count| config.maxmemory_samples = count as u32,
+        "How many keys to compare before one is evicted.",
+    )
+    .without_effect(EVICTION_LATER),
+    Directive::integer(
+        "maxmemory-eviction-tenacity",
+        (0, 100),
+        "10",
+        no_number,
+        "How long evicting may take at a time.",
+    )
+    .without_effect(EVICTION_LATER),
+    Directive::other(
+        "maxmemory-clients",
+        Kind::MemoryOrPercent(|config, limit| config.maxmemory_clients = limit),
+        "0",
+        "Memory of all clients together beyond which some are disconnected.",
+    )
+    .without_effect("each client has its own limits, client-output-buffer-limit and client-query-buffer-limit"),
+    Directive::bool("replica-ignore-maxmemory", true, no_bool, "Leave evicting to the master.")
+        .alias(&["slave-ignore-maxmemory"])
+        .without_effect("effects of other nodes are always applied, whatever memory is used"),
+    Directive::integer("active-expire-effort", (1, 10), "1", no_number, "How eagerly expired keys are looked for.")
+        .without_effect("expired keys are found in the order of their deadlines"),
+    Directive::integer("lfu-log-factor", (0, i32::MAX as i64), "10", no_number, "How slowly access counters grow.")
+        .without_effect(EVICTION_LATER),
+    Directive::integer(
+        "lfu-decay-time",
+        (0, i32::MAX as i64),
+        "1",
+        no_number,
+        "Minutes after which access counters shrink.",
+    )
+    .without_effect(EVICTION_LATER),
+    Directive::integer(
+        "overload-protect-percent",
+        (0, 200),
+        "0",
+        no_number,
+        "CPU load at which KeyDB refuses clients.",
+    )
+    .without_effect("load is not measured"),
+    Directive::integer(
+        "force-eviction-percent",
+        (0, 100),
+        "0",
+        no_number,
+        "Free memory of the machine below which KeyDB evicts.",
+    )
+    .without_effect(EVICTION_LATER),
+    Directive::bool("delete-on-evict", false, no_bool, "Delete from KeyDB's storage what is evicted.")
+        .without_effect("there is no storage below memory"),
+    Directive::other(
+        "client-output-buffer-limit",
+        Kind::Special(special::CLIENT_OUTPUT_BUFFER_LIMIT),
+        "normal 0 0 0 slave 256mb 64mb 60 pubsub 32mb 8mb 60",
+        "How many bytes of replies a client may leave unread.",
+    ),
+    Directive::memory(
+        "client-query-buffer-limit",
+        1 << 20,
+        "1gb",
+        |config, bytes| config.client_query_buffer_limit = bytes,
+        "How many bytes of requests may wait for one client.",
+    ),
+    Directive::memory(
+        "proto-max-bulk-len",
+        1 << 20,
+        "512mb",
+        |config, bytes| config.proto_max_bulk_len = bytes,
+        "Greatest length of one argument.",
+    ),
+    Directive::bool("lazyfree-lazy-eviction", false, no_bool, "Free evicted values in the background.")
+        .without_effect(LAZY),
+    Directive::bool("lazyfree-lazy-expire", false, no_bool, "Free expired values in the background.")
+        .without_effect(LAZY),
+    Directive::bool("lazyfree-lazy-server-del", false, no_bool, "Free overwritten values in the background.")
+        .without_effect(LAZY),
+    Directive::bool("lazyfree-lazy-user-del", false, no_bool, "Let DEL free in the background.").without_effect(LAZY),
+    Directive::bool("lazyfree-lazy-user-flush", false, no_bool, "Let FLUSHALL free in the background.")
+        .without_effect(LAZY),
+    Directive::bool("activerehashing", true, no_bool, "Spend idle time on rehashing.")
+        .without_effect("the table grows piece by piece and never rehashes as a whole"),
+    Directive::bool("activedefrag", false, no_bool, "Move values to make memory whole again.")
+        .without_effect(NO_DEFRAG),
+    Directive::integer("active-defrag-cycle-min", (1, 99), "1", no_number, "Least CPU share of defragmentation.")
+        .without_effect(NO_DEFRAG),
+    Directive::integer("active-defrag-cycle-max", (1, 99), "25", no_number, "Greatest CPU share of defragmentation.")
+        .without_effect(NO_DEFRAG),
+    Directive::integer("active-defrag-threshold-lower", (0, 1000), "10", no_number, "Fragmentation at which to begin.")
+        .without_effect(NO_DEFRAG),
+    Directive::integer(
+        "active-defrag-threshold-upper",
+        (0, 1000),
+        "100",
+        no_number,
+        "Fragmentation at which to hurry.",
+    )
+    .without_effect(NO_DEFRAG),
+    Directive::memory("active-defrag-ignore-bytes", 1, "100mb", no_memory, "Waste that is not worth the effort.")
+        .without_effect(NO_DEFRAG),
+    Directive::integer(
+        "active-defrag-max-scan-fields",
+        (1, i64::MAX),
+        "1000",
+        no_number,
+        "Size above which a value is handled apart.",
+    )
+    .without_effect(NO_DEFRAG),
+    Directive::bool("jemalloc-bg-thread", true, no_bool, "Let the allocator clean up in a thread of its own.")
+        .without_effect("the allocator decides"),
+    Directive::integer(
+        "tracking-table-max-keys",
+        (0, i64::MAX),
+        "1000000",
+        no_number,
+        "How many keys are remembered for client-side caching.",
+    )
+    .without_effect("client-side caching comes with a later version"),
+];

@@ -1,0 +1,48 @@
+use crate::config::directive::*;
+use crate::config::special;
+
+pub(super) const DIRECTIVES: &[Directive] = &[
+    Directive::integer(
+        "slowlog-log-slower-than",
+        (-1, i64::MAX),
+        "10000",
+        |config, us| config.slowlog_log_slower_than = us,
+        "Microseconds above which a command is logged, -1 for never.",
+    ),
+    Directive::integer(
+        "slowlog-max-len",
+        (0, i64::MAX),
+        "128",
+        |config, len| config.slowlog_max_len = len as usize,
+        "Entries that the slow log keeps.",
+    ),
+    Directive::integer(
+        "latency-monitor-threshold",
+        (0, i64::MAX),
+        "0",
+        |config, ms| config.latency_monitor_threshold = ms as u64,
+        "Milliseconds above which an event is recorded, 0 for off.",
+    )
+    .without_effect("the latency monitor comes with a later version"),
+    Directive::bool(
+        "latency-tracking",
+        true,
+        |config, on| config.latency_tracking = on,
+        "Keep a histogram of every command's duration.",
+    )
+    .without_effect("histograms of commands come with a later version"),
+    Directive::other(
+        "latency-tracking-info-percentiles",
+        Kind::Special(special::LATENCY_PERCENTILES),
+        "50 99 99.9",
+        "Percentiles that INFO latencystats shows.",
+    )
+    .without_effect("histograms of commands come with a later version"),
+    Directive::other(
+        "notify-keyspace-events",
+        Kind::Special(special::NOTIFY_KEYSPACE_EVENTS),
+        "",
+        "Kinds of events that are published.",
+    )
+    .without_effect("keyspace events come with a later version"),
+];

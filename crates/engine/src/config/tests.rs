@@ -1,0 +1,393 @@
+use super::*;
+use proptest::prelude::*;
+use std::collections::HashMap;
+
+/// Files by path; a path with `*` names all.
+struct Files(HashMap<&'static str, &'static str>);
+
+impl ConfigSource for Files {
+    fn read(&mut self, path: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
+        let mut found: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(name, _)| stdx::glob::matches(path.as_bytes(), name.as_bytes()))
+            .map(|(name, text)| (name.to_string(), text.as_bytes().to_vec()))
+            .collect();
+        found.sort();
+        match found.is_empty() && !path.contains('*') {
+            true => Err(format!("can't open '{path}'")),
+            false => Ok(found),
+        }
+    }
+}
+
+fn load_text(text: &str) -> Result<Loaded, ConfigError> {
+    load(Some("a.conf"), &[], &mut |_: &str| Ok(vec![("a.conf".to_string(), text.as_bytes().to_vec())]))
+}
+
+fn config(text: &str) -> Config {
+    load_text(text).unwrap_or_else(|error| panic!("{error}")).config
+}
+
+fn reason(text: &str) -> String {
+    load_text(text).unwrap_err().reason
+}
+
+fn run(arguments: &[&str]) -> Loaded {
+    let CommandLine::Run { file, directives } =
+        CommandLine::parse(arguments.iter().map(|argument| argument.to_string())).unwrap()
+    else {
+        panic!("not a run")
+    };
+    load(file.as_deref(), &directives, &mut |_: &str| Err("no files".to_string())).unwrap()
+}
+
+fn masters(config: &Config) -> Vec<String> {
+    config.replicaof.iter().map(|master| format!("{}:{}", master.host, master.port)).collect()
+}
+
+#[test]
+fn names_are_unique_and_defaults_are_valid() {
+    let mut names: Vec<&str> = directives::names().map(|(name, ..)| name).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+    for directive in directives() {
+        let mut config = Config::default();
+        let words = split_default(directive);
+        let words = if directive.default.is_empty() { vec![String::new()] } else { words };
+        assert_eq!(config.assign(directive, &words, true), Ok(()), "{}", directive.name);
+        assert!(directive.summary.ends_with('.'), "{}", directive.name);
+        assert_eq!(directive.name, directive.name.to_ascii_lowercase());
+    }
+}
+
+/// Recorded from CONFIG GET of Redis 7.0.15 without a configuration file.
+#[test]
+fn defaults_are_those_of_redis() {
+    for (name, value) in [
+        ("bind", "* -::*"),
+        ("client-output-buffer-limit", "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"),
+        ("save", "3600 1 300 100 60 10000"),
+        ("hash-max-ziplist-entries", "512"),
+        ("latency-tracking-info-percentiles", "50 99 99.9"),
+        ("maxclients", "10000"),
+        ("oom-score-adj-values", "0 200 800"),
+        ("proto-max-bulk-len", "536870912"),
+        ("repl-backlog-size", "1048576"),
+        ("shutdown-on-sigint", "default"),
+        ("slave-read-only", "yes"),
+        ("timeout", "0"),
+        ("unixsocketperm", "0"),
+    ] {
+        assert_eq!(Config::default().get(name).as_deref(), Some(value), "{name}");
+    }
+}
+
+#[test]
+fn syntax_of_a_file() {
+    let config = config(
+        "# a comment\n\n  port 7000 \r\nRequirePass \"a \\x41\\\"b\"\nmasterauth 'it\\'s'\nmaxmemory 1gb\n\tmaxmemory-clients 5%\n",
+    );
+    assert_eq!(config.port, 7000);
+    assert_eq!(config.requirepass, "a A\"b");
+    assert_eq!((config.maxmemory, config.maxmemory_clients), (1 << 30, MemoryLimit::Percent(5)));
+}
+
+/// Expected values: the errors of Redis 7.0.15.
+#[test]
+fn wrong_lines_stop_the_start() {
+    let error = load_text("# first\nport 7000\nreplicaof 1 x\n").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "*** FATAL CONFIG FILE ERROR (fluidB {}) ***\nReading the configuration file a.conf, at line 3\n\
+             >>> 'replicaof 1 x'\nInvalid master port",
+            env!("CARGO_PKG_VERSION")
+        )
+    );
+    assert_eq!(reason("port 7000 3"), "wrong number of arguments");
+    assert_eq!(reason("port"), "wrong number of arguments");
+    assert_eq!(reason("save 3"), "Invalid save parameters");
+    assert_eq!(reason("port \"3"), "Unbalanced quotes in configuration line");
+    assert_eq!(reason("hz a"), "argument couldn't be parsed into an integer");
+    assert_eq!(reason("port 65536"), "argument must be between 0 and 65535 inclusive");
+    assert_eq!(reason("daemonize maybe"), "argument must be 'yes' or 'no'");
+    assert_eq!(reason("loglevel loud"), "argument(s) must be one of the following: debug, verbose, notice, warning");
+}
+
+#[test]
+fn an_unknown_name_gets_the_nearest_one() {
+    assert_eq!(
+        reason("prot 7000"),
+        "Bad directive or wrong number of arguments: there is no 'prot', the nearest name is 'port'"
+    );
+    assert!(reason("multimaster yes").ends_with("the nearest name is 'multi-master'"));
+    assert_eq!(reason("completely-unheard-of yes"), "Bad directive or wrong number of arguments");
+}
+
+#[test]
+fn passwords_are_not_shown() {
+    let error = load_text("requirepass secret and more").unwrap_err();
+    assert_eq!(error.text, "requirepass (hidden)");
+}
+
+#[test]
+fn includes_with_globs() {
+    let mut files = Files(HashMap::from([
+        ("main", "port 1\ninclude conf/*.conf\ninclude none/*.conf\ntimeout 3"),
+        ("conf/1.conf", "port 2\nmaxclients 5"),
+        ("conf/2.conf", "port 3"),
+    ]));
+    let config = load(Some("main"), &[], &mut files).unwrap().config;
+    assert_eq!((config.port, config.maxclients, config.timeout), (3, 5, 3));
+}
+
+#[test]
+fn errors_of_includes_name_their_file() {
+    let mut files = Files(HashMap::from([("main", "port 1\ninclude other"), ("other", "\nhz x")]));
+    let error = load(Some("main"), &[], &mut files).unwrap_err();
+    assert_eq!((error.file.as_deref(), error.line), (Some("other"), 2));
+
+    let mut files = Files(HashMap::from([("main", "include missing")]));
+    let error = load(Some("main"), &[], &mut files).unwrap_err();
+    assert_eq!((error.line, error.reason.as_str()), (1, "can't open 'missing'"));
+}
+
+#[test]
+fn include_loops_are_refused() {
+    let mut files = Files(HashMap::from([("a", "include b"), ("b", "include a")]));
+    let error = load(Some("a"), &[], &mut files).unwrap_err();
+    assert_eq!((error.file.as_deref(), error.reason.as_str()), (Some("b"), "a includes itself"));
+
+    let mut deeper = 0;
+    let error = load(Some("0"), &[], &mut |path: &str| {
+        deeper += 1;
+        Ok(vec![(path.to_string(), format!("include {deeper}").into_bytes())])
+    })
+    .unwrap_err();
+    assert_eq!(error.reason, "files include each other too deeply");
+}
+
+#[test]
+fn command_lines_name_masters_in_three_ways() {
+    let expected = ["127.0.0.1:7001", "127.0.0.1:7002"];
+    for arguments in [
+        vec!["--multi-master", "yes", "--replicaof", "127.0.0.1", "7001", "--replicaof", "127.0.0.1", "7002"],
+        vec!["--replicaof", "127.0.0.1 7001", "--replicaof", "127.0.0.1 7002", "--multi-master", "yes"],
+        vec![
+            "--multi-master",
+            "yes",
+            "--active-replica",
+            "yes",
+            "--replicaof",
+            "127.0.0.1",
+            "7001",
+            "--replicaof",
+            "127.0.0.1",
+            "7002",
+        ],
+    ] {
+        let config = run(&arguments).config;
+        assert_eq!(masters(&config), expected);
+        assert!(config.multi_master && config.active_replica && !config.replica_read_only);
+    }
+}
+
+#[test]
+fn save_points_on_the_command_line() {
+    assert_eq!(run(&["--save", ""]).config.save, []);
+    assert_eq!(run(&["--save", "900", "1", "300", "10"]).config.get("save").as_deref(), Some("900 1 300 10"));
+    assert_eq!(run(&["--save", "900 1", "--save", "300 10"]).config.get("save").as_deref(), Some("900 1 300 10"));
+}
+
+#[test]
+fn command_line_actions_and_errors() {
+    let parse = |arguments: &[&str]| CommandLine::parse(arguments.iter().map(|argument| argument.to_string()));
+    assert_eq!(parse(&["--version"]), Ok(CommandLine::ShowVersion));
+    assert_eq!(parse(&["-h"]), Ok(CommandLine::ShowHelp));
+    assert_eq!(parse(&["a.conf", "b.conf"]), Err(CommandLineError::Stray("b.conf".into())));
+    assert_eq!(
+        parse(&["-", "--bind", "-::1", "::1"]),
+        Ok(CommandLine::Run {
+            file: Some("-".into()),
+            directives: vec![vec!["bind".into(), "-::1".into(), "::1".into()]]
+        })
+    );
+    let words = [vec!["prot".to_string(), "a b".to_string()]];
+    let error = load(None, &words, &mut |_: &str| Err(String::new())).unwrap_err();
+    assert!(error.to_string().contains("Reading the command line\n>>> '--prot \"a b\"'\n"), "{error}");
+}
+
+#[test]
+fn the_order_of_lines_does_not_matter() {
+    let lines = ["replicaof 10.0.0.3 6379", "multi-master yes", "active-replica yes", "replicaof 10.0.0.4 6379"];
+    for rotation in 0..lines.len() {
+        let mut lines = lines;
+        lines.rotate_left(rotation);
+        let config = config(&lines.join("\n"));
+        let mut masters = masters(&config);
+        masters.sort();
+        assert_eq!(masters, ["10.0.0.3:6379", "10.0.0.4:6379"]);
+    }
+}
+
+#[test]
+fn without_multi_master_the_last_replicaof_counts() {
+    let loaded = load_text("replicaof a 1\nslaveof b 2").unwrap();
+    assert_eq!(masters(&loaded.config), ["b:2"]);
+    assert_eq!(loaded.notices, ["without multi-master there is one master only: the last replicaof counts, b 2"]);
+    assert_eq!(masters(&config("replicaof a 1\nreplicaof no one")), Vec::<String>::new());
+}
+
+#[test]
+fn notices_say_what_is_implied_and_what_has_no_effect() {
+    let notices = load_text("multi-master yes\nappendonly yes\nrdbcompression yes\nport 7000").unwrap().notices;
+    assert_eq!(notices.len(), 2);
+    assert_eq!(notices[0], "multi-master yes implies active-replica yes: writes are taken here");
+    assert!(notices[1].starts_with("appendonly has no effect here: persistence comes"));
+}
+
+fn set(config: &Config, pairs: &[(&str, &str)]) -> Result<Config, SetError> {
+    let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    config.with(&pairs, false)
+}
+
+fn refusal(pairs: &[(&str, &str)]) -> (String, String) {
+    match set(&Config::default(), pairs) {
+        Err(SetError::Refused { name, reason }) => (name, reason),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Expected values: the errors of Redis 7.0.15.
+#[test]
+fn setting_is_checked_as_in_redis() {
+    let refused = |pairs, name: &str, reason: &str| assert_eq!(refusal(pairs), (name.to_string(), reason.to_string()));
+    refused(&[("daemonize", "yes")], "daemonize", "can't set immutable config");
+    refused(&[("dir", "/tmp")], "dir", "can't set protected config");
+    refused(&[("maxclients", "100"), ("maxclients", "200")], "maxclients", "duplicate parameter");
+    refused(
+        &[("timeout", "5"), ("MAXCLIENTS", "0")],
+        "maxclients",
+        "argument must be between 1 and 4294967295 inclusive",
+    );
+    refused(&[("maxmemory", "1tb")], "maxmemory", "argument must be a memory value");
+    refused(&[("maxmemory", "-1")], "maxmemory", "argument must be a memory value");
+    refused(&[("maxmemory-clients", "200%")], "maxmemory-clients", "percentage argument must be less or equal to 100");
+    refused(&[("slave-read-only", "nope")], "slave-read-only", "argument must be 'yes' or 'no'");
+    refused(
+        &[("repl-backlog-size", "0")],
+        "repl-backlog-size",
+        "argument must be between 1 and 9223372036854775807 inclusive",
+    );
+    refused(&[("save", "900 1 300")], "save", "Invalid save parameters");
+    refused(
+        &[("notify-keyspace-events", "Kx!")],
+        "notify-keyspace-events",
+        "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.",
+    );
+    refused(
+        &[("client-output-buffer-limit", "normal 1 2")],
+        "client-output-buffer-limit",
+        "Wrong number of arguments in buffer limit configuration.",
+    );
+    refused(
+        &[("client-output-buffer-limit", "wrong 1 2 3")],
+        "client-output-buffer-limit",
+        "Invalid client class specified in buffer limit configuration.",
+    );
+    refused(
+        &[("latency-tracking-info-percentiles", "101")],
+        "latency-tracking-info-percentiles",
+        "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
+    );
+    refused(
+        &[("shutdown-on-sigint", "save nosave")],
+        "shutdown-on-sigint",
+        "shutdown options SAVE and NOSAVE can't be used simultaneously",
+    );
+    let unknown = SetError::Unknown("nosuch".into());
+    assert_eq!(set(&Config::default(), &[("daemonize", "yes"), ("nosuch", "2")]).unwrap_err(), unknown);
+}
+
+#[test]
+fn set_values_are_read_back_as_redis_prints_them() {
+    let get_after = |name: &str, value: &str| set(&Config::default(), &[(name, value)]).unwrap().get(name).unwrap();
+    assert_eq!(get_after("maxmemory-clients", "50%"), "50%");
+    assert_eq!(get_after("notify-keyspace-events", "KEA"), "AKE");
+    assert_eq!(get_after("notify-keyspace-events", "Klg"), "glK");
+    assert_eq!(get_after("latency-tracking-info-percentiles", "50 99.9 100"), "50 99.9 100");
+    assert_eq!(get_after("shutdown-on-sigint", "now force"), "now force");
+    assert_eq!(get_after("hash-max-ziplist-value", "1k"), "1000");
+    assert_eq!(get_after("save", ""), "");
+    assert_eq!(
+        get_after("client-output-buffer-limit", "replica 1mb 2kb 3"),
+        "normal 0 0 0 slave 1048576 2048 3 pubsub 33554432 8388608 60"
+    );
+    assert_eq!(
+        set(&Config::default(), &[("hash-max-ziplist-entries", "7")])
+            .unwrap()
+            .encoding_limits()
+            .hash_max_listpack_entries,
+        7
+    );
+}
+
+#[test]
+fn rewriting_keeps_comments_and_order() {
+    let text = "# my server\nport 7000\n\nmaxmemory 1gb # not a comment in Redis's syntax\n";
+    assert!(load_text(text).is_err());
+    let text =
+        "# my server\nport 7000\n\nslave-read-only yes\nmaxmemory 1gb\n# the end\nsave 900 1\nsave 300 10\ntimeout 9\n";
+    let changed = set(
+        &config(text),
+        &[("maxmemory", "1073741824"), ("timeout", "0"), ("save", "300 10"), ("requirepass", "a b")],
+    )
+    .unwrap();
+    let rewritten = rewrite(&changed, text);
+    assert_eq!(
+        rewritten,
+        "# my server\nport 7000\n\nslave-read-only yes\nmaxmemory 1gb\n# the end\nsave 300 10\ntimeout 0\n\
+         # Written by CONFIG REWRITE\nrequirepass \"a b\"\n"
+    );
+    assert_eq!(rewrite(&changed, &rewritten), rewritten);
+}
+
+#[test]
+fn rewriting_multi_master_round_trips() {
+    let text = "replicaof 10.0.0.3 6379\nmulti-master yes\n";
+    let rewritten = rewrite(&config(text), text);
+    let again = config(&rewritten);
+    assert_eq!(masters(&again), ["10.0.0.3:6379"]);
+    assert!(again.multi_master && again.active_replica);
+}
+
+proptest! {
+    /// Any sequence of accepted changes survives REWRITE.
+    #[test]
+    fn rewritten_files_give_the_same_configuration(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), "[a-z0-9%\"' \\\\é-]{0,8}|yes|no|[0-9]{1,6}"), 0..40),
+        text in "(# [a-z]{0,5}\n|port [1-9]\n|save [1-9] [1-9]\n|\n|hash-max-ziplist-value [1-9]kb\n){0,6}",
+    ) {
+        let mut config = config(&text);
+        for (index, value) in changes {
+            let directive = &directives()[index.index(directives().len())];
+            if let Ok(changed) = set(&config, &[(directive.name, &value)]) {
+                config = changed;
+            }
+        }
+        let again = self::config(&rewrite(&config, &text));
+        for directive in directives() {
+            prop_assert_eq!(again.get(directive.name), config.get(directive.name), "{}", directive.name);
+        }
+    }
+
+    #[test]
+    fn arbitrary_files_never_panic(text: Vec<u8>, dense in "(save|port|bind|include|user|replicaof|hz)[ \"'\\\\0-9a\n]{0,12}") {
+        for text in [&text[..], dense.as_bytes()] {
+            let _ = load(Some("a"), &[], &mut |path: &str| Ok(vec![(format!("{path}+"), text.to_vec())]));
+        }
+    }
+}
