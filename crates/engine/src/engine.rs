@@ -2,7 +2,8 @@
 
 use crate::clients::{Client, Clients};
 use crate::config::Config;
-use crate::services::{Host, Journal, Now, Replication};
+use crate::replication::Replication;
+use crate::services::{Host, Journal, Now};
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use crate::watch::WatchedKeys;

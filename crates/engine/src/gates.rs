@@ -5,7 +5,7 @@ use crate::command::Flags;
 use crate::config::Config;
 use crate::context::SessionContext;
 use crate::fault::Fault;
-use crate::services::Role;
+use crate::replication::Role;
 use crate::table::Entry;
 use resp::Args;
 use std::sync::atomic::Ordering::Relaxed;

@@ -1,8 +1,7 @@
-//! What the engine needs from outside, as small traits: the process around it (`Host`), the other
-//! nodes (`Replication`) and the reader of its committed effects (`Journal`).
+//! What the engine needs from outside, as small traits: the process around it (`Host`) and the reader
+//! of its committed effects (`Journal`). The other nodes are in `replication.rs`.
 
 use crate::{Client, Config, Fault};
-use effect::Stamp;
 use keyspace::Commit;
 use std::fmt;
 use std::time::Duration;
@@ -113,29 +112,6 @@ pub trait Host: Send + Sync {
         let _ = (before, after);
         Ok(())
     }
-}
-
-/// What kind of node this is, as ROLE and INFO say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    Master,
-    /// Takes writes and has masters.
-    ActiveReplica,
-    /// A classic, read-only replica.
-    Replica,
-}
-
-/// The other nodes, seen by commands.
-pub trait Replication: Send + Sync {
-    fn role(&self) -> Role;
-    /// False while a classic replica has no link to its master (replica-serve-stale-data).
-    fn master_link_up(&self) -> bool;
-    /// Appends the lines of `INFO replication`, the header excluded, each ended by CRLF.
-    fn info(&self, now: Now, text: &mut String);
-    /// How many peers have every effect of this node up to `stamp` (WAIT).
-    fn acknowledged(&self, stamp: Stamp) -> usize;
-    /// Bytes kept for peers that are away (INFO memory: mem_replication_backlog).
-    fn backlog_bytes(&self) -> u64;
 }
 
 /// Receives every commit, in order per key, under the locks of its keys.

@@ -5,7 +5,7 @@ use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::context::SessionContext;
 use crate::engine::REDIS_VERSION;
 use crate::fault::{Fault, printable};
-use crate::services::Role;
+use crate::replication::Role;
 use resp::{Args, Out, Protocol};
 use std::sync::atomic::Ordering::Relaxed;
 

@@ -10,7 +10,9 @@ mod generic;
 mod hash;
 mod help;
 mod lcs;
+mod mesh;
 mod object;
+mod replication;
 mod scan;
 mod set;
 mod string;
@@ -26,7 +28,9 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     expire::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    mesh::COMMANDS,
     object::COMMANDS,
+    replication::COMMANDS,
     set::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
