@@ -3,8 +3,8 @@
 
 use crate::{Client, Config, Fault};
 use keyspace::Commit;
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, io};
 
 /// One reading of the clocks; taken once per turn of the event loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,6 +106,16 @@ pub trait Host: Send + Sync {
     fn log(&self, level: LogLevel, text: fmt::Arguments<'_>);
     /// Returns memory to the operating system (MEMORY PURGE).
     fn purge_memory(&self);
+    /// The configuration file as it stands (CONFIG REWRITE keeps its comments and order).
+    fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    /// Replaces a file: after a crash it holds either the old bytes or the new ones.
+    fn replace_file(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let _ = (path, bytes);
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// CONFIG SET is about to replace the configuration: the process follows (listeners, log, limits), or refuses. The
     /// error completes "CONFIG SET failed … - ".
     fn reconfigure(&self, before: &Config, after: &Config) -> Result<(), String> {

@@ -5,23 +5,88 @@ use crate::stream::Stream;
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
+use parking_lot::Mutex;
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
+use std::{io, mem};
 
+/// One socket that connections come to.
 #[derive(Debug)]
 pub enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
 
-/// Listens on every address of `bind` (`*`, `::*`, host addresses; a leading `-` allows it to be missing on this machine).
-/// An error names the address.
-pub fn listen_tcp(bind: &[String], port: u16, backlog: i32) -> io::Result<Vec<Listener>> {
+/// Everything that a node listens on. Any thread may change it; the main worker accepts.
+pub struct Listeners {
+    /// The main worker's.
+    registry: Registry,
+    /// Poll tokens of listeners count from here.
+    first_token: usize,
+    sockets: Mutex<Vec<Listener>>,
+}
+
+/// Where to listen for TCP connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcpPlaces {
+    /// `*`, `::*`, host addresses; a leading `-` allows it to be missing on this machine.
+    pub bind: Vec<String>,
+    /// 0: nowhere.
+    pub port: u16,
+    pub backlog: i32,
+}
+
+impl Listeners {
+    pub fn new(registry: Registry, first_token: usize) -> Listeners {
+        Listeners { registry, first_token, sockets: Mutex::default() }
+    }
+
+    /// Adds a socket that is to be accepted from.
+    pub fn add(&self, mut listener: Listener) -> io::Result<()> {
+        let mut sockets = self.sockets.lock();
+        let token = Token(self.first_token + sockets.len());
+        self.registry.register(&mut listener, token, Interest::READABLE)?;
+        sockets.push(listener);
+        Ok(())
+    }
+
+    /// Listens at `places` instead of where it did so far; on an error, which is logged, nowhere.
+    pub fn move_tcp(&self, places: &TcpPlaces) -> io::Result<()> {
+        // The old ones go first, as the new ones may be at the same address under another name.
+        let kept: Vec<Listener> = mem::take(&mut *self.sockets.lock())
+            .into_iter()
+            .filter(|listener| matches!(listener, Listener::Unix(_)))
+            .collect();
+        for mut listener in kept {
+            self.registry.deregister(&mut listener)?;
+            self.add(listener)?;
+        }
+        listen_tcp(places)?.into_iter().try_for_each(|listener| self.add(listener))
+    }
+
+    /// The next connection that waits at the listener of this token; `None`: no more for now.
+    pub fn accept(&self, token: Token) -> io::Result<Option<Stream>> {
+        match self.sockets.lock().get(token.0 - self.first_token) {
+            Some(listener) => listener.accept(),
+            None => Ok(None),
+        }
+    }
+
+    /// Has the poll report what waits at a listener, although nothing new has come.
+    pub fn report_again(&self, token: Token) -> io::Result<()> {
+        match self.sockets.lock().get_mut(token.0 - self.first_token) {
+            Some(listener) => self.registry.reregister(listener, token, Interest::READABLE),
+            None => Ok(()),
+        }
+    }
+}
+
+fn listen_tcp(places: &TcpPlaces) -> io::Result<Vec<Listener>> {
+    let TcpPlaces { bind, port, backlog } = places;
     let mut listeners = Vec::new();
-    if port == 0 {
+    if *port == 0 {
         return Ok(listeners);
     }
     for entry in bind {
@@ -29,17 +94,18 @@ pub fn listen_tcp(bind: &[String], port: u16, backlog: i32) -> io::Result<Vec<Li
             Some(name) => (true, name),
             None => (false, entry.as_str()),
         };
-        match bind_address(name).and_then(|ip| listen(SocketAddr::new(ip, port), backlog)) {
+        match bind_address(name).and_then(|ip| listen(SocketAddr::new(ip, *port), *backlog)) {
             Ok(listener) => listeners.push(Listener::Tcp(listener)),
             Err(error) if optional && is_absent(&error) => {}
             Err(error) => {
-                log::warning!("Warning: Could not create server TCP listening socket {name}:{port}: bind: {error}");
+                log::warning!("Could not create server TCP listening socket {name}:{port}: bind: {error}");
                 return Err(error);
             }
         }
     }
     if listeners.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "no address of bind is on this machine"));
+        log::warning!("None of the addresses of bind is on this machine");
+        return Err(io::ErrorKind::AddrNotAvailable.into());
     }
     Ok(listeners)
 }
@@ -101,7 +167,7 @@ pub fn listen_unix(path: &str, permissions: u32, backlog: i32) -> io::Result<Lis
 
 impl Listener {
     /// The next connection that waits, with Nagle's delay off; `None`: no more for now.
-    pub fn accept(&self) -> io::Result<Option<Stream>> {
+    fn accept(&self) -> io::Result<Option<Stream>> {
         let accepted = match self {
             Listener::Tcp(listener) => listener.accept().map(|(stream, _)| Stream::Tcp(stream)),
             Listener::Unix(listener) => listener.accept().map(|(stream, _)| Stream::Unix(stream)),

@@ -3,7 +3,7 @@
 use crate::connection::{Connection, Desk, State, Verdict};
 use crate::hub::{Hub, LinkHandover, MAIN_WORKER, Message};
 use crate::links::Links;
-use crate::listener::{self, Listener};
+use crate::listener::{self, Listeners};
 use crate::log;
 use crate::slots::Slots;
 use crate::stream::Stream;
@@ -24,7 +24,7 @@ use std::time::Duration;
 pub const WAKER: Token = Token(usize::MAX);
 /// Connections count from 0, links and listeners from here.
 pub const FIRST_LINK: usize = usize::MAX / 4;
-const FIRST_LISTENER: usize = usize::MAX / 2;
+pub const FIRST_LISTENER: usize = usize::MAX / 2;
 
 /// Connections accepted in one turn, so that a storm of them leaves time for those that are served.
 const ACCEPTS_PER_TURN: usize = 256;
@@ -49,8 +49,8 @@ pub struct Reactor {
     ready: VecDeque<usize>,
     /// When (`Now::monotonic_us`) which client's wait ends. Entries may be outdated.
     deadlines: BinaryHeap<Reverse<(u64, u64)>>,
+    listeners: Arc<Listeners>,
     /// Of the main worker only.
-    listeners: Vec<Listener>,
     links: Option<Links>,
     now: Now,
     /// Connections with more output than the soft limit of their class.
@@ -89,17 +89,6 @@ impl Reactor {
         }
     }
 
-    /// Accepts on these sockets instead of those before.
-    pub fn listen(&mut self, listeners: Vec<Listener>) -> io::Result<()> {
-        for mut listener in std::mem::replace(&mut self.listeners, listeners) {
-            self.poll.registry().deregister(&mut listener)?;
-        }
-        for (index, listener) in self.listeners.iter_mut().enumerate() {
-            self.poll.registry().register(listener, Token(FIRST_LISTENER + index), Interest::READABLE)?;
-        }
-        Ok(())
-    }
-
     /// Serves until the hub ends.
     pub fn run(mut self) -> io::Result<()> {
         self.hub.enter(self.index);
@@ -118,7 +107,7 @@ impl Reactor {
                 }
                 match event.token() {
                     WAKER => {}
-                    Token(token) if token >= FIRST_LISTENER => self.accept(token - FIRST_LISTENER),
+                    Token(token) if token >= FIRST_LISTENER => self.accept(event.token()),
                     Token(token) if token >= FIRST_LINK => self.link_event(event),
                     Token(token) => self.connection_event(token, event),
                 }
@@ -200,24 +189,20 @@ impl Reactor {
         self.hub.post(MAIN_WORKER, Message::Link(Box::new(handover)));
     }
 
-    fn accept(&mut self, listener: usize) {
+    fn accept(&mut self, listener: Token) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(listener) = self.listeners.get(listener) else { return };
-            match listener.accept() {
+            match self.listeners.accept(listener) {
                 Ok(Some(stream)) => self.admit(stream),
                 Ok(None) => return,
                 Err(error) => {
+                    // Out of file descriptors, mostly: try again when the next one knocks.
                     log::warning!("Accepting client connection: {error}");
                     return;
                 }
             }
         }
-        // More may wait, and the poll reports only what is new.
-        if let Some(socket) = self.listeners.get_mut(listener) {
-            let token = Token(FIRST_LISTENER + listener);
-            if let Err(error) = self.poll.registry().reregister(socket, token, Interest::READABLE) {
-                log::warning!("Cannot go on accepting: {error}");
-            }
+        if let Err(error) = self.listeners.report_again(listener) {
+            log::warning!("Cannot go on accepting: {error}");
         }
     }
 

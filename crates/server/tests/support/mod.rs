@@ -1,6 +1,8 @@
 //! What the tests of the real binary share.
 #![allow(dead_code)] // Each test file is a program of its own and uses a part of this.
 
+pub mod mesh;
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;

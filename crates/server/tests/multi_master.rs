@@ -1,0 +1,125 @@
+//! Real nodes from the documented configuration: they converge, whatever happens to them and between them.
+
+mod support;
+
+use support::mesh::{Damage, Mesh, Proxy, free_ports};
+use support::{call, eventually, text};
+use testkit::{Client, Reply};
+
+/// Every other node.
+fn all_others(count: usize) -> impl Fn(usize) -> Vec<usize> {
+    move |node| (0..count).filter(|&other| other != node).collect()
+}
+
+fn is(client: &mut Client, words: &[&str], expected: &str) -> bool {
+    match client.call(words).unwrap() {
+        Reply::Integer(number) => number.to_string() == expected,
+        reply => text(&reply) == expected,
+    }
+}
+
+/// Writes of every kind at one node; `round` tells rounds apart.
+fn write(client: &mut Client, node: usize, round: usize) {
+    for number in 0..50 {
+        call(client, &["SET", &format!("string:{round}:{node}:{number}"), "value"]);
+        call(client, &["INCR", "counter"]);
+        call(client, &["SADD", "members", &format!("{round}:{node}:{number}")]);
+        call(client, &["HSET", "fields", &format!("{round}:{node}:{number}"), "value"]);
+    }
+    call(client, &["SET", "contested", &format!("{round}:{node}")]);
+    call(client, &["DEL", &format!("string:{round}:{node}:0")]);
+    call(client, &["EXPIRE", &format!("string:{round}:{node}:1"), "10000"]);
+}
+
+fn write_everywhere(mesh: &Mesh, round: usize) {
+    for (number, node) in mesh.nodes.iter().enumerate() {
+        write(&mut node.client(), number, round);
+    }
+}
+
+/// What must be there once so many calls of `write` have reached everyone.
+fn converge_on(mesh: &Mesh, writes: usize) {
+    mesh.converge(|client| {
+        is(client, &["GET", "counter"], &(50 * writes).to_string())
+            && is(client, &["SCARD", "members"], &(50 * writes).to_string())
+            && is(client, &["HLEN", "fields"], &(50 * writes).to_string())
+            && is(client, &["DBSIZE"], &(49 * writes + 4).to_string())
+    });
+}
+
+#[test]
+fn three_documented_nodes_converge() {
+    let mesh = Mesh::start(3, all_others(3));
+    mesh.wait_for_links(2);
+    write_everywhere(&mesh, 0);
+    converge_on(&mesh, 3);
+    let mut client = mesh.nodes[0].client();
+    assert_eq!(text(&call(&mut client, &["SET", "last", "from node 0"])), "OK");
+    mesh.converge(|client| is(client, &["GET", "last"], "from node 0"));
+    let roles = mesh.nodes.iter().map(|node| node.client().info("replication").unwrap());
+    for info in roles {
+        let role = info.iter().find(|(name, _)| name == "role").map(|(_, role)| role.trim());
+        assert_eq!(role, Some("active-replica"));
+    }
+}
+
+#[test]
+fn a_node_that_was_killed_comes_back_with_everything() {
+    let mut mesh = Mesh::start(3, all_others(3));
+    mesh.wait_for_links(2);
+    write_everywhere(&mesh, 0);
+    converge_on(&mesh, 3);
+    mesh.nodes[2].kill();
+    write(&mut mesh.nodes[0].client(), 0, 1);
+    write(&mut mesh.nodes[1].client(), 1, 1);
+    mesh.nodes[2].start();
+    converge_on(&mesh, 5);
+    write_everywhere(&mesh, 2);
+    converge_on(&mesh, 8);
+}
+
+#[test]
+fn links_that_are_cut_stalled_or_half_closed_lose_nothing() {
+    let ports = free_ports(2);
+    let proxies = [Proxy::to(ports[0]), Proxy::to(ports[1])];
+    let mesh = Mesh::start_at(&ports, |node| vec![proxies[1 - node].port]);
+    mesh.wait_for_links(1);
+    let mut writes = 0;
+    for (round, damage) in [Damage::Stall, Damage::Cut, Damage::HalfClose].into_iter().enumerate() {
+        write_everywhere(&mesh, 2 * round);
+        proxies.iter().for_each(|proxy| proxy.set(damage));
+        write_everywhere(&mesh, 2 * round + 1);
+        writes += 4;
+        proxies.iter().for_each(|proxy| proxy.set(Damage::None));
+        converge_on(&mesh, writes);
+    }
+}
+
+#[test]
+fn a_ring_with_a_stopped_node_serves_and_converges_when_it_goes_on() {
+    let mesh = Mesh::start(5, |node| vec![(node + 4) % 5]);
+    mesh.wait_for_links(1);
+    write_everywhere(&mesh, 0);
+    converge_on(&mesh, 5);
+    mesh.nodes[2].signal("STOP");
+    for number in [0, 1, 3, 4] {
+        write(&mut mesh.nodes[number].client(), number, 1);
+    }
+    // What node 3 wrote reaches node 1 the long way round.
+    let mut client = mesh.nodes[1].client();
+    eventually("node 1 has the writes of node 3", || {
+        is(&mut client, &["SISMEMBER", "members", "1:3:49"], "1")
+    });
+    mesh.nodes[2].signal("CONT");
+    converge_on(&mesh, 9);
+}
+
+#[test]
+fn a_dead_and_an_unresolvable_master_delay_nobody() {
+    let ports = free_ports(3);
+    let mesh = Mesh::start_at(&ports[..2], |node| vec![ports[2], ports[1 - node]]);
+    let mut client = mesh.nodes[0].client();
+    assert_eq!(text(&call(&mut client, &["REPLICAOF", "no-such-host.invalid", "6379"])), "OK");
+    write_everywhere(&mesh, 0);
+    converge_on(&mesh, 2);
+}
