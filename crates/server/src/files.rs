@@ -1,8 +1,22 @@
 //! Configuration files: read with their includes, replaced as a whole.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+
+/// The files that a path or pattern of the configuration names, each with its text; `-` is standard input.
+pub fn read_with_includes(path: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
+    if path == "-" {
+        let mut text = Vec::new();
+        io::stdin().read_to_end(&mut text).map_err(|error| format!("can't read standard input: {error}"))?;
+        return Ok(vec![("-".into(), text)]);
+    }
+    let read = |path: PathBuf| {
+        let text = fs::read(&path).map_err(|error| format!("can't open config file '{}': {error}", path.display()))?;
+        Ok((path.display().to_string(), text))
+    };
+    expand(path).into_iter().map(read).collect()
+}
 
 /// Replaces a file: after a crash it holds either the old bytes or the new ones. Its permissions stay.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -35,7 +49,7 @@ fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// The files that a pattern of `include` names, in the order of their names: `*`, `?` and `[…]` stand for parts of a
 /// path between slashes. A path without them is returned whether it exists or not.
-pub fn expand(pattern: &str) -> Vec<PathBuf> {
+fn expand(pattern: &str) -> Vec<PathBuf> {
     if !pattern.contains(['*', '?', '[']) {
         return vec![pattern.into()];
     }

@@ -2,24 +2,28 @@
 
 use crate::allocator;
 use crate::hub::{Hub, Message};
-use crate::{log, sys};
-use engine::{Client, CpuTime, Fault, Host, LogLevel, Memory, Now, Process, Shutdown};
-use std::fmt;
+use crate::listener::{Listeners, TcpPlaces};
+use crate::{files, log, supervisor, sys};
+use engine::{Client, Config, CpuTime, Fault, Host, LogLevel, Memory, Now, Process, Shutdown};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use std::{fmt, io};
 
 pub struct ServerHost {
     hub: Arc<Hub>,
+    listeners: Arc<Listeners>,
     process: Process,
     started: Instant,
     startup_bytes: u64,
 }
 
 impl ServerHost {
-    pub fn new(hub: Arc<Hub>, config_file: String) -> ServerHost {
+    pub fn new(hub: Arc<Hub>, listeners: Arc<Listeners>, config_file: String) -> ServerHost {
         let executable = std::env::current_exe().unwrap_or_default().to_string_lossy().into_owned();
         ServerHost {
             hub,
+            listeners,
             process: Process {
                 id: std::process::id(),
                 executable,
@@ -103,16 +107,34 @@ impl Host for ServerHost {
     }
 
     fn log(&self, level: LogLevel, text: fmt::Arguments<'_>) {
-        let level = match level {
-            LogLevel::Debug => log::Level::Debug,
-            LogLevel::Verbose => log::Level::Verbose,
-            LogLevel::Notice => log::Level::Notice,
-            LogLevel::Warning => log::Level::Warning,
-        };
         log::write(level, text);
     }
 
     fn purge_memory(&self) {
         allocator::purge();
+    }
+
+    fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn replace_file(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        files::replace(Path::new(path), bytes)
+    }
+
+    fn reconfigure(&self, before: &Config, after: &Config) -> Result<(), String> {
+        let (places_before, places) = (TcpPlaces::of(before), TcpPlaces::of(after));
+        if places != places_before && self.listeners.move_tcp(&places).is_err() {
+            // Back to where clients find us; the log has the reason for either failure.
+            let _ = self.listeners.move_tcp(&places_before);
+            return Err("Unable to listen on this port. Check server logs.".into());
+        }
+        if after.maxclients > before.maxclients
+            && supervisor::reserve_files_for_clients(after.maxclients) < after.maxclients
+        {
+            return Err("The operating system is not able to handle the specified number of clients".into());
+        }
+        log::set_level(after.loglevel);
+        Ok(())
     }
 }

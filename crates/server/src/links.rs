@@ -5,6 +5,7 @@ use crate::listener;
 use crate::log;
 use crate::slots::Slots;
 use crate::stream::Stream;
+use engine::LogLevel;
 use mesh::{Action, Input, LinkId, Now, Severity};
 use mio::event::Event;
 use mio::net::TcpStream;
@@ -22,7 +23,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// What one link may read or write in one turn, in chunks, so that clients and the other links get theirs.
 const CHUNKS_PER_TURN: usize = 8;
 /// Links are probed like clients are by default.
-const KEEPALIVE_S: u64 = 300;
+const KEEPALIVE_S: u32 = 300;
 
 /// The sockets of all links of this node.
 pub struct Links {
@@ -157,9 +158,9 @@ impl Links {
             }
             Action::Log { severity, text } => log::write(
                 match severity {
-                    Severity::Verbose => log::Level::Verbose,
-                    Severity::Notice => log::Level::Notice,
-                    Severity::Warning => log::Level::Warning,
+                    Severity::Verbose => LogLevel::Verbose,
+                    Severity::Notice => LogLevel::Notice,
+                    Severity::Warning => LogLevel::Warning,
                 },
                 format_args!("{text}"),
             ),

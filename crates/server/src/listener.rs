@@ -2,6 +2,7 @@
 
 use crate::log;
 use crate::stream::Stream;
+use engine::Config;
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
@@ -36,6 +37,12 @@ pub struct TcpPlaces {
     /// 0: nowhere.
     pub port: u16,
     pub backlog: i32,
+}
+
+impl TcpPlaces {
+    pub fn of(config: &Config) -> TcpPlaces {
+        TcpPlaces { bind: config.bind.clone(), port: config.port, backlog: config.tcp_backlog as i32 }
+    }
 }
 
 impl Listeners {
@@ -184,11 +191,11 @@ impl Listener {
 }
 
 /// Has the kernel probe an idle connection after `idle_s` seconds, and give it up after about twice that; 0: never.
-pub fn set_keepalive(stream: &Stream, idle_s: u64) {
+pub fn set_keepalive(stream: &Stream, idle_s: u32) {
     if let (Stream::Tcp(stream), 1..) = (stream, idle_s) {
         let probes = TcpKeepalive::new()
-            .with_time(Duration::from_secs(idle_s))
-            .with_interval(Duration::from_secs((idle_s / 3).max(1)));
+            .with_time(Duration::from_secs(idle_s.into()))
+            .with_interval(Duration::from_secs((idle_s / 3).max(1).into()));
         let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&probes.with_retries(3));
     }
 }

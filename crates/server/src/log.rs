@@ -2,6 +2,7 @@
 //! `pid:role dd Mon yyyy hh:mm:ss.mmm level text`.
 
 use crate::sys;
+use engine::LogLevel;
 use parking_lot::Mutex;
 use std::fmt::Arguments;
 use std::fs::OpenOptions;
@@ -9,36 +10,12 @@ use std::io::Write;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::SystemTime;
 
-/// From most to least talkative, as `loglevel` names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Level {
-    Debug,
-    Verbose,
-    Notice,
-    Warning,
-    Nothing,
-}
-
-impl Level {
-    /// By its name in the configuration; an unknown name is `Notice`, the default.
-    pub fn from_name(name: &str) -> Level {
-        match name {
-            "debug" => Level::Debug,
-            "verbose" => Level::Verbose,
-            "warning" => Level::Warning,
-            "nothing" => Level::Nothing,
-            _ => Level::Notice,
-        }
-    }
-
-    fn mark(self) -> char {
-        match self {
-            Level::Debug => '.',
-            Level::Verbose => '-',
-            Level::Notice => '*',
-            Level::Warning | Level::Nothing => '#',
-        }
+fn mark(level: LogLevel) -> char {
+    match level {
+        LogLevel::Debug => '.',
+        LogLevel::Verbose => '-',
+        LogLevel::Notice => '*',
+        LogLevel::Warning | LogLevel::Nothing => '#',
     }
 }
 
@@ -51,11 +28,11 @@ pub enum Role {
     Replica = b'S',
 }
 
-static LEVEL: AtomicU8 = AtomicU8::new(Level::Notice as u8);
+static LEVEL: AtomicU8 = AtomicU8::new(LogLevel::Notice as u8);
 static ROLE: AtomicU8 = AtomicU8::new(Role::Starting as u8);
 static FILE: Mutex<String> = Mutex::new(String::new());
 
-pub fn set_level(level: Level) {
+pub fn set_level(level: LogLevel) {
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
@@ -68,18 +45,18 @@ pub fn set_file(path: &str) {
     path.clone_into(&mut FILE.lock());
 }
 
-pub fn enabled(level: Level) -> bool {
+pub fn enabled(level: LogLevel) -> bool {
     level as u8 >= LEVEL.load(Ordering::Relaxed)
 }
 
 /// Appends one line. The file is opened anew for each, so that it can be rotated away at any time; a log that cannot be
 /// written must not stop the server, so errors are dropped.
-pub fn write(level: Level, text: Arguments<'_>) {
+pub fn write(level: LogLevel, text: Arguments<'_>) {
     if !enabled(level) {
         return;
     }
     let role = ROLE.load(Ordering::Relaxed) as char;
-    let line = format!("{}:{role} {} {} {text}\n", std::process::id(), timestamp(SystemTime::now()), level.mark());
+    let line = format!("{}:{role} {} {} {text}\n", std::process::id(), timestamp(SystemTime::now()), mark(level));
     let path = FILE.lock();
     let _ = if path.is_empty() {
         std::io::stdout().lock().write_all(line.as_bytes())
@@ -105,10 +82,10 @@ fn timestamp(now: SystemTime) -> String {
     )
 }
 
-macro_rules! debug { ($($text:tt)*) => { $crate::log::write($crate::log::Level::Debug, format_args!($($text)*)) } }
-macro_rules! verbose { ($($text:tt)*) => { $crate::log::write($crate::log::Level::Verbose, format_args!($($text)*)) } }
-macro_rules! notice { ($($text:tt)*) => { $crate::log::write($crate::log::Level::Notice, format_args!($($text)*)) } }
-macro_rules! warning { ($($text:tt)*) => { $crate::log::write($crate::log::Level::Warning, format_args!($($text)*)) } }
+macro_rules! debug { ($($text:tt)*) => { $crate::log::write(::engine::LogLevel::Debug, format_args!($($text)*)) } }
+macro_rules! verbose { ($($text:tt)*) => { $crate::log::write(::engine::LogLevel::Verbose, format_args!($($text)*)) } }
+macro_rules! notice { ($($text:tt)*) => { $crate::log::write(::engine::LogLevel::Notice, format_args!($($text)*)) } }
+macro_rules! warning { ($($text:tt)*) => { $crate::log::write(::engine::LogLevel::Warning, format_args!($($text)*)) } }
 pub(crate) use {debug, notice, verbose, warning};
 
 #[cfg(test)]
@@ -122,12 +99,5 @@ mod tests {
         assert_eq!(text.len(), "23 Nov 2026 00:50:19.261".len());
         assert!(text.ends_with(":19.261"), "{text}");
         assert!(text.contains(" Nov 2026 "), "{text}");
-    }
-
-    #[test]
-    fn levels_are_ordered_from_talkative_to_silent() {
-        assert!(Level::from_name("debug") < Level::from_name("verbose"));
-        assert!(Level::from_name("verbose") < Level::from_name("notice"));
-        assert!(Level::from_name("warning") < Level::from_name("nothing"));
     }
 }

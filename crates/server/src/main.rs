@@ -1,6 +1,10 @@
+//! `fluidB-server`: the process around the engine. It reads the configuration, listens, runs one reactor per worker
+//! thread, and ends on a signal.
+
 mod allocator;
 mod connection;
 mod crash;
+mod files;
 mod host;
 mod hub;
 mod jemalloc;
@@ -8,103 +12,99 @@ mod links;
 mod listener;
 mod log;
 mod reactor;
-mod settings;
+mod serve;
 mod signals;
 mod slots;
 mod stream;
 mod supervisor;
 mod sys;
 
-use arc_swap::ArcSwap;
-use engine::{Config, Engine, Services};
-use hub::{Hub, MAIN_WORKER};
-use keyspace::Keyspace;
-use mio::{Poll, Waker};
-use settings::Settings;
+use engine::config::{self, CommandLine, Loaded};
+use engine::{Config, FLUIDB_VERSION};
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-struct Alone;
-impl engine::Replication for Alone {
-    fn role(&self) -> engine::Role {
-        engine::Role::Master
-    }
-    fn master_link_up(&self) -> bool {
-        false
-    }
-    fn info(&self, _: engine::Now, _: &mut String) {}
-    fn acknowledged(&self, _: effect::Stamp) -> usize {
-        0
-    }
-    fn backlog_bytes(&self) -> u64 {
-        0
-    }
-}
-impl engine::Journal for Alone {
-    fn commit(&self, _: &keyspace::Commit<'_>) {}
-}
+const HELP: &str = "\
+Usage: fluidB-server [CONFIG|-] [--directive value ...]
+       fluidB-server -v or --version
+       fluidB-server -h or --help
+
+Examples:
+       fluidB-server (the defaults)
+       echo 'maxmemory 128mb' | fluidB-server -
+       fluidB-server /etc/fluidB/6379.conf
+       fluidB-server --port 7777
+       fluidB-server --multi-master yes --replicaof 10.0.0.3 6379 --replicaof 10.0.0.4 6379
+       fluidB-server /etc/fluidB/6379.conf --loglevel verbose
+";
 
 fn main() -> ExitCode {
-    let mut settings = Settings::default();
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    for pair in args.chunks(2) {
-        match pair[0].as_str() {
-            "--port" => settings.port = pair[1].parse().unwrap(),
-            "--bind" => settings.bind = vec![pair[1].clone()],
-            "--server-threads" => settings.server_threads = pair[1].parse().unwrap(),
-            _ => {}
+    match CommandLine::parse(std::env::args().skip(1)) {
+        Ok(CommandLine::ShowVersion) => {
+            let bits = usize::BITS;
+            println!("fluidB server v={FLUIDB_VERSION} malloc={} bits={bits}", allocator::NAME);
+            ExitCode::SUCCESS
         }
+        Ok(CommandLine::ShowHelp) => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Ok(CommandLine::Run { file, directives }) => run(file.as_deref(), &directives),
+        Err(error) => fail(&format!("*** FATAL CONFIG ERROR (fluidB {FLUIDB_VERSION}) ***\n{error}")),
     }
-    crash::install_report();
-    serve(settings)
 }
 
-fn serve(settings: Settings) -> ExitCode {
-    let listeners = match listener::listen_tcp(&settings.bind, settings.port, settings.tcp_backlog) {
-        Ok(listeners) => listeners,
-        Err(_) => {
-            log::warning!("Failed listening on port {} (tcp), aborting.", settings.port);
-            return ExitCode::FAILURE;
-        }
+fn run(file: Option<&str>, directives: &[Vec<String>]) -> ExitCode {
+    let Loaded { config, notices } = match config::load(file, directives, &mut files::read_with_includes) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&error.to_string()),
     };
-    let polls: Vec<Poll> = (0..settings.server_threads).map(|_| Poll::new().unwrap()).collect();
-    let wakers = polls.iter().map(|poll| Waker::new(poll.registry(), reactor::WAKER).unwrap()).collect();
-    let hub = Arc::new(Hub::new(wakers));
-    let host = Arc::new(host::ServerHost::new(hub.clone(), String::new()));
-    let keyspace = Arc::new(Keyspace::new(keyspace::Options {
-        databases: 16,
-        single_threaded: settings.server_threads == 1,
-        hash_secret: 1,
-        seed: 1,
-    }));
-    let alone = Arc::new(Alone);
-    let engine =
-        Engine::new(keyspace, Config::default(), Services { host, replication: alone.clone(), journal: alone });
-    let threads = settings.server_threads;
-    let settings = Arc::new(ArcSwap::from_pointee(settings));
-    let on_signal = hub.clone();
-    signals::watch(move |signal| {
-        log::warning!("Received {signal} scheduling shutdown...");
-        on_signal.end();
-    })
-    .unwrap();
-    log::notice!("fluidB PID: {}", std::process::id());
-    log::notice!("Server initialized");
-    let mut reactors: Vec<_> = polls
-        .into_iter()
-        .enumerate()
-        .map(|(index, poll)| reactor::Reactor::new(index, poll, hub.clone(), engine.clone(), settings.clone()))
-        .collect();
-    reactors[MAIN_WORKER].listen(listeners).unwrap();
-    log::notice!("Ready to accept connections");
-    let handles: Vec<_> = reactors.drain(1..).map(|reactor| std::thread::spawn(move || reactor.run())).collect();
-    for index in 0..threads {
-        log::notice!("Thread {index} alive.");
+    log::set_level(config.loglevel);
+    log::set_file(&config.logfile);
+    crash::install_report();
+    // Seen from the folder in which the process was started, so before it moves to `dir`.
+    let config_file = file.filter(|file| *file != "-").map(absolute).unwrap_or_default();
+    if let Err(error) = std::env::set_current_dir(&config.dir) {
+        return fail(&format!("*** FATAL CONFIG ERROR ***\nCannot work in the folder '{}' (dir): {error}", config.dir));
     }
-    reactors.pop().unwrap().run().unwrap();
-    for handle in handles {
-        handle.join().unwrap().unwrap();
+    let supervised = supervisor::is_supervised(config.supervised);
+    if config.daemonize && !supervised
+        && let Err(error) = sys::daemonize()
+    {
+        return fail(&format!("Cannot run in the background (daemonize): {error}"));
     }
-    log::warning!("fluidB is now ready to exit, bye bye...");
-    ExitCode::SUCCESS
+    introduce(&config, &config_file, &notices);
+    let served = serve::serve(config, config_file, supervised);
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::warning!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the log begins with.
+fn introduce(config: &Config, config_file: &str, notices: &[String]) {
+    log::warning!("oO0OoO0OoO0Oo fluidB is starting oO0OoO0OoO0Oo");
+    log::warning!("fluidB version={FLUIDB_VERSION}, bits={}, pid={}, just started", usize::BITS, std::process::id());
+    match config_file {
+        "" => log::warning!("No configuration file: the defaults and the command line count"),
+        file => log::warning!("Configuration loaded from {file}"),
+    }
+    for notice in notices {
+        log::warning!("{notice}");
+    }
+    if config.set_proc_title {
+        sys::set_process_title(&format!("fluidB-server *:{}", config.port));
+    }
+}
+
+fn absolute(path: &str) -> String {
+    std::path::absolute(Path::new(path)).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("\n{message}");
+    ExitCode::FAILURE
 }

@@ -4,12 +4,12 @@ use crate::connection::{Connection, Desk, State, Verdict};
 use crate::hub::{Hub, LinkHandover, MAIN_WORKER, Message};
 use crate::links::Links;
 use crate::listener::{self, Listeners};
-use crate::log;
+use crate::{allocator, log};
 use crate::slots::Slots;
 use crate::stream::Stream;
-use crate::{allocator, settings::Settings};
-use arc_swap::ArcSwap;
+
 use engine::clients::ClientKind;
+use engine::config::{BufferLimit, BufferLimits};
 use engine::{Engine, Now, Session};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
@@ -41,7 +41,6 @@ pub struct Reactor {
     hub: Arc<Hub>,
     engine: Arc<Engine>,
     node: Option<Arc<node::Node>>,
-    settings: Arc<ArcSwap<Settings>>,
     desk: Desk,
     connections: Slots<Connection>,
     by_client: HashMap<u64, usize>,
@@ -65,7 +64,7 @@ impl Reactor {
         poll: Poll,
         hub: Arc<Hub>,
         engine: Arc<Engine>,
-        settings: Arc<ArcSwap<Settings>>,
+        listeners: Arc<Listeners>,
     ) -> Reactor {
         let now = engine.host.now();
         Reactor {
@@ -74,13 +73,12 @@ impl Reactor {
             hub,
             desk: Desk::new(engine::Worker::new(&engine)),
             engine,
-            settings,
             node: None,
             connections: Slots::default(),
             by_client: HashMap::new(),
             ready: VecDeque::new(),
             deadlines: BinaryHeap::new(),
-            listeners: Vec::new(),
+            listeners,
             links: None,
             now,
             over_soft_limit: 0,
@@ -92,6 +90,7 @@ impl Reactor {
     /// Serves until the hub ends.
     pub fn run(mut self) -> io::Result<()> {
         self.hub.enter(self.index);
+        log::notice!("Thread {} alive.", self.index);
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         let mut messages = Vec::new();
         while !self.hub.is_ending() {
@@ -208,12 +207,12 @@ impl Reactor {
 
     /// Gives a new connection to the worker with the fewest, or turns it away.
     fn admit(&mut self, mut stream: Stream) {
-        let settings = self.settings.load();
+        let config = self.engine.config.load();
         let refusal =
-            if settings.protected_mode && self.engine.config.load().requirepass.is_empty() && !stream.is_local() {
+            if config.protected_mode && config.requirepass.is_empty() && !stream.is_local() {
                 PROTECTED_MODE
             } else {
-                match self.hub.admit(settings.maxclients as usize) {
+                match self.hub.admit(config.maxclients as usize) {
                     Some(worker) if worker == self.index => return self.welcome(stream),
                     Some(worker) => return self.hub.post(worker, Message::Client(stream)),
                     None => MAX_CLIENTS,
@@ -226,8 +225,8 @@ impl Reactor {
 
     /// Begins to serve a connection that `admit` counted.
     fn welcome(&mut self, mut stream: Stream) {
-        let settings = self.settings.load();
-        listener::set_keepalive(&stream, settings.tcp_keepalive_s);
+        let config = self.engine.config.load();
+        listener::set_keepalive(&stream, config.tcp_keepalive);
         let index = self.connections.next_index();
         if let Err(error) = self.poll.registry().register(&mut stream, Token(index), Interest::READABLE) {
             log::warning!("A connection cannot be watched: {error}");
@@ -235,8 +234,8 @@ impl Reactor {
             return;
         }
         let connection = engine::Connection {
-            address: stream.peer_name(&settings.unixsocket),
-            local_address: stream.local_name(&settings.unixsocket),
+            address: stream.peer_name(&config.unixsocket),
+            local_address: stream.local_name(&config.unixsocket),
             file_descriptor: stream.as_raw_fd(),
             unix_socket: matches!(stream, Stream::Unix(_)),
             worker: self.index,
@@ -353,12 +352,12 @@ impl Reactor {
     }
 
     fn needs_sweep(&self) -> bool {
-        !self.by_client.is_empty() && (self.settings.load().timeout_s > 0 || self.over_soft_limit > 0)
+        !self.by_client.is_empty() && (self.engine.config.load().timeout > 0 || self.over_soft_limit > 0)
     }
 
     /// Closes connections that were idle for too long, or had too much to send for too long.
     fn sweep(&mut self) {
-        let timeout_us = self.settings.load().timeout_s * 1_000_000;
+        let timeout_us = self.engine.config.load().timeout * 1_000_000;
         let now_us = self.now.monotonic_us;
         let is_idle = |connection: &Connection| {
             timeout_us > 0
@@ -392,9 +391,9 @@ impl Reactor {
         if unsent == 0 && pending == 0 && connection.over_soft_limit_since_us.is_none() {
             return;
         }
-        let settings = self.settings.load();
+        let config = self.engine.config.load();
         let client = &connection.session.client;
-        let limit = settings.output_limit(client.kind());
+        let limit = output_limit(&config.client_output_buffer_limit, client.kind());
         let exceeds = |bytes: u64, limit: u64| limit > 0 && bytes > limit;
         let over_since_us =
             exceeds(unsent, limit.soft).then(|| connection.over_soft_limit_since_us.unwrap_or(self.now.monotonic_us));
@@ -407,7 +406,7 @@ impl Reactor {
             let description = client.describe(self.now);
             log::warning!("Client {description} scheduled to be closed ASAP for overcoming of output buffer limits.");
             self.close(index);
-        } else if exceeds(pending, settings.client_query_buffer_limit) {
+        } else if exceeds(pending, config.client_query_buffer_limit) {
             log::warning!("Closing client that reached max query buffer length: {}", client.describe(self.now));
             self.close(index);
         }
@@ -445,6 +444,14 @@ impl Reactor {
         for (_, connection) in self.connections.iter_mut() {
             let _ = connection.flush(&self.desk.worker);
         }
+    }
+}
+
+fn output_limit(limits: &BufferLimits, kind: ClientKind) -> BufferLimit {
+    match kind {
+        ClientKind::Normal => limits.normal,
+        ClientKind::Master | ClientKind::Replica => limits.replica,
+        ClientKind::PubSub => limits.pubsub,
     }
 }
 

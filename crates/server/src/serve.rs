@@ -1,0 +1,144 @@
+//! The life of the server: built, announced, served, ended.
+
+use crate::host::ServerHost;
+use crate::hub::Hub;
+use crate::listener::{Listeners, TcpPlaces, listen_unix};
+use crate::reactor::{FIRST_LISTENER, Reactor, WAKER};
+use crate::supervisor::{self, PidFile};
+use crate::{log, signals};
+use engine::{Config, Engine, FLUIDB_VERSION, Services};
+use keyspace::Keyspace;
+use mio::{Poll, Waker};
+use std::sync::Arc;
+use std::{fs, io, thread};
+
+/// Serves until a signal or SHUTDOWN. An error is a sentence for the log.
+pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<(), String> {
+    let config = fit_maxclients(config);
+    let polls = make_polls(config.server_threads as usize).map_err(|error| format!("Cannot poll sockets: {error}"))?;
+    let hub = Arc::new(make_hub(&polls).map_err(|error| format!("Cannot wake workers: {error}"))?);
+    let listeners = Arc::new(listen(&polls, &config)?);
+    let host = Arc::new(ServerHost::new(hub.clone(), listeners.clone(), config_file));
+    let engine = make_engine(&config, host);
+    let _pid_file = (!config.pidfile.is_empty()).then(|| PidFile::create(&config.pidfile));
+    announce(&config);
+    let on_signal = hub.clone();
+    signals::watch(move |name| {
+        log::warning!("Received {name} scheduling shutdown...");
+        on_signal.end();
+    })
+    .map_err(|error| format!("Cannot watch for signals: {error}"))?;
+    let reactors = polls.into_iter().enumerate().map(|(index, poll)| {
+        Reactor::new(index, poll, hub.clone(), engine.clone(), listeners.clone())
+    });
+    announce_ready(&config, supervised);
+    let served = run_workers(reactors.collect());
+    if !config.unixsocket.is_empty() {
+        // It may have been removed by hand.
+        let _ = fs::remove_file(&config.unixsocket);
+    }
+    if supervised {
+        supervisor::notify("STOPPING=1");
+    }
+    served?;
+    log::warning!("fluidB is now ready to exit, bye bye...");
+    Ok(())
+}
+
+/// Lowers maxclients to what the limit of open files allows.
+fn fit_maxclients(config: Config) -> Config {
+    let served = supervisor::reserve_files_for_clients(config.maxclients);
+    if served == config.maxclients {
+        return config;
+    }
+    config.with(&[("maxclients".into(), served.to_string())], true).unwrap_or(config)
+}
+
+fn make_polls(workers: usize) -> io::Result<Vec<Poll>> {
+    (0..workers.max(1)).map(|_| Poll::new()).collect()
+}
+
+fn make_hub(polls: &[Poll]) -> io::Result<Hub> {
+    let wakers = polls.iter().map(|poll| Waker::new(poll.registry(), WAKER));
+    Ok(Hub::new(wakers.collect::<io::Result<_>>()?))
+}
+
+fn listen(polls: &[Poll], config: &Config) -> Result<Listeners, String> {
+    let registry = polls[0].registry().try_clone().map_err(|error| format!("Cannot poll sockets: {error}"))?;
+    let listeners = Listeners::new(registry, FIRST_LISTENER);
+    if !config.unixsocket.is_empty() {
+        listen_unix(&config.unixsocket, config.unixsocketperm, config.tcp_backlog as i32)
+            .and_then(|listener| listeners.add(listener))
+            .map_err(|error| format!("Failed opening Unix socket {}: bind: {error}", config.unixsocket))?;
+    }
+    listeners
+        .move_tcp(&TcpPlaces::of(config))
+        .map_err(|_| format!("Failed listening on port {} (TCP), aborting.", config.port))?;
+    Ok(listeners)
+}
+
+fn announce(config: &Config) {
+    log::set_role(log::Role::Master);
+    let mode = if config.multi_master { "multi-master" } else { "standalone" };
+    log::notice!("Running mode={mode}, port={}, fluidB {FLUIDB_VERSION}, PID: {}", config.port, std::process::id());
+    log::notice!("Server initialized");
+}
+
+fn announce_ready(config: &Config, supervised: bool) {
+    log::notice!("Ready to accept connections");
+    if !config.unixsocket.is_empty() {
+        log::notice!("The server is now ready to accept connections at {}", config.unixsocket);
+    }
+    if supervised {
+        supervisor::notify("STATUS=Ready to accept connections\nREADY=1\n");
+    }
+}
+
+/// The first reactor runs on this thread, each other one on its own.
+fn run_workers(reactors: Vec<Reactor>) -> Result<(), String> {
+    let mut reactors = reactors.into_iter();
+    let main = reactors.next();
+    let spawn = |(number, reactor): (usize, Reactor)| {
+        let name = format!("worker-{}", number + 1);
+        thread::Builder::new().name(name).spawn(move || reactor.run()).map_err(|error| error.to_string())
+    };
+    let threads = reactors.enumerate().map(spawn).collect::<Result<Vec<_>, _>>()?;
+    let mut outcome = main.map_or(Ok(()), Reactor::run).map_err(|error| error.to_string());
+    for thread in threads {
+        let ended = thread.join().map_err(|_| "a worker crashed".to_owned())?;
+        outcome = outcome.and(ended.map_err(|error| error.to_string()));
+    }
+    outcome
+}
+
+fn make_engine(config: &Config, host: Arc<ServerHost>) -> Arc<Engine> {
+    let random = || getrandom::u64().expect("the operating system gives random bytes");
+    let keyspace = Arc::new(Keyspace::new(keyspace::Options {
+        databases: config.databases,
+        single_threaded: config.server_threads == 1,
+        hash_secret: random(),
+        seed: random(),
+    }));
+    let alone = Arc::new(Alone);
+    Engine::new(keyspace, config.clone(), Services { host, replication: alone.clone(), journal: alone })
+}
+
+struct Alone;
+impl engine::Replication for Alone {
+    fn role(&self) -> engine::Role {
+        engine::Role::Master
+    }
+    fn master_link_up(&self) -> bool {
+        false
+    }
+    fn info(&self, _: engine::Now, _: &mut String) {}
+    fn acknowledged(&self, _: effect::Stamp) -> usize {
+        0
+    }
+    fn backlog_bytes(&self) -> u64 {
+        0
+    }
+}
+impl engine::Journal for Alone {
+    fn commit(&self, _: &keyspace::Commit<'_>) {}
+}
