@@ -82,6 +82,8 @@ pub enum LogLevel {
     Verbose,
     Notice,
     Warning,
+    /// No line is of this level: it silences all.
+    Nothing,
 }
 
 /// The process around the engine.

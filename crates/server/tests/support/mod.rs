@@ -60,7 +60,7 @@ pub fn is_closed(stream: &mut TcpStream) -> bool {
 }
 
 pub fn call(client: &mut Client, words: &[&str]) -> Reply {
-    client.call(words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    client.call(words).unwrap_or_else(|error| panic!("{}: {error}", words[0]))
 }
 
 pub fn text(reply: &Reply) -> String {
