@@ -185,13 +185,7 @@ impl Links {
     }
 
     /// The addresses of a host that was to be dialled are known.
-    pub fn resolved(
-        &mut self,
-        id: LinkId,
-        addresses: io::Result<Vec<SocketAddr>>,
-        registry: &Registry,
-        now: Now,
-    ) {
+    pub fn resolved(&mut self, id: LinkId, addresses: io::Result<Vec<SocketAddr>>, registry: &Registry, now: Now) {
         let Some(&index) = self.by_id.get(&id) else { return };
         match addresses {
             Ok(mut rest) => {

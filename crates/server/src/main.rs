@@ -68,7 +68,8 @@ fn run(file: Option<&str>, directives: &[Vec<String>]) -> ExitCode {
         return fail(&format!("*** FATAL CONFIG ERROR ***\nCannot work in the folder '{}' (dir): {error}", config.dir));
     }
     let supervised = supervisor::is_supervised(config.supervised);
-    if config.daemonize && !supervised
+    if config.daemonize
+        && !supervised
         && let Err(error) = sys::daemonize()
     {
         return fail(&format!("Cannot run in the background (daemonize): {error}"));

@@ -4,9 +4,9 @@ use crate::connection::{Connection, Desk, State, Verdict};
 use crate::hub::{Hub, LinkHandover, MAIN_WORKER, Message};
 use crate::links::Links;
 use crate::listener::{self, Listeners};
-use crate::{allocator, log};
 use crate::slots::Slots;
 use crate::stream::Stream;
+use crate::{allocator, log};
 
 use engine::clients::ClientKind;
 use engine::config::{BufferLimit, BufferLimits};
@@ -59,13 +59,7 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    pub fn new(
-        index: usize,
-        poll: Poll,
-        hub: Arc<Hub>,
-        engine: Arc<Engine>,
-        listeners: Arc<Listeners>,
-    ) -> Reactor {
+    pub fn new(index: usize, poll: Poll, hub: Arc<Hub>, engine: Arc<Engine>, listeners: Arc<Listeners>) -> Reactor {
         let now = engine.host.now();
         Reactor {
             index,
@@ -208,16 +202,15 @@ impl Reactor {
     /// Gives a new connection to the worker with the fewest, or turns it away.
     fn admit(&mut self, mut stream: Stream) {
         let config = self.engine.config.load();
-        let refusal =
-            if config.protected_mode && config.requirepass.is_empty() && !stream.is_local() {
-                PROTECTED_MODE
-            } else {
-                match self.hub.admit(config.maxclients as usize) {
-                    Some(worker) if worker == self.index => return self.welcome(stream),
-                    Some(worker) => return self.hub.post(worker, Message::Client(stream)),
-                    None => MAX_CLIENTS,
-                }
-            };
+        let refusal = if config.protected_mode && config.requirepass.is_empty() && !stream.is_local() {
+            PROTECTED_MODE
+        } else {
+            match self.hub.admit(config.maxclients as usize) {
+                Some(worker) if worker == self.index => return self.welcome(stream),
+                Some(worker) => return self.hub.post(worker, Message::Client(stream)),
+                None => MAX_CLIENTS,
+            }
+        };
         self.engine.stats.shared.rejected_connections.fetch_add(1, Relaxed);
         // A courtesy: whoever does not take it at once does not get it.
         let _ = stream.try_write(refusal.as_bytes());

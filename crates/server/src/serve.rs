@@ -28,9 +28,10 @@ pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<()
         on_signal.end();
     })
     .map_err(|error| format!("Cannot watch for signals: {error}"))?;
-    let reactors = polls.into_iter().enumerate().map(|(index, poll)| {
-        Reactor::new(index, poll, hub.clone(), engine.clone(), listeners.clone())
-    });
+    let reactors = polls
+        .into_iter()
+        .enumerate()
+        .map(|(index, poll)| Reactor::new(index, poll, hub.clone(), engine.clone(), listeners.clone()));
     announce_ready(&config, supervised);
     let served = run_workers(reactors.collect());
     if !config.unixsocket.is_empty() {

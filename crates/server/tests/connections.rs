@@ -153,7 +153,9 @@ fn an_unauthenticated_client_may_not_send_much() {
     assert!(call(&mut client, &["AUTH", "wrong"]).is_error());
     // What stands behind AUTH in one pipeline is judged by its outcome.
     let mut stream = raw(&server);
-    stream.write_all(&[request(&["AUTH", "secret"]), request(&["SET", "k", "v"]), request(&["GET", "k"])].concat()).unwrap();
+    stream
+        .write_all(&[request(&["AUTH", "secret"]), request(&["SET", "k", "v"]), request(&["GET", "k"])].concat())
+        .unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     let mut received = String::new();
     stream.read_to_string(&mut received).unwrap();
@@ -185,9 +187,7 @@ fn more_clients_than_maxclients_are_turned_away_until_one_leaves() {
     raw(&server).read_to_string(&mut refused).unwrap();
     assert_eq!(refused, "-ERR max number of clients reached\r\n");
     served.pop();
-    eventually("the place is free again", || {
-        server.client().is_ok_and(|mut client| client.call(&["PING"]).is_ok())
-    });
+    eventually("the place is free again", || server.client().is_ok_and(|mut client| client.call(&["PING"]).is_ok()));
 }
 
 #[test]
@@ -240,8 +240,7 @@ fn one_flooding_client_does_not_starve_the_others() {
 fn clients_of_several_workers_reach_each_other() {
     let server = start(&["--server-threads", "3"]);
     let mut clients: Vec<Client> = (0..9).map(|_| server.client().unwrap()).collect();
-    let ids: Vec<i64> =
-        clients.iter_mut().map(|client| call(client, &["CLIENT", "ID"]).integer().unwrap()).collect();
+    let ids: Vec<i64> = clients.iter_mut().map(|client| call(client, &["CLIENT", "ID"]).integer().unwrap()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
         assert_eq!(text(&call(client, &["SET", &format!("key:{number}"), "v"])), "OK");
     }

@@ -107,9 +107,7 @@ fn a_ring_with_a_stopped_node_serves_and_converges_when_it_goes_on() {
     }
     // What node 3 wrote reaches node 1 the long way round.
     let mut client = mesh.nodes[1].client();
-    eventually("node 1 has the writes of node 3", || {
-        is(&mut client, &["SISMEMBER", "members", "1:3:49"], "1")
-    });
+    eventually("node 1 has the writes of node 3", || is(&mut client, &["SISMEMBER", "members", "1:3:49"], "1"));
     mesh.nodes[2].signal("CONT");
     converge_on(&mesh, 9);
 }

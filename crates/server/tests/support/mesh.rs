@@ -146,7 +146,8 @@ impl Node {
 
 /// Ports that nobody uses now; all are held until all are found, so they differ.
 pub fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+    let listeners: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
     listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
@@ -214,7 +215,8 @@ fn forward(mut from: TcpStream, mut to: TcpStream, damage: Arc<AtomicUsize>, to_
                 Ok(0) => break,
                 Ok(count) if to.write_all(&buffer[..count]).is_err() => break,
                 Ok(_) => {}
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+                Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                }
                 Err(_) => break,
             }
         }

@@ -19,6 +19,7 @@ fn set_log_level(config: &mut super::super::Config, word: &'static str) {
         "debug" => LogLevel::Debug,
         "verbose" => LogLevel::Verbose,
         "warning" => LogLevel::Warning,
+        "nothing" => LogLevel::Nothing,
         _ => LogLevel::Notice,
     };
 }
@@ -37,7 +38,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .immutable(),
     Directive::choice(
         "loglevel",
-        &["debug", "verbose", "notice", "warning"],
+        &["debug", "verbose", "notice", "warning", "nothing"],
         "notice",
         set_log_level,
         "How much is logged.",
