@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use effect::Stamp;
 use keyspace::{Commit, Keyspace, Txn};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The version that clients see: they choose features by it.
 pub const REDIS_VERSION: &str = "7.2.4";
@@ -37,6 +37,8 @@ pub struct Engine {
     pub journal: Arc<dyn Journal>,
     /// The data set is being loaded: most commands are refused.
     pub loading: AtomicBool,
+    /// Expired keys are removed in the background (DEBUG SET-ACTIVE-EXPIRE).
+    active_expire: AtomicBool,
     pub started: Now,
 }
 
@@ -54,6 +56,7 @@ impl Engine {
             replication: services.replication,
             journal: services.journal,
             loading: AtomicBool::new(false),
+            active_expire: AtomicBool::new(true),
             started,
         })
     }
@@ -67,6 +70,19 @@ impl Engine {
             self.journal.commit(&commit);
             commit.first.plus(commit.count.saturating_sub(1))
         })
+    }
+
+    pub fn active_expire(&self) -> bool {
+        self.active_expire.load(Relaxed)
+    }
+
+    pub fn set_active_expire(&self, on: bool) {
+        self.active_expire.store(on, Relaxed);
+    }
+
+    /// Changes of the data set since the start.
+    pub fn dirty(&self) -> u64 {
+        self.stats.totals().dirty + self.stats.shared.remote_dirty.load(Relaxed)
     }
 
     /// Closes another client's connection.

@@ -14,6 +14,8 @@ mod engine;
 mod expiry;
 pub mod fault;
 mod gates;
+mod histogram;
+mod info;
 mod keys;
 mod multi;
 mod pipeline;

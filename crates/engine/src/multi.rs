@@ -93,7 +93,7 @@ fn run_queued(context: &mut SessionContext<'_>, entry: &'static Entry, args: Arg
     let started_ns = context.engine.host.monotonic_ns();
     context.call(entry, args, None, out);
     let elapsed_ns = context.engine.host.monotonic_ns() - started_ns;
-    context.worker.stats.commands[entry.id].nanoseconds.add(elapsed_ns);
+    context.worker.stats.commands[entry.id].record(elapsed_ns);
     context.worker.stats.commands_processed.add(1);
     let slow_us = context.config().slowlog_log_slower_than;
     if slow_us >= 0 && elapsed_ns / 1000 >= slow_us as u64 {

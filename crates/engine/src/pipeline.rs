@@ -216,7 +216,7 @@ fn account(context: &SessionContext<'_>, batch: &Batch, requests: Range<usize>, 
     let slow_us = context.config().slowlog_log_slower_than;
     for request in &batch.requests[requests] {
         let Some(entry) = request.entry else { continue };
-        stats.commands[entry.id].nanoseconds.add(share_ns);
+        stats.commands[entry.id].record(share_ns);
         if slow_us >= 0 && share_ns / 1000 >= slow_us as u64 {
             context.log_slow(entry, batch.args(request, input), share_ns);
         }

@@ -1,8 +1,10 @@
 //! Counters. Each worker writes its own without contention; INFO adds them up.
 
+use crate::histogram::{Histogram, LatencyTotals};
+use crate::services::Now;
 use crate::table::table;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -31,10 +33,19 @@ impl Counter {
 pub struct CommandCounters {
     pub calls: Counter,
     pub nanoseconds: Counter,
+    pub latency: Histogram,
     /// Refused before it ran.
     pub rejected: Counter,
     /// Ran and answered with an error.
     pub failed: Counter,
+}
+
+impl CommandCounters {
+    #[inline]
+    pub(crate) fn record(&self, nanoseconds: u64) {
+        self.nanoseconds.add(nanoseconds);
+        self.latency.record(nanoseconds);
+    }
 }
 
 /// What one worker counts.
@@ -78,11 +89,15 @@ pub struct SharedCounters {
 /// How many error codes are told apart; a client can make up no more than that.
 const ERROR_CODES_MAX: usize = 128;
 
+/// How many samples the rates are taken from.
+const SAMPLES: usize = 16;
+
 /// All counters of an engine.
 #[derive(Default)]
 pub struct Stats {
     workers: Mutex<Vec<Arc<WorkerStats>>>,
     errors: Mutex<BTreeMap<String, u64>>,
+    samples: Mutex<VecDeque<(u64, Totals)>>,
     pub shared: SharedCounters,
 }
 
@@ -98,11 +113,20 @@ pub struct Totals {
     pub dirty: u64,
 }
 
+/// How fast things go at present.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rates {
+    pub commands_per_second: u64,
+    pub input_bytes_per_second: f64,
+    pub output_bytes_per_second: f64,
+}
+
 /// Sums of one command over the workers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CommandTotals {
     pub calls: u64,
     pub nanoseconds: u64,
+    pub latency: LatencyTotals,
     pub rejected: u64,
     pub failed: u64,
 }
@@ -142,14 +166,44 @@ impl Stats {
 
     /// `id`: `Entry::id`.
     pub fn command(&self, id: usize) -> CommandTotals {
-        self.workers.lock().iter().map(|worker| &worker.commands[id]).fold(CommandTotals::default(), |sum, counters| {
-            CommandTotals {
-                calls: sum.calls + counters.calls.get(),
-                nanoseconds: sum.nanoseconds + counters.nanoseconds.get(),
-                rejected: sum.rejected + counters.rejected.get(),
-                failed: sum.failed + counters.failed.get(),
-            }
-        })
+        let mut totals = CommandTotals::default();
+        for worker in self.workers.lock().iter() {
+            let counters = &worker.commands[id];
+            totals.calls += counters.calls.get();
+            totals.nanoseconds += counters.nanoseconds.get();
+            totals.latency.add(&counters.latency);
+            totals.rejected += counters.rejected.get();
+            totals.failed += counters.failed.get();
+        }
+        totals
+    }
+
+    /// Takes a sample for `rates`; call it about ten times a second.
+    pub fn sample(&self, now: Now) {
+        let totals = self.totals();
+        let mut samples = self.samples.lock();
+        samples.push_back((now.monotonic_us, totals));
+        if samples.len() > SAMPLES {
+            samples.pop_front();
+        }
+    }
+
+    /// Over the time of the samples.
+    pub fn rates(&self) -> Rates {
+        let samples = self.samples.lock();
+        let (Some((first_us, first)), Some((last_us, last))) = (samples.front(), samples.back()) else {
+            return Rates::default();
+        };
+        let seconds = (last_us - first_us) as f64 / 1e6;
+        if seconds <= 0.0 {
+            return Rates::default();
+        }
+        let per_second = |first: u64, last: u64| last.saturating_sub(first) as f64 / seconds;
+        Rates {
+            commands_per_second: per_second(first.commands_processed, last.commands_processed) as u64,
+            input_bytes_per_second: per_second(first.net_input_bytes, last.net_input_bytes),
+            output_bytes_per_second: per_second(first.net_output_bytes, last.net_output_bytes),
+        }
     }
 
     /// CONFIG RESETSTAT.
@@ -158,6 +212,7 @@ impl Stats {
             for counters in &worker.commands {
                 counters.calls.reset();
                 counters.nanoseconds.reset();
+                counters.latency.reset();
                 counters.rejected.reset();
                 counters.failed.reset();
             }

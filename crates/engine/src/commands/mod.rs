@@ -4,17 +4,24 @@
 mod bitmap;
 mod client;
 mod collection;
+mod command;
 mod connection;
+mod debug;
+mod digest;
 mod expire;
 mod generic;
 mod hash;
 mod help;
+mod latency;
 mod lcs;
 mod mesh;
+mod memory;
 mod object;
 mod replication;
 mod scan;
+mod server;
 mod set;
+mod slowlog;
 mod string;
 mod transactions;
 
@@ -24,14 +31,20 @@ use crate::command::Command;
 pub(crate) const FAMILIES: &[&[&Command]] = &[
     bitmap::COMMANDS,
     client::COMMANDS,
+    command::COMMANDS,
     connection::COMMANDS,
+    debug::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    latency::COMMANDS,
+    memory::COMMANDS,
     mesh::COMMANDS,
     object::COMMANDS,
     replication::COMMANDS,
+    server::COMMANDS,
     set::COMMANDS,
+    slowlog::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];

@@ -1,0 +1,238 @@
+//! DEBUG: what test suites lean on. Allowed only where `enable-debug-command` says so.
+
+use super::digest::Digest;
+use super::server::SERVER;
+use crate::arguments::{integer, is};
+use crate::command::{Argument, Command, Flags, Handler, Reply};
+use crate::context::SessionContext;
+use crate::fault::{Fault, printable};
+use crate::services::LogLevel;
+use keyspace::{Scope, SetDeadline};
+use resp::{Args, Out, Protocol};
+use std::time::Duration;
+
+pub(super) const COMMANDS: &[&Command] = &[&DEBUG];
+
+const DEBUG: Command = Command {
+    name: "debug",
+    arity: -2,
+    flags: Flags::of(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE]),
+    complexity: "Depends on the subcommand",
+    summary: "For testing the server.",
+    arguments: &[Argument::string("subcommand"), Argument::string("argument").optional().multiple()],
+    handler: Handler::Session(debug),
+    ..SERVER
+};
+
+type Run = fn(&mut SessionContext<'_>, Args<'_>, &mut Out) -> Reply;
+
+/// Name, number of arguments after it (from, to), function, what HELP says.
+const SUBCOMMANDS: &[(&str, usize, usize, Run, &str)] = &[
+    ("assert", 0, 0, crash, "Crash."),
+    ("change-repl-id", 0, 0, accept, "Accepted; a node keeps its identity."),
+    ("dict-resizing", 1, 1, accept, "Accepted; the table never rehashes as a whole."),
+    ("digest", 0, 0, digest, "A digest of the data set."),
+    ("digest-value", 0, usize::MAX, digest_value, "<key> ...: a digest of each value."),
+    ("help", 0, 0, help, "This list."),
+    ("log", 1, 1, log, "<text>: write a line into the log."),
+    ("object", 1, 2, object, "<key>: how a value is held."),
+    ("pause-cron", 1, 1, accept, "Accepted; nothing depends on it."),
+    ("populate", 1, 3, populate, "<count> [prefix] [size]: create strings."),
+    ("protocol", 1, 1, protocol, "<type>: a reply of that type."),
+    ("quicklist-packed-threshold", 1, 1, accept, "Accepted; there are no lists yet."),
+    ("replybuffer", 2, 2, accept, "Accepted; reply buffers have no fixed size."),
+    ("segfault", 0, 0, crash, "Crash."),
+    ("set-active-expire", 1, 1, set_active_expire, "0|1: remove expired keys in the background."),
+    ("set-disable-deny-scripts", 1, 1, accept, "Accepted; there are no scripts yet."),
+    ("set-skip-checksum-validation", 1, 1, accept, "Accepted; there are no payloads to check yet."),
+    ("sleep", 1, 1, sleep, "<seconds>: block the thread."),
+    ("stringmatch-len", 2, 2, stringmatch_len, "<length> <pattern>: match a pattern against so many bytes."),
+];
+
+fn debug(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let rest = args.from(2);
+    let found = SUBCOMMANDS
+        .iter()
+        .find(|(name, at_least, at_most, ..)| is(args.at(1), name) && (*at_least..=*at_most).contains(&rest.len()));
+    match found {
+        Some((_, _, _, run, _)) => run(context, rest, out),
+        None => {
+            let word = printable(args.at(1), 128);
+            Err(Fault::Message(format!(
+                "ERR unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP."
+            )))
+        }
+    }
+}
+
+fn accept(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    out.ok();
+    Ok(())
+}
+
+/// Whoever enabled DEBUG asked for it.
+fn crash(_: &mut SessionContext<'_>, _: Args<'_>, _: &mut Out) -> Reply {
+    panic!("crash requested by DEBUG")
+}
+
+fn help(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    out.array(1 + SUBCOMMANDS.len());
+    out.status("DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    for (name, _, _, _, text) in SUBCOMMANDS {
+        out.status(&format!("{} {text}", name.to_ascii_uppercase()));
+    }
+    Ok(())
+}
+
+fn digest(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    let home = context.session.db;
+    let digest = context.with_scope(Scope::All, |txn| {
+        let mut digest = Digest::default();
+        for db in 0..txn.databases() {
+            txn.select(db);
+            digest.add_database(txn);
+        }
+        txn.select(home);
+        digest
+    });
+    out.status(&digest.hexadecimal());
+    Ok(())
+}
+
+fn digest_value(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    out.array(args.len());
+    for key in args.iter() {
+        let mut digest = Digest::default();
+        context.with_key(key, |txn| digest.add_value(txn, key));
+        out.status(&digest.hexadecimal());
+    }
+    Ok(())
+}
+
+fn log(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    context.engine.host.log(LogLevel::Warning, format_args!("DEBUG LOG: {}", printable(args.at(0), 1024)));
+    out.ok();
+    Ok(())
+}
+
+fn object(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let key = args.at(0);
+    let now_seconds = context.now.unix_seconds();
+    let line = context.with_key(key, |txn| {
+        let encoding = txn.encoding(key)?.name();
+        let idle = txn.idle_seconds(key).unwrap_or(0);
+        let bytes = txn.memory_usage(key).unwrap_or(0);
+        Some(format!(
+            "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{bytes} lru:{} lru_seconds_idle:{idle}",
+            now_seconds.saturating_sub(idle) & 0xff_ffff
+        ))
+    });
+    out.status(&line.ok_or(Fault::NoSuchKey)?);
+    Ok(())
+}
+
+/// Keys that exist are left alone.
+fn populate(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let positive = |argument: &[u8]| {
+        usize::try_from(integer(argument)?)
+            .map_err(|_| Fault::Text("ERR value is out of range, must be positive"))
+    };
+    let count = integer(args.at(0))
+        .ok()
+        .and_then(|count| usize::try_from(count).ok())
+        .ok_or(Fault::Text("ERR value is out of range, must be positive"))?;
+    let prefix = args.get(1).unwrap_or(b"key");
+    let size = args.get(2).map(positive).transpose()?.unwrap_or(0);
+    for index in 0..count {
+        let key = [prefix, b":", itoa::Buffer::new().format(index).as_bytes()].concat();
+        let mut value = format!("value:{index}").into_bytes();
+        if size > 0 {
+            value.resize(size, 0);
+        }
+        context.with_key(&key, |txn| {
+            if !txn.exists(&key) {
+                txn.string_set(&key, &value, SetDeadline::Clear);
+            }
+        });
+    }
+    out.ok();
+    Ok(())
+}
+
+fn protocol(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    match args.at(0).to_ascii_lowercase().as_slice() {
+        b"string" => out.bulk(b"Hello World"),
+        b"integer" => out.integer(12345),
+        b"double" => out.double(3.141),
+        b"null" => out.null(),
+        b"array" => {
+            out.array(3);
+            (0..3).for_each(|number| out.integer(number));
+        }
+        b"set" => {
+            out.set(3);
+            (0..3).for_each(|number| out.integer(number));
+        }
+        b"map" => {
+            out.map(3);
+            for number in 0..3 {
+                out.integer(number);
+                out.boolean(number == 1);
+            }
+        }
+        b"attrib" => {
+            if out.attribute(1) {
+                out.bulk(b"key-popularity");
+                out.array(2);
+                out.bulk(b"key:123");
+                out.integer(90);
+            }
+            out.bulk(b"Some real reply following the attribute");
+        }
+        b"push" if out.protocol == Protocol::Resp2 => {
+            return Err(Fault::Text("ERR RESP2 is not supported by this command"));
+        }
+        b"push" => {
+            out.push(2);
+            out.bulk(b"server-cpu-usage");
+            out.integer(42);
+            out.bulk(b"Some real reply following the push reply");
+        }
+        b"verbatim" => out.verbatim(b"txt", b"This is a verbatim\nstring"),
+        b"true" => out.boolean(true),
+        b"false" => out.boolean(false),
+        b"bignum" => out.big_number(b"1234567999999999999999999999999999999"),
+        _ => {
+            return Err(Fault::Text(
+                "ERR Wrong protocol type name. Please use one of the following: \
+                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn set_active_expire(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    context.engine.set_active_expire(args.at(0) != b"0");
+    out.ok();
+    Ok(())
+}
+
+fn sleep(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let seconds = stdx::parse_f64(args.at(0)).unwrap_or(0.0).clamp(0.0, 3600.0);
+    context.engine.host.sleep(Duration::from_secs_f64(seconds));
+    context.now = context.engine.host.now();
+    out.ok();
+    Ok(())
+}
+
+fn stringmatch_len(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    const LONGEST: i64 = 1 << 20;
+    let length = integer(args.at(0))?;
+    if !(0..=LONGEST).contains(&length) {
+        return Err(Fault::OutOfRange);
+    }
+    let text = vec![b'a'; length as usize];
+    out.integer(i64::from(stdx::glob::matches(args.at(1), &text)));
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! The server as a whole.
+
+use crate::arguments::{integer, is};
+use crate::command::{Argument, Command, Flags, Handler, Reply};
+use crate::context::SessionContext;
+use crate::engine::FLUIDB_VERSION;
+use crate::fault::Fault;
+use crate::info;
+use crate::services::Shutdown;
+use crate::session::Next;
+use keyspace::{Txn, View};
+use resp::{Args, Out};
+
+pub(super) const COMMANDS: &[&Command] =
+    &[&DBSIZE, &FLUSHALL, &FLUSHDB, &INFO, &LASTSAVE, &LOLWUT, &SHUTDOWN, &SWAPDB, &TIME];
+
+pub(super) const SERVER: Command = Command { group: "server", ..Command::BASE };
+
+const DBSIZE: Command = Command {
+    name: "dbsize",
+    flags: Flags::of(&[Flags::READONLY, Flags::FAST]),
+    tips: &["request_policy:all_shards", "response_policy:agg_sum"],
+    categories: &["keyspace"],
+    summary: "How many keys the database has.",
+    handler: Handler::Read(dbsize),
+    ..SERVER
+};
+
+fn dbsize(view: &View<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    out.integer(view.db_size() as i64);
+    Ok(())
+}
+
+const FLUSHALL: Command = Command {
+    name: "flushall",
+    arity: -1,
+    flags: Flags::of(&[Flags::WRITE]),
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    complexity: "O(N), N: keys",
+    categories: &["keyspace", "dangerous"],
+    summary: "Deletes everything.",
+    arguments: &[Argument::one_of("flush-type", &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")]).optional()],
+    handler: Handler::Write(flushall),
+    ..SERVER
+};
+
+fn flushall(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    check_flush_mode(args)?;
+    txn.flush_all();
+    out.ok();
+    Ok(())
+}
+
+/// SYNC or ASYNC: memory is freed in the background either way.
+fn check_flush_mode(args: Args<'_>) -> Result<(), Fault> {
+    match args.len() {
+        1 => Ok(()),
+        2 if is(args.at(1), "SYNC") || is(args.at(1), "ASYNC") => Ok(()),
+        _ => Err(Fault::Syntax),
+    }
+}
+
+const FLUSHDB: Command = Command {
+    name: "flushdb",
+    arity: -1,
+    flags: Flags::of(&[Flags::WRITE]),
+    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+    complexity: "O(N), N: keys",
+    categories: &["keyspace", "dangerous"],
+    summary: "Deletes everything in the selected database.",
+    arguments: &[Argument::one_of("flush-type", &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")]).optional()],
+    handler: Handler::Write(flushdb),
+    ..SERVER
+};
+
+fn flushdb(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    check_flush_mode(args)?;
+    txn.flush_db();
+    out.ok();
+    Ok(())
+}
+
+const INFO: Command = Command {
+    name: "info",
+    arity: -1,
+    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
+    tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
+    categories: &["dangerous"],
+    summary: "The state of the server as text.",
+    arguments: &[Argument::string("section").optional().multiple()],
+    handler: Handler::Session(info_command),
+    ..SERVER
+};
+
+fn info_command(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let text = info::render(context, args.from(1).iter());
+    out.verbatim(b"txt", text.as_bytes());
+    Ok(())
+}
+
+const LASTSAVE: Command = Command {
+    name: "lastsave",
+    flags: Flags::of(&[Flags::LOADING, Flags::STALE, Flags::FAST]),
+    tips: &["nondeterministic_output"],
+    categories: &["admin", "dangerous"],
+    summary: "When the data set was last saved, as a Unix time in seconds.",
+    handler: Handler::Session(lastsave),
+    ..SERVER
+};
+
+/// Without persistence: when the server started, as Redis says before its first save.
+fn lastsave(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    out.integer(context.engine.started.unix_seconds() as i64);
+    Ok(())
+}
+
+const LOLWUT: Command = Command {
+    name: "lolwut",
+    arity: -1,
+    flags: Flags::of(&[Flags::READONLY, Flags::FAST]),
+    since: "5.0.0",
+    summary: "A picture, and the version.",
+    arguments: &[Argument::integer("version").token("VERSION").optional()],
+    handler: Handler::Session(lolwut),
+    ..SERVER
+};
+
+fn lolwut(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    const PICTURE: &str = "        A\n       / \\\n      /   \\\n     B-----C\n\nThe last operation wins.\n";
+    out.verbatim(b"txt", format!("{PICTURE}fluidB ver. {FLUIDB_VERSION}\n").as_bytes());
+    Ok(())
+}
+
+const SHUTDOWN: Command = Command {
+    name: "shutdown",
+    arity: -1,
+    flags: Flags::of(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::NO_MULTI, Flags::ALLOW_BUSY]),
+    complexity: "O(N), N: keys to save",
+    summary: "Ends the server.",
+    arguments: &[Argument::one_of("abort-selector", &[Argument::block("save-selector-block", &[Argument::one_of("save-selector", &[Argument::word("nosave", "NOSAVE"), Argument::word("save", "SAVE")]).optional(), Argument::word("now", "NOW").since("7.0.0").optional(), Argument::word("force", "FORCE").since("7.0.0").optional()]), Argument::word("abort", "ABORT").since("7.0.0")]).optional()],
+    handler: Handler::Session(shutdown),
+    ..SERVER
+};
+
+fn shutdown(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let mut request = Shutdown::default();
+    let mut abort = false;
+    for word in args.from(1).iter() {
+        match () {
+            () if is(word, "NOSAVE") && request.save != Some(true) => request.save = Some(false),
+            () if is(word, "SAVE") && request.save != Some(false) => request.save = Some(true),
+            () if is(word, "NOW") => request.now = true,
+            () if is(word, "FORCE") => request.force = true,
+            () if is(word, "ABORT") => abort = true,
+            () => return Err(Fault::Syntax),
+        }
+    }
+    if !abort {
+        context.engine.host.shutdown(request)?;
+        // No reply: the connection ends with the server.
+        context.next = Some(Next::Blocked { deadline_us: None });
+        return Ok(());
+    }
+    if request != Shutdown::default() {
+        return Err(Fault::Syntax);
+    }
+    context.engine.host.abort_shutdown()?;
+    out.ok();
+    Ok(())
+}
+
+const SWAPDB: Command = Command {
+    name: "swapdb",
+    arity: 3,
+    flags: Flags::of(&[Flags::WRITE, Flags::FAST]),
+    since: "4.0.0",
+    complexity: "O(N), N: keys of both",
+    categories: &["keyspace", "dangerous"],
+    summary: "Exchanges two databases.",
+    arguments: &[Argument::integer("index1"), Argument::integer("index2")],
+    handler: Handler::Write(swapdb),
+    ..SERVER
+};
+
+fn swapdb(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let number = |argument: &[u8], text: &'static str| integer(argument).map_err(|_| Fault::Text(text));
+    let first = number(args.at(1), "ERR invalid first DB index")?;
+    let second = number(args.at(2), "ERR invalid second DB index")?;
+    let database = |number: i64| {
+        u32::try_from(number)
+            .ok()
+            .filter(|&number| number < txn.databases())
+            .ok_or(Fault::Text("ERR DB index is out of range"))
+    };
+    let (first, second) = (database(first)?, database(second)?);
+    if first != second {
+        txn.swap_db(first, second);
+    }
+    out.ok();
+    Ok(())
+}
+
+const TIME: Command = Command {
+    name: "time",
+    flags: Flags::of(&[Flags::LOADING, Flags::STALE, Flags::FAST]),
+    tips: &["nondeterministic_output"],
+    since: "2.6.0",
+    summary: "The wall clock: Unix seconds, and microseconds.",
+    handler: Handler::Session(time),
+    ..SERVER
+};
+
+fn time(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    out.array(2);
+    out.bulk_integer(context.now.unix_seconds() as i64);
+    out.bulk_integer((context.now.unix_us % 1_000_000) as i64);
+    Ok(())
+}

@@ -1,0 +1,320 @@
+//! INFO: the state of the node as lines of text, in sections.
+
+use crate::command::Flags;
+use crate::context::SessionContext;
+use crate::engine::{FLUIDB_VERSION, REDIS_VERSION};
+use crate::stats::CommandTotals;
+use crate::table::{Entry, table};
+use keyspace::Scope;
+use std::fmt::{Display, Write};
+use std::sync::atomic::Ordering::Relaxed;
+
+struct Section {
+    name: &'static str,
+    /// Shown without being asked for.
+    default: bool,
+    write: fn(&mut SessionContext<'_>, &mut Lines),
+}
+
+const SECTIONS: &[Section] = &[
+    Section { name: "Server", default: true, write: server },
+    Section { name: "Clients", default: true, write: clients },
+    Section { name: "Memory", default: true, write: memory },
+    Section { name: "Persistence", default: true, write: persistence },
+    Section { name: "Stats", default: true, write: stats },
+    Section { name: "Replication", default: true, write: replication },
+    Section { name: "CPU", default: true, write: cpu },
+    Section { name: "Modules", default: true, write: modules },
+    Section { name: "Commandstats", default: false, write: command_stats },
+    Section { name: "Errorstats", default: true, write: error_stats },
+    Section { name: "Latencystats", default: false, write: latency_stats },
+    Section { name: "Cluster", default: true, write: cluster },
+    Section { name: "Keyspace", default: true, write: keyspace },
+];
+
+/// "name:value" lines.
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, name: &str, value: impl Display) {
+        let _ = write!(self.0, "{name}:{value}\r\n");
+    }
+
+    /// The number, and the number as people read it.
+    fn bytes(&mut self, name: &str, bytes: u64) {
+        self.add(name, bytes);
+        self.add(&format!("{name}_human"), human_bytes(bytes));
+    }
+
+    fn zeros(&mut self, names: &[&str]) {
+        names.iter().for_each(|name| self.add(name, 0));
+    }
+}
+
+/// "1.32M"
+fn human_bytes(bytes: u64) -> String {
+    let units = ["K", "M", "G", "T", "P"];
+    let mut amount = bytes as f64;
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut unit = "";
+    for larger in units {
+        if amount < 1024.0 {
+            break;
+        }
+        amount /= 1024.0;
+        unit = larger;
+    }
+    format!("{amount:.2}{unit}")
+}
+
+/// The sections that `names` ask for; the default ones where there are no names.
+pub(crate) fn render<'a>(context: &mut SessionContext<'_>, names: impl Iterator<Item = &'a [u8]> + Clone) -> String {
+    let asked = |word: &str| names.clone().any(|name| name.eq_ignore_ascii_case(word.as_bytes()));
+    let nothing_asked = names.clone().next().is_none();
+    let everything = asked("all") || asked("everything");
+    let default = nothing_asked || asked("default") || everything;
+    let mut text = String::with_capacity(4096);
+    for section in SECTIONS {
+        let shown = section.default && default || everything || asked(section.name);
+        if !shown {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str("\r\n");
+        }
+        let _ = write!(text, "# {}\r\n", section.name);
+        let mut lines = Lines(std::mem::take(&mut text));
+        (section.write)(context, &mut lines);
+        text = lines.0;
+    }
+    text
+}
+
+fn server(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    let process = context.engine.host.process();
+    let uptime_seconds = context.now.monotonic_us.saturating_sub(context.engine.started.monotonic_us) / 1_000_000;
+    let config = context.config();
+    lines.add("redis_version", REDIS_VERSION);
+    lines.add("fluidb_version", FLUIDB_VERSION);
+    lines.add("redis_git_sha1", "00000000");
+    lines.add("redis_git_dirty", 0);
+    lines.add("redis_build_id", 0);
+    lines.add("redis_mode", "standalone");
+    lines.add("os", &process.operating_system);
+    lines.add("arch_bits", usize::BITS);
+    lines.add("monotonic_clock", "POSIX clock_gettime");
+    lines.add("multiplexing_api", process.multiplexing);
+    lines.add("process_id", process.id);
+    lines.add("process_supervised", "no");
+    lines.add("run_id", &process.run_id);
+    lines.add("tcp_port", config.port);
+    lines.add("server_time_usec", context.now.unix_us);
+    lines.add("uptime_in_seconds", uptime_seconds);
+    lines.add("uptime_in_days", uptime_seconds / 86_400);
+    lines.add("hz", config.hz);
+    lines.add("configured_hz", config.hz);
+    lines.add("lru_clock", context.now.unix_seconds() & 0xff_ffff);
+    lines.add("executable", &process.executable);
+    lines.add("config_file", &process.config_file);
+}
+
+fn clients(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    let clients = context.engine.clients.all();
+    let count = |what: fn(&crate::Client) -> bool| clients.iter().filter(|client| what(client)).count();
+    let largest = |what: fn(&crate::Client) -> u64| clients.iter().map(|client| what(client)).max().unwrap_or(0);
+    lines.add("connected_clients", count(|client| client.kind() == crate::clients::ClientKind::Normal));
+    lines.add("cluster_connections", 0);
+    lines.add("maxclients", context.config().maxclients);
+    lines.add("client_recent_max_input_buffer", largest(|client| client.input_capacity.load(Relaxed)));
+    lines.add("client_recent_max_output_buffer", largest(|client| client.output_capacity.load(Relaxed)));
+    lines.add("blocked_clients", count(|client| client.blocked.load(Relaxed) || client.postponed.load(Relaxed)));
+    lines.zeros(&["tracking_clients", "pubsub_clients"]);
+    lines.add("watching_clients", count(|client| client.watched.load(Relaxed) > 0));
+    lines.zeros(&["clients_in_timeout_table"]);
+    lines.add("total_watched_keys", clients.iter().map(|client| client.watched.load(Relaxed)).sum::<u64>());
+    lines.zeros(&["total_blocking_keys", "total_blocking_keys_on_nokey"]);
+}
+
+fn memory(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    let memory = context.engine.host.memory();
+    let clients: u64 = context.engine.clients.all().iter().map(|client| client.total_memory()).sum();
+    let backlog = context.engine.replication.backlog_bytes();
+    let overhead = memory.startup + clients + backlog;
+    let dataset = memory.used.saturating_sub(overhead);
+    let percent = |part: u64, whole: u64| format!("{:.2}%", ratio(part * 100, whole));
+    lines.bytes("used_memory", memory.used);
+    lines.bytes("used_memory_rss", memory.resident);
+    lines.bytes("used_memory_peak", memory.peak);
+    lines.add("used_memory_peak_perc", percent(memory.used, memory.peak));
+    lines.add("used_memory_overhead", overhead);
+    lines.add("used_memory_startup", memory.startup);
+    lines.add("used_memory_dataset", dataset);
+    lines.add("used_memory_dataset_perc", percent(dataset, memory.used.saturating_sub(memory.startup)));
+    lines.add("allocator_allocated", memory.used);
+    lines.add("allocator_active", memory.allocator_active);
+    lines.add("allocator_resident", memory.allocator_resident);
+    lines.bytes("total_system_memory", memory.total_system);
+    lines.bytes("used_memory_lua", 0);
+    lines.bytes("used_memory_scripts", 0);
+    lines.zeros(&["number_of_cached_scripts", "number_of_functions", "number_of_libraries"]);
+    lines.bytes("maxmemory", context.config().maxmemory);
+    lines.add("maxmemory_policy", &context.config().maxmemory_policy);
+    lines.add("allocator_frag_ratio", format!("{:.2}", ratio(memory.allocator_active, memory.used)));
+    lines.add("allocator_frag_bytes", memory.allocator_active.saturating_sub(memory.used));
+    lines.add("allocator_rss_ratio", format!("{:.2}", ratio(memory.allocator_resident, memory.allocator_active)));
+    lines.add("allocator_rss_bytes", memory.allocator_resident.saturating_sub(memory.allocator_active));
+    lines.add("rss_overhead_ratio", format!("{:.2}", ratio(memory.resident, memory.allocator_resident)));
+    lines.add("rss_overhead_bytes", memory.resident as i64 - memory.allocator_resident as i64);
+    lines.add("mem_fragmentation_ratio", format!("{:.2}", ratio(memory.resident, memory.used)));
+    lines.add("mem_fragmentation_bytes", memory.resident as i64 - memory.used as i64);
+    lines.add("mem_not_counted_for_evict", backlog);
+    lines.add("mem_replication_backlog", backlog);
+    lines.add("mem_total_replication_buffers", backlog);
+    lines.add("mem_clients_slaves", 0);
+    lines.add("mem_clients_normal", clients);
+    lines.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
+    lines.add("mem_allocator", context.engine.host.process().allocator);
+    lines.zeros(&["active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"]);
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// Nothing is saved yet: this says so in the words that monitoring reads.
+fn persistence(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    lines.add("loading", u8::from(context.engine.loading.load(Relaxed)));
+    lines.add("async_loading", 0);
+    lines.add("rdb_changes_since_last_save", context.engine.dirty());
+    lines.add("rdb_bgsave_in_progress", 0);
+    lines.add("rdb_last_save_time", context.engine.started.unix_seconds());
+    lines.add("rdb_last_bgsave_status", "ok");
+    lines.add("rdb_last_bgsave_time_sec", -1);
+    lines.add("rdb_current_bgsave_time_sec", -1);
+    lines.zeros(&["rdb_saves", "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
+    lines.add("aof_last_rewrite_time_sec", -1);
+    lines.add("aof_current_rewrite_time_sec", -1);
+    lines.add("aof_last_bgrewrite_status", "ok");
+    lines.add("aof_last_write_status", "ok");
+}
+
+fn stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    let totals = context.engine.stats.totals();
+    let rates = context.engine.stats.rates();
+    let shared = &context.engine.stats.shared;
+    let counters = context.engine.keyspace.counters();
+    lines.add("total_connections_received", shared.connections_received.load(Relaxed));
+    lines.add("total_commands_processed", totals.commands_processed);
+    lines.add("instantaneous_ops_per_sec", rates.commands_per_second);
+    lines.add("total_net_input_bytes", totals.net_input_bytes);
+    lines.add("total_net_output_bytes", totals.net_output_bytes);
+    lines.add("instantaneous_input_kbps", format!("{:.2}", rates.input_bytes_per_second / 1024.0));
+    lines.add("instantaneous_output_kbps", format!("{:.2}", rates.output_bytes_per_second / 1024.0));
+    lines.add("rejected_connections", shared.rejected_connections.load(Relaxed));
+    lines.add("expired_keys", counters.expired);
+    lines.zeros(&["evicted_keys", "evicted_clients"]);
+    lines.add("keyspace_hits", counters.hits);
+    lines.add("keyspace_misses", counters.misses);
+    lines.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "total_forks"]);
+    lines.zeros(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
+    lines.add("unexpected_error_replies", 0);
+    lines.add("total_error_replies", shared.error_replies.load(Relaxed));
+    lines.add("total_reads_processed", totals.reads);
+    lines.add("total_writes_processed", totals.writes);
+    lines.add("acl_access_denied_auth", shared.auth_failures.load(Relaxed));
+    lines.zeros(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"]);
+}
+
+fn replication(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    context.engine.replication.info(context.now, &mut lines.0);
+}
+
+fn cpu(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    let time = context.engine.host.cpu_time();
+    let seconds = |microseconds: u64| format!("{:.6}", microseconds as f64 / 1e6);
+    lines.add("used_cpu_sys", seconds(time.system_us));
+    lines.add("used_cpu_user", seconds(time.user_us));
+    lines.add("used_cpu_sys_children", seconds(0));
+    lines.add("used_cpu_user_children", seconds(0));
+    lines.add("used_cpu_sys_main_thread", seconds(time.main_thread_system_us));
+    lines.add("used_cpu_user_main_thread", seconds(time.main_thread_user_us));
+}
+
+fn modules(_: &mut SessionContext<'_>, _: &mut Lines) {}
+
+fn for_each_used_command(context: &SessionContext<'_>, mut f: impl FnMut(&Entry, CommandTotals)) {
+    for entry in table().entries() {
+        let totals = context.engine.stats.command(entry.id);
+        if totals.calls + totals.rejected + totals.failed > 0 {
+            f(entry, totals);
+        }
+    }
+}
+
+fn command_stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    for_each_used_command(context, |entry, totals| {
+        let microseconds = totals.nanoseconds / 1000;
+        let per_call = if totals.calls == 0 { 0.0 } else { totals.nanoseconds as f64 / 1000.0 / totals.calls as f64 };
+        lines.add(
+            &format!("cmdstat_{}", entry.full_name),
+            format_args!(
+                "calls={},usec={microseconds},usec_per_call={per_call:.2},rejected_calls={},failed_calls={}",
+                totals.calls, totals.rejected, totals.failed
+            ),
+        );
+    });
+}
+
+fn error_stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    for (code, count) in context.engine.stats.errors() {
+        lines.add(&format!("errorstat_{code}"), format_args!("count={count}"));
+    }
+}
+
+fn latency_stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    for_each_used_command(context, |entry, totals| {
+        if totals.calls == 0 || entry.has(Flags::BLOCKING) {
+            return;
+        }
+        let percentile = |fraction: f64| totals.latency.percentile_us(fraction);
+        lines.add(
+            &format!("latency_percentiles_usec_{}", entry.full_name),
+            format_args!("p50={:.3},p99={:.3},p99.9={:.3}", percentile(0.5), percentile(0.99), percentile(0.999)),
+        );
+    });
+}
+
+fn cluster(_: &mut SessionContext<'_>, lines: &mut Lines) {
+    lines.add("cluster_enabled", 0);
+}
+
+fn keyspace(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    let home = context.session.db;
+    context.with_scope(Scope::All, |txn| {
+        for db in 0..txn.databases() {
+            txn.select(db);
+            let (keys, expires) = (txn.db_size(), txn.expires_size());
+            if keys > 0 {
+                lines.add(&format!("db{db}"), format_args!("keys={keys},expires={expires},avg_ttl=0"));
+            }
+        }
+        txn.select(home);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Redis's bytesToHuman prints.
+    #[test]
+    fn bytes_for_people() {
+        assert_eq!(human_bytes(0), "0B");
+        assert_eq!(human_bytes(1023), "1023B");
+        assert_eq!(human_bytes(1_386_656), "1.32M");
+        assert_eq!(human_bytes(25_276_514_304), "23.54G");
+    }
+}
