@@ -195,7 +195,16 @@ const LIST: Command = Command {
     since: "7.0.0",
     complexity: "O(N), N: commands",
     summary: "The names of the commands.",
-    arguments: &[Argument::one_of("filterby", &[Argument::string("module-name").token("MODULE"), Argument::string("category").token("ACLCAT"), Argument::new("pattern", "pattern").token("PATTERN")]).token("FILTERBY").optional()],
+    arguments: &[Argument::one_of(
+        "filterby",
+        &[
+            Argument::string("module-name").token("MODULE"),
+            Argument::string("category").token("ACLCAT"),
+            Argument::new("pattern", "pattern").token("PATTERN"),
+        ],
+    )
+    .token("FILTERBY")
+    .optional()],
     handler: Handler::Session(list),
     ..SERVER
 };
@@ -224,7 +233,6 @@ fn list(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     names.iter().for_each(|name| out.bulk(name.as_bytes()));
     Ok(())
 }
-
 
 fn reply_words<'a>(words: impl ExactSizeIterator<Item = &'a str>, out: &mut Out) {
     out.set(words.len());
@@ -402,11 +410,8 @@ fn reply_argument(argument: &Argument, out: &mut Out) {
     }
     field("token", argument.token, out);
     field("since", argument.since, out);
-    let flags = [
-        (argument.optional, "optional"),
-        (argument.multiple, "multiple"),
-        (argument.multiple_token, "multiple_token"),
-    ];
+    let flags =
+        [(argument.optional, "optional"), (argument.multiple, "multiple"), (argument.multiple_token, "multiple_token")];
     let flags: Vec<&str> = flags.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect();
     fields += usize::from(argument.key_spec.is_some());
     if !flags.is_empty() {

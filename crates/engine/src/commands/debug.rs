@@ -121,7 +121,7 @@ fn object(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Re
     let line = context.with_key(key, |txn| {
         let encoding = txn.encoding(key)?.name();
         let idle = txn.idle_seconds(key).unwrap_or(0);
-        let bytes = txn.memory_usage(key).unwrap_or(0);
+        let bytes = txn.heap_size(key).unwrap_or(0);
         Some(format!(
             "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{bytes} lru:{} lru_seconds_idle:{idle}",
             now_seconds.saturating_sub(idle) & 0xff_ffff
@@ -134,8 +134,7 @@ fn object(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Re
 /// Keys that exist are left alone.
 fn populate(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let positive = |argument: &[u8]| {
-        usize::try_from(integer(argument)?)
-            .map_err(|_| Fault::Text("ERR value is out of range, must be positive"))
+        usize::try_from(integer(argument)?).map_err(|_| Fault::Text("ERR value is out of range, must be positive"))
     };
     let count = integer(args.at(0))
         .ok()

@@ -175,7 +175,7 @@ fn usage(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
             return Err(Fault::Syntax);
         }
     }
-    match view.memory_usage(args.at(2)) {
+    match view.heap_size(args.at(2)) {
         Some(bytes) => out.integer(bytes as i64),
         None => out.null(),
     }

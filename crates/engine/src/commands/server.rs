@@ -39,7 +39,11 @@ const FLUSHALL: Command = Command {
     complexity: "O(N), N: keys",
     categories: &["keyspace", "dangerous"],
     summary: "Deletes everything.",
-    arguments: &[Argument::one_of("flush-type", &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")]).optional()],
+    arguments: &[Argument::one_of(
+        "flush-type",
+        &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")],
+    )
+    .optional()],
     handler: Handler::Write(flushall),
     ..SERVER
 };
@@ -68,7 +72,11 @@ const FLUSHDB: Command = Command {
     complexity: "O(N), N: keys",
     categories: &["keyspace", "dangerous"],
     summary: "Deletes everything in the selected database.",
-    arguments: &[Argument::one_of("flush-type", &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")]).optional()],
+    arguments: &[Argument::one_of(
+        "flush-type",
+        &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")],
+    )
+    .optional()],
     handler: Handler::Write(flushdb),
     ..SERVER
 };
@@ -134,10 +142,35 @@ fn lolwut(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
 const SHUTDOWN: Command = Command {
     name: "shutdown",
     arity: -1,
-    flags: Flags::of(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::NO_MULTI, Flags::ALLOW_BUSY]),
+    flags: Flags::of(&[
+        Flags::ADMIN,
+        Flags::NOSCRIPT,
+        Flags::LOADING,
+        Flags::STALE,
+        Flags::NO_MULTI,
+        Flags::ALLOW_BUSY,
+    ]),
     complexity: "O(N), N: keys to save",
     summary: "Ends the server.",
-    arguments: &[Argument::one_of("abort-selector", &[Argument::block("save-selector-block", &[Argument::one_of("save-selector", &[Argument::word("nosave", "NOSAVE"), Argument::word("save", "SAVE")]).optional(), Argument::word("now", "NOW").since("7.0.0").optional(), Argument::word("force", "FORCE").since("7.0.0").optional()]), Argument::word("abort", "ABORT").since("7.0.0")]).optional()],
+    arguments: &[Argument::one_of(
+        "abort-selector",
+        &[
+            Argument::block(
+                "save-selector-block",
+                &[
+                    Argument::one_of(
+                        "save-selector",
+                        &[Argument::word("nosave", "NOSAVE"), Argument::word("save", "SAVE")],
+                    )
+                    .optional(),
+                    Argument::word("now", "NOW").since("7.0.0").optional(),
+                    Argument::word("force", "FORCE").since("7.0.0").optional(),
+                ],
+            ),
+            Argument::word("abort", "ABORT").since("7.0.0"),
+        ],
+    )
+    .optional()],
     handler: Handler::Session(shutdown),
     ..SERVER
 };

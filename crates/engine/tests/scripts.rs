@@ -1,0 +1,51 @@
+//! The golden scripts, run against an engine in this process.
+
+mod harness;
+
+use harness::Server;
+use testkit::script;
+
+fn run(family: &str) {
+    let mut server = Server::new(engine::Config::default());
+    script::run_folder(&script::folder().join(family), &mut server).expect("scripts that parse").assert_passed();
+}
+
+#[test]
+fn connection() {
+    run("connection");
+}
+
+#[test]
+fn generic() {
+    run("generic");
+}
+
+#[test]
+fn hash() {
+    run("hash");
+}
+
+#[test]
+fn keydb() {
+    run("keydb");
+}
+
+#[test]
+fn server() {
+    run("server");
+}
+
+#[test]
+fn set() {
+    run("set");
+}
+
+#[test]
+fn string() {
+    run("string");
+}
+
+#[test]
+fn transactions() {
+    run("transactions");
+}
