@@ -140,8 +140,7 @@ impl Server {
         let host = Arc::new(TestHost::default());
         let recorder = Arc::new(Recorder::default());
         let options = Options { databases: 16, single_threaded: true, hash_secret: 1, seed: 1 };
-        let services =
-            Services { host: host.clone(), replication: Arc::new(Alone), journal: recorder.clone() };
+        let services = Services { host: host.clone(), replication: Arc::new(Alone), journal: recorder.clone() };
         let engine = Engine::new(Arc::new(Keyspace::new(options)), config, services);
         let inner = Inner { worker: Worker::new(&engine), slots: BTreeMap::new() };
         Server { engine, host, recorder, inner: Rc::new(RefCell::new(inner)) }
