@@ -6,7 +6,7 @@ use crate::replication::Replication;
 use crate::services::{Host, Journal, Now};
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
-use crate::watch::WatchedKeys;
+use crate::watch::{WatchList, WatchedKeys};
 use arc_swap::ArcSwap;
 use effect::Stamp;
 use keyspace::{Commit, Keyspace, Txn};
@@ -83,6 +83,11 @@ impl Engine {
     /// Changes of the data set since the start.
     pub fn dirty(&self) -> u64 {
         self.stats.totals().dirty + self.stats.shared.remote_dirty.load(Relaxed)
+    }
+
+    /// A session watches no key any more.
+    pub(crate) fn unwatch(&self, client: &Client, list: &mut WatchList) {
+        self.watched.unwatch(&self.keyspace, client, list);
     }
 
     /// Closes another client's connection.

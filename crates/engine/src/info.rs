@@ -205,7 +205,7 @@ fn stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
     let totals = context.engine.stats.totals();
     let rates = context.engine.stats.rates();
     let shared = &context.engine.stats.shared;
-    let counters = context.engine.keyspace.statistics();
+    let counters = context.with_scope(Scope::All, |txn| txn.statistics());
     lines.add("total_connections_received", shared.connections_received.load(Relaxed));
     lines.add("total_commands_processed", totals.commands_processed);
     lines.add("instantaneous_ops_per_sec", rates.commands_per_second);

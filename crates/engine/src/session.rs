@@ -183,7 +183,7 @@ impl Session {
     }
 
     pub(crate) fn unwatch(&mut self) {
-        self.engine.watched.unwatch(&self.client, &mut self.watching);
+        self.engine.unwatch(&self.client, &mut self.watching);
         self.client.dirty.store(false, Relaxed);
     }
 
@@ -213,7 +213,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.engine.watched.unwatch(&self.client, &mut self.watching);
+        self.engine.unwatch(&self.client, &mut self.watching);
         self.engine.clients.remove(self.client.id);
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::Client;
 use effect::{Effect, EffectReader};
+use keyspace::Keyspace;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,13 +46,14 @@ impl WatchList {
 
 impl WatchedKeys {
     /// Call under the key's lock, so that no change falls between the look and the registration.
-    pub(crate) fn watch(&self, client: &Arc<Client>, db: u32, key: &[u8], existed: bool) {
+    pub(crate) fn watch(&self, keyspace: &Keyspace, client: &Arc<Client>, db: u32, key: &[u8], existed: bool) {
         let mut watchers = self.watchers.lock();
+        keyspace.set_observed(true);
         watchers.entry((db, key.to_vec())).or_default().push(Watcher { client: client.clone(), existed });
         self.count.store(watchers.len(), Relaxed);
     }
 
-    pub(crate) fn unwatch(&self, client: &Client, list: &mut WatchList) {
+    pub(crate) fn unwatch(&self, keyspace: &Keyspace, client: &Client, list: &mut WatchList) {
         if list.keys.is_empty() {
             return;
         }
@@ -66,10 +68,7 @@ impl WatchedKeys {
             }
         }
         self.count.store(watchers.len(), Relaxed);
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.count.load(Relaxed)
+        keyspace.set_observed(!watchers.is_empty());
     }
 
     /// Marks the sessions that watch a key changed by `effects` (encoded).

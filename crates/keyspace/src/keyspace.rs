@@ -114,6 +114,12 @@ impl Keyspace {
         self.stamping.set_switches(switches);
     }
 
+    /// Effects are recorded for a reader within this process even where `Switches::recording` is off. Whoever
+    /// locks a key afterwards can rely on every later commit of that key.
+    pub fn set_observed(&self, observed: bool) {
+        self.stamping.set_observed(observed);
+    }
+
     /// The origin of this node's own effects.
     pub fn set_origin(&self, origin: Origin) {
         self.stamping.set_own(self.origin_index(origin));
@@ -160,23 +166,9 @@ impl Keyspace {
         }
     }
 
+    /// Takes all locks; who holds some asks its `View`.
     pub fn statistics(&self) -> Statistics {
-        let guard = self.shards.lock(Wanted::All);
-        (0..guard.count()).map(|index| &guard.at(index).counters).fold(Statistics::default(), |sum, counters| {
-            Statistics {
-                hits: sum.hits + counters.hits.get(),
-                misses: sum.misses + counters.misses.get(),
-                expired: sum.expired + counters.expired.get(),
-                conflicts: sum.conflicts + counters.conflicts.get(),
-            }
-        })
-    }
-
-    pub fn reset_statistics(&self) {
-        let mut guard = self.shards.lock(Wanted::All);
-        for index in 0..guard.count() {
-            guard.at_mut(index).counters = Default::default();
-        }
+        self.begin(Scope::All, 0, 0).statistics()
     }
 
     /// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).

@@ -30,6 +30,14 @@ pub(crate) struct Counters {
     pub conflicts: Cell<u64>,
 }
 
+impl Counters {
+    pub fn reset(&self) {
+        for counter in [&self.hits, &self.misses, &self.expired, &self.conflicts] {
+            counter.set(0);
+        }
+    }
+}
+
 impl<H: KeyHasher> Database<H> {
     fn new(hasher: H) -> Database<H> {
         Database { table: Table::new(hasher), recent: Recent::default(), flushed: Version::ZERO }

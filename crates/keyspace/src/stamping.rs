@@ -30,6 +30,8 @@ pub(crate) struct Stamping {
     last: AtomicU64,
     own: AtomicU16,
     recording: AtomicBool,
+    /// A reader within this process wants the effects, too.
+    observed: AtomicBool,
     stamping: AtomicBool,
     peers: AtomicBool,
 }
@@ -70,6 +72,7 @@ impl Stamping {
             last: AtomicU64::new(0),
             own: AtomicU16::new(0),
             recording: AtomicBool::new(true),
+            observed: AtomicBool::new(false),
             stamping: AtomicBool::new(false),
             peers: AtomicBool::new(false),
         }
@@ -94,10 +97,14 @@ impl Stamping {
     #[inline]
     pub(crate) fn switches(&self) -> Switches {
         Switches {
-            recording: self.recording.load(Ordering::Relaxed),
+            recording: self.recording.load(Ordering::Relaxed) | self.observed.load(Ordering::Relaxed),
             stamping: self.stamping.load(Ordering::Relaxed),
             peers: self.peers.load(Ordering::Relaxed),
         }
+    }
+
+    pub(crate) fn set_observed(&self, observed: bool) {
+        self.observed.store(observed, Ordering::Relaxed);
     }
 
     pub(crate) fn set_switches(&self, switches: Switches) {

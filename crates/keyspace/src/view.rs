@@ -3,7 +3,7 @@
 use crate::entry::{Entry, ValueRef};
 use crate::guard::Guard;
 use crate::shard::Shard;
-use crate::{KeyHash, Keyspace, ValueError};
+use crate::{KeyHash, Keyspace, Statistics, ValueError};
 use values::{Encoding, Hash, Set};
 
 /// RANDOMKEY gives up after so many expired keys in a row.
@@ -236,6 +236,26 @@ impl<'k> View<'k> {
             }
         }
         if index >= self.guard.count() { 0 } else { position << SHARD_CURSOR_BITS | index as u64 }
+    }
+
+    /// Sums over all shards, all of which must be locked.
+    pub fn statistics(&self) -> Statistics {
+        (0..self.guard.count()).map(|index| &self.guard.at(index).counters).fold(
+            Statistics::default(),
+            |sum, counters| Statistics {
+                hits: sum.hits + counters.hits.get(),
+                misses: sum.misses + counters.misses.get(),
+                expired: sum.expired + counters.expired.get(),
+                conflicts: sum.conflicts + counters.conflicts.get(),
+            },
+        )
+    }
+
+    /// Back to zero; all shards must be locked.
+    pub fn reset_statistics(&self) {
+        for index in 0..self.guard.count() {
+            self.guard.at(index).counters.reset();
+        }
     }
 
     /// A random number below `n`.

@@ -119,7 +119,7 @@ fn hello(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Rep
     }
     if !context.session.authenticated && !context.config().requirepass.is_empty() {
         return Err(Fault::Text(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> \
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> \
              <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
         ));
     }

@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::info;
 use crate::services::Shutdown;
 use crate::session::Next;
-use keyspace::{Txn, View};
+use keyspace::{Scope, Txn, View};
 use resp::{Args, Out};
 
 pub(super) const COMMANDS: &[&Command] =
@@ -44,13 +44,14 @@ const FLUSHALL: Command = Command {
         &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")],
     )
     .optional()],
-    handler: Handler::Write(flushall),
+    handler: Handler::Session(flushall),
     ..SERVER
 };
 
-fn flushall(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+fn flushall(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     check_flush_mode(args)?;
-    txn.flush_all();
+    let garbage = context.with_scope(Scope::All, |txn| txn.flush_all());
+    context.engine.host.discard(Box::new(garbage));
     out.ok();
     Ok(())
 }
@@ -77,13 +78,14 @@ const FLUSHDB: Command = Command {
         &[Argument::word("async", "ASYNC").since("4.0.0"), Argument::word("sync", "SYNC").since("6.2.0")],
     )
     .optional()],
-    handler: Handler::Write(flushdb),
+    handler: Handler::Session(flushdb),
     ..SERVER
 };
 
-fn flushdb(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+fn flushdb(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     check_flush_mode(args)?;
-    txn.flush_db();
+    let garbage = context.with_scope(Scope::All, |txn| txn.flush_db());
+    context.engine.host.discard(Box::new(garbage));
     out.ok();
     Ok(())
 }

@@ -102,7 +102,7 @@ fn watch(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Rep
         let client = context.session.client.clone();
         let existed = context.with_key(key, |txn| {
             let existed = txn.exists(key);
-            engine.watched.watch(&client, db, key, existed);
+            engine.watched.watch(&engine.keyspace, &client, db, key, existed);
             existed
         });
         context.session.watching.keys.push(WatchedKey { db, key: key.to_vec(), existed });
