@@ -1,6 +1,6 @@
 //! Keys of any type: deleting, renaming, copying, walking.
 
-use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
+use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_scan, scan_cursor};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
@@ -165,12 +165,12 @@ const KEYS: Command = Command {
 const WALK_STEP: usize = 1000;
 
 fn keys(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let pattern = args.at(1);
+    let pattern = Pattern::new(args.at(1));
     let mut found = Vec::new();
     let mut cursor = 0;
     loop {
         cursor = view.scan(cursor, WALK_STEP, |key, _| {
-            if stdx::glob::matches(pattern, key) {
+            if pattern.matches(key) {
                 found.push(key.to_vec());
             }
         });

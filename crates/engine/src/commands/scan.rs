@@ -17,7 +17,7 @@ pub(super) enum Scanned {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ScanOptions<'a> {
     pub(super) count: usize,
-    pattern: Option<&'a [u8]>,
+    pattern: Pattern<'a>,
     pub(super) type_name: Option<&'a [u8]>,
     pub(super) no_values: bool,
 }
@@ -28,7 +28,7 @@ pub(super) const COUNT_ARGUMENT: Argument = Argument::integer("count").token("CO
 impl<'a> ScanOptions<'a> {
     /// `words`: what follows the cursor.
     pub(super) fn parse(mut words: Cursor<'a>, scanned: Scanned) -> Result<ScanOptions<'a>, Fault> {
-        let mut options = ScanOptions { count: 10, pattern: None, type_name: None, no_values: false };
+        let mut options = ScanOptions { count: 10, pattern: Pattern::ALL, type_name: None, no_values: false };
         while let Some(word) = words.next() {
             if is(word, "NOVALUES") {
                 if scanned != Scanned::Fields {
@@ -41,7 +41,7 @@ impl<'a> ScanOptions<'a> {
                 let count = integer(words.value()?)?;
                 options.count = usize::try_from(count).ok().filter(|&count| count > 0).ok_or(Fault::Syntax)?;
             } else if is(word, "MATCH") {
-                options.pattern = Some(words.value()?);
+                options.pattern = Pattern::new(words.value()?);
             } else if is(word, "TYPE") && scanned == Scanned::Keys {
                 options.type_name = Some(words.value()?);
             } else {
@@ -52,7 +52,23 @@ impl<'a> ScanOptions<'a> {
     }
 
     pub(super) fn matches(&self, text: &[u8]) -> bool {
-        self.pattern.is_none_or(|pattern| stdx::glob::matches(pattern, text))
+        self.pattern.matches(text)
+    }
+}
+
+/// The pattern of KEYS and of MATCH. Only here a star alone matches the empty string, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pattern<'a>(Option<&'a [u8]>);
+
+impl<'a> Pattern<'a> {
+    const ALL: Pattern<'a> = Pattern(None);
+
+    pub(super) fn new(pattern: &'a [u8]) -> Pattern<'a> {
+        if pattern == b"*" { Pattern::ALL } else { Pattern(Some(pattern)) }
+    }
+
+    pub(super) fn matches(&self, text: &[u8]) -> bool {
+        self.0.is_none_or(|pattern| stdx::glob::matches(pattern, text))
     }
 }
 
