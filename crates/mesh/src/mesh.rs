@@ -93,6 +93,8 @@ pub struct Mesh {
     pub(crate) counters: Counters,
     /// Records with effects applied or made here, and origins heard of: what peers are told soon.
     pub(crate) effects_applied: u64,
+    /// How often a replica said what it has.
+    pub(crate) acknowledgements: u64,
     pub(crate) batch: BatchWriter,
     /// How far ahead of us the peers' clocks are, and when we heard it (monotonic), in milliseconds.
     pub(crate) clock_offsets: BTreeMap<Origin, (i64, u64)>,
@@ -137,6 +139,7 @@ impl Mesh {
             unsettled: false,
             counters: Counters::default(),
             effects_applied: 0,
+            acknowledgements: 0,
             batch: BatchWriter::default(),
             clock_offsets: BTreeMap::new(),
             unreported: VecDeque::new(),
@@ -173,6 +176,11 @@ impl Mesh {
 
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// How often a replica said what it has: when this stands still, so do WAITs.
+    pub fn acknowledgements(&self) -> u64 {
+        self.acknowledgements
     }
 
     /// The watermarks that the store was told last.

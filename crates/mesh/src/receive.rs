@@ -30,6 +30,7 @@ impl Mesh {
             _ if greeting => Err("the first message is not HELLO".to_owned()),
             Message::Vector { changes } => {
                 link.announced.merge(&changes);
+                self.acknowledgements += u64::from(!upstream);
                 for (origin, stamp) in changes.iter().filter(|_| upstream) {
                     self.expect(origin, stamp, now);
                 }

@@ -22,8 +22,31 @@
 //!     while let Some(action) = node.poll_action() { dial, close, log }
 //! }
 //! ```
+//!
+//! `Action::Close` is answered with a last `transmit` of that link.
+
+mod info;
+mod journal;
+mod machine;
+mod shared;
+mod store;
+mod token;
 
 pub use mesh::{Action, Input, LinkId, Now, Severity};
+
+use effect::{Origin, Stamp};
+use engine::{Config, Engine, Host, Services};
+use journal::Journal;
+use keyspace::{Keyspace, Switches};
+use machine::Machine;
+use mesh::{Credentials, Mesh, Mode};
+use shared::{Request, Shared};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use store::KeyspaceStore;
+
+/// How often the snapshot for those who cannot wait is renewed, in milliseconds.
+const SNAPSHOT_MS: u64 = 100;
 
 /// What a session that becomes a link says about itself: the arguments of its `MESH LINK` and the
 /// REPLCONFs before it.
@@ -37,49 +60,212 @@ pub struct LinkRequest {
     pub listening_port: u16,
 }
 
+/// What a node is made of.
+pub struct Options {
+    /// Who this is: never used before by another node, nor by another life of this one.
+    pub identity: Origin,
+    pub keyspace: Arc<Keyspace>,
+    pub config: Config,
+    pub host: Arc<dyn Host>,
+    /// Of all randomness here, which is jitter.
+    pub seed: u64,
+    pub now: Now,
+}
+
 /// See the module's documentation. All methods may be called from any thread, but those about links
 /// are meant for the mesh owner.
-pub struct Node {}
+pub struct Node {
+    engine: Arc<Engine>,
+    shared: Arc<Shared>,
+    owner: parking_lot::Mutex<Owner>,
+}
+
+/// What only the mesh owner needs.
+#[derive(Default)]
+struct Owner {
+    /// The configuration that is in force here.
+    config: Option<Arc<Config>>,
+    snapshot_ms: u64,
+    /// What sessions that wait were told about last: (records applied, data sets, acknowledged stamps).
+    progress: (u64, u64, u64),
+}
 
 impl Node {
+    pub fn new(options: Options) -> Node {
+        let Options { identity, keyspace, config, host, seed, now } = options;
+        keyspace.set_origin(identity);
+        let mesh = Mesh::new(identity, mesh_options(&config), seed, now);
+        let journal = Arc::new(Journal::default());
+        let store = KeyspaceStore::new(keyspace.clone());
+        let snapshot = mesh.status(now);
+        let machine = Machine::new(mesh, store, keyspace.clone(), journal.clone(), now);
+        let shared = Arc::new(Shared::new(identity, keyspace.clone(), journal.clone(), machine, snapshot));
+        let services = Services { host, replication: shared.clone(), journal };
+        let masters = config.replicaof.clone();
+        let engine = Engine::new(keyspace, config, services);
+        shared.machine.lock().store_mut().observe_with(&engine);
+        let node = Node { engine, shared, owner: Default::default() };
+        node.follow_config(now);
+        for master in masters {
+            // Only a node that cannot replicate refuses.
+            let _ = engine::Replication::add_master(&*node.shared, &master.host, master.port);
+        }
+        node
+    }
+
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// A client session turned into a link. What the session had received after `MESH LINK` is to be
     /// handed to `handle` next.
     pub fn accept(&self, request: LinkRequest, now: Now) -> LinkId {
-        let _ = (request, now);
-        todo!()
+        let mut machine = self.shared.machine.lock();
+        self.activate(&mut machine);
+        let words: Vec<_> = request.arguments.iter().map(|word| String::from_utf8_lossy(word)).collect();
+        let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+        machine.mesh.accept(&words, &request.peer_host, request.listening_port, now)
     }
 
     /// Something happened on a link.
     pub fn handle(&self, link: LinkId, input: Input<'_>, now: Now) {
-        let _ = (link, input, now);
-        todo!()
+        self.shared.machine.lock().handle(link, input, now);
     }
 
     /// Takes over what sessions have committed and asked for, and runs the timers that are due.
     pub fn turn(&self, now: Now) {
-        let _ = now;
-        todo!()
+        self.follow_config(now);
+        let mut machine = self.shared.machine.lock();
+        let requests = std::mem::take(&mut *self.shared.requests.lock());
+        if !requests.is_empty() {
+            self.note_masters();
+        }
+        for request in requests {
+            match request {
+                Request::AddMaster { host, port } => {
+                    self.activate(&mut machine);
+                    machine.mesh.add_master(&host, port, now);
+                }
+                Request::RemoveMaster { host, port } => machine.remove_master(&host, port, now),
+            }
+            self.shared.set_role(machine.mesh.options().mode);
+        }
+        machine.turn(now);
+        self.publish(&machine, now);
     }
 
     /// Appends what the link has to say to `output`, about `budget` bytes at most. True while there is more.
     pub fn transmit(&self, link: LinkId, output: &mut Vec<u8>, budget: usize, now: Now) -> bool {
-        let _ = (link, output, budget, now);
-        todo!()
+        self.shared.machine.lock().transmit(link, output, budget, now)
     }
 
     /// What the outside has to do; ask until `None`.
     pub fn poll_action(&self) -> Option<Action> {
-        todo!()
+        self.shared.machine.lock().poll_action()
     }
 
     /// When `turn` has to be called at the latest, in `Now::monotonic_ms`.
     pub fn deadline_ms(&self) -> Option<u64> {
-        todo!()
+        self.shared.machine.lock().mesh.deadline_ms()
     }
 
     /// Has a session left something for `turn`? A worker that is not the mesh owner asks after each of its
     /// turns and wakes the owner.
     pub fn has_work(&self) -> bool {
-        todo!()
+        self.shared.journal.has_commits() || !self.shared.requests.lock().is_empty()
+    }
+
+    /// The links as they stand.
+    pub fn status(&self) -> mesh::Status {
+        self.shared.status()
+    }
+
+    /// There are others from now on: commits are kept for them.
+    fn activate(&self, machine: &mut Machine) {
+        if machine.mesh.is_active() {
+            return;
+        }
+        let peers = machine.mesh.options().mode != Mode::Classic;
+        self.shared.keyspace.set_switches(Switches { recording: true, stamping: true, peers });
+        self.shared.journal.activate();
+        machine.mesh.activate(self.shared.keyspace.last_stamp());
+    }
+
+    /// The masters as sessions want them go into the configuration, for CONFIG GET and REWRITE.
+    fn note_masters(&self) {
+        let masters = self.shared.masters.lock().clone();
+        let masters: Vec<_> = masters.into_iter().map(|(host, port)| engine::config::Master { host, port }).collect();
+        if self.engine.config.load().replicaof != masters {
+            self.engine.config.rcu(|config| Config { replicaof: masters.clone(), ..Config::clone(config) });
+        }
+    }
+
+    /// Adopts the configuration where CONFIG SET has changed it.
+    fn follow_config(&self, now: Now) {
+        let config = self.engine.config.load();
+        let mut owner = self.owner.lock();
+        if owner.config.as_ref().is_some_and(|known| Arc::ptr_eq(known, &config)) {
+            return;
+        }
+        owner.config = Some(config.clone());
+        let mut machine = self.shared.machine.lock();
+        machine.mesh.set_options(mesh_options(&config));
+        let mode = machine.mesh.options().mode;
+        let active = machine.mesh.is_active();
+        let merging = mode != Mode::Classic;
+        let recording = self.shared.keyspace.switches().recording || active;
+        self.shared.keyspace.set_switches(Switches {
+            recording,
+            stamping: active || merging,
+            peers: active && merging,
+        });
+        self.shared.set_role(mode);
+        *self.shared.settings.lock() = info::Settings {
+            replica_priority: config.replica_priority,
+            replica_read_only: config.replica_read_only,
+            replica_announced: config.replica_announced,
+            replica_quorum: config.replica_quorum,
+        };
+        owner.snapshot_ms = now.monotonic_ms;
+    }
+
+    /// Tells the sessions what has changed.
+    fn publish(&self, machine: &Machine, now: Now) {
+        let mut owner = self.owner.lock();
+        let counters = machine.mesh.counters();
+        let progress = (counters.records_applied, counters.state_imports, machine.mesh.acknowledgements());
+        if progress != owner.progress {
+            owner.progress = progress;
+            for client in std::mem::take(&mut *self.shared.waiting.lock()) {
+                self.engine.host.wake(&client);
+            }
+        }
+        if now.monotonic_ms < owner.snapshot_ms {
+            return;
+        }
+        owner.snapshot_ms = now.monotonic_ms + SNAPSHOT_MS;
+        let status = machine.status();
+        let up = status.masters.iter().any(|master| master.state == mesh::MasterState::Connected);
+        self.shared.master_link_up.store(up, Ordering::Relaxed);
+        self.shared.clock_outlier.store(status.clock_outlier, Ordering::Relaxed);
+        *self.shared.snapshot.lock() = status;
+    }
+
+    /// The newest stamp that was given out or seen here.
+    pub fn last_stamp(&self) -> Stamp {
+        self.shared.keyspace.last_stamp()
+    }
+}
+
+fn mesh_options(config: &Config) -> mesh::Options {
+    let set = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let announced = config.replica_announce_port;
+    mesh::Options {
+        mode: info::mode(config),
+        credentials: Credentials { user: set(&config.masteruser), password: set(&config.masterauth) },
+        listening_port: if announced == 0 { config.port } else { announced },
+        log_bytes: config.mesh_log_size.max(config.repl_backlog_size) as usize,
+        timeout_ms: config.repl_timeout.saturating_mul(1000),
+        clock_skew_max_ms: config.mesh_clock_skew_max_ms,
     }
 }

@@ -99,6 +99,8 @@ pub struct Config {
     pub min_replicas_max_lag: u64,
     /// How far ahead a peer's clock may be, in milliseconds.
     pub mesh_clock_skew_max_ms: u64,
+    /// Bytes of effects kept for peers that are away, where `repl_backlog_size` is less.
+    pub mesh_log_size: u64,
 
     // Memory and limits
     /// Bytes; 0: no limit.
@@ -346,6 +348,7 @@ impl Config {
             min_replicas_to_write: 0,
             min_replicas_max_lag: 0,
             mesh_clock_skew_max_ms: 0,
+            mesh_log_size: 0,
             maxmemory: 0,
             maxmemory_policy: "",
             maxmemory_samples: 0,

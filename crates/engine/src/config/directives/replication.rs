@@ -201,4 +201,11 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         |config, ms| config.mesh_clock_skew_max_ms = ms as u64,
         "Milliseconds that another node's clock may be ahead before it is stalled.",
     ),
+    Directive::memory(
+        "mesh-log-size",
+        1,
+        "64mb",
+        |config, bytes| config.mesh_log_size = bytes,
+        "Bytes of effects that are kept for nodes that are away, if more than repl-backlog-size.",
+    ),
 ];
