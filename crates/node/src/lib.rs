@@ -196,7 +196,11 @@ impl Node {
         let masters = self.shared.masters.lock().clone();
         let masters: Vec<_> = masters.into_iter().map(|(host, port)| engine::config::Master { host, port }).collect();
         if self.engine.config.load().replicaof != masters {
-            self.engine.config.rcu(|config| Config { replicaof: masters.clone(), ..Config::clone(config) });
+            self.engine.config.rcu(|config| {
+                let mut config = Config::clone(config);
+                config.replicaof.clone_from(&masters);
+                config
+            });
         }
     }
 
