@@ -61,14 +61,6 @@ impl Hash {
         }
     }
 
-    /// Chooses the encoding for what a command is about to add: `additional` fields.
-    /// Not needed for correctness; with it, encodings are Redis's even where a command repeats fields.
-    pub fn reserve(&mut self, additional: usize, limits: &EncodingLimits) {
-        if matches!(self.form, Form::Listpack(_)) && additional > limits.hash_max_listpack_entries {
-            self.convert_to_table(additional);
-        }
-    }
-
     /// True where the field is new.
     pub fn insert(&mut self, field: &[u8], value: &[u8], limits: &EncodingLimits) -> bool {
         if let Form::Listpack(listpack) = &self.form

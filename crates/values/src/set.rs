@@ -57,23 +57,12 @@ impl Set {
         }
     }
 
-    /// Chooses the encoding for what a command is about to add: `additional` members, beginning with `first`.
-    /// Not needed for correctness; with it, encodings are Redis's even where a command repeats members.
-    pub fn reserve(&mut self, first: &[u8], additional: usize, limits: &EncodingLimits) {
-        match &self.form {
-            Form::Intset(intset) if intset.is_empty() => self.form = Form::for_members(first, additional, limits),
-            Form::Intset(_) if additional > limits.set_max_intset_entries => self.convert_to_table(additional),
-            Form::Listpack(_) if additional > limits.set_max_listpack_entries => self.convert_to_table(additional),
-            _ => {}
-        }
-    }
-
     /// True where the member is new.
     pub fn insert(&mut self, member: &[u8], limits: &EncodingLimits) -> bool {
         if let Form::Intset(intset) = &self.form
             && intset.is_empty()
         {
-            self.form = Form::for_members(member, 1, limits);
+            self.form = Form::for_first(member, limits);
         }
         match &mut self.form {
             Form::Intset(intset) => match parse_i64(member) {
@@ -218,14 +207,14 @@ impl Set {
 }
 
 impl Form {
-    /// The empty form for a set that begins with `first` and may get `count` members.
-    fn for_members(first: &[u8], count: usize, limits: &EncodingLimits) -> Form {
-        if count <= limits.set_max_intset_entries && parse_i64(first).is_some() {
+    /// The empty form for a set whose first member this will be.
+    fn for_first(member: &[u8], limits: &EncodingLimits) -> Form {
+        if limits.set_max_intset_entries > 0 && parse_i64(member).is_some() {
             Form::Intset(Intset::new())
-        } else if count <= limits.set_max_listpack_entries {
+        } else if limits.set_max_listpack_entries > 0 {
             Form::Listpack(Listpack::new())
         } else {
-            Form::Table(Box::new(Table::with_capacity(count)))
+            Form::Table(Box::new(Table::with_capacity(1)))
         }
     }
 }

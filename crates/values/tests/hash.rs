@@ -27,12 +27,6 @@ fn encodings_are_those_of_redis() {
     assert_eq!(encoding(&[("a", "1"), ("b", "2"), ("c", "3")], &limits), Encoding::Hashtable);
     assert_eq!(encoding(&[("a", "12345")], &limits), Encoding::Hashtable);
     assert_eq!(encoding(&[("abcde", "1")], &limits), Encoding::Hashtable);
-
-    let mut hash = Hash::new();
-    hash.reserve(2, &limits);
-    assert_eq!(hash.encoding(), Encoding::Listpack);
-    hash.reserve(3, &limits);
-    assert_eq!(hash.encoding(), Encoding::Hashtable);
 }
 
 #[test]

@@ -57,22 +57,6 @@ fn encodings_are_those_of_redis() {
 }
 
 #[test]
-fn a_hint_chooses_the_encoding_at_once() {
-    let defaults = EncodingLimits::default();
-    for (first, additional, encoding) in
-        [("1", 512, Encoding::Intset), ("1", 513, Encoding::Hashtable), ("a", 128, Encoding::Listpack)]
-    {
-        let mut set = Set::new();
-        set.reserve(first.as_bytes(), additional, &defaults);
-        set.insert(first.as_bytes(), &defaults);
-        assert_eq!(set.encoding(), encoding);
-        set.reserve(b"x", 513, &defaults);
-        assert_eq!(set.encoding(), Encoding::Hashtable);
-        assert_eq!(members(&set), [first.as_bytes()]);
-    }
-}
-
-#[test]
 fn intsets_are_ascending_and_listpacks_keep_their_age() {
     let defaults = EncodingLimits::default();
     assert_eq!(members(&set_of(["3", "-1", "2"], &defaults)), [&b"-1"[..], b"2", b"3"]);
