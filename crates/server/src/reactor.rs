@@ -49,6 +49,8 @@ pub struct Reactor {
     /// When (`Now::monotonic_us`) which client's wait ends. Entries may be outdated.
     deadlines: BinaryHeap<Reverse<(u64, u64)>>,
     listeners: Arc<Listeners>,
+    /// Those that could not accept a connection that waits.
+    stalled_listeners: Vec<Token>,
     /// Of the main worker only.
     links: Option<Links>,
     now: Now,
@@ -73,6 +75,7 @@ impl Reactor {
             ready: VecDeque::new(),
             deadlines: BinaryHeap::new(),
             listeners,
+            stalled_listeners: Vec::new(),
             links: None,
             now,
             over_soft_limit: 0,
@@ -188,8 +191,9 @@ impl Reactor {
                 Ok(Some(stream)) => self.admit(stream),
                 Ok(None) => return,
                 Err(error) => {
-                    // Out of file descriptors, mostly: try again when the next one knocks.
+                    // Out of file descriptors, mostly: those who wait are not reported again, so the sweep tries.
                     log::warning!("Accepting client connection: {error}");
+                    self.stalled_listeners.push(listener);
                     return;
                 }
             }
@@ -345,10 +349,12 @@ impl Reactor {
     }
 
     fn needs_sweep(&self) -> bool {
-        !self.by_client.is_empty() && (self.engine.config.load().timeout > 0 || self.over_soft_limit > 0)
+        self.over_soft_limit > 0
+            || !self.stalled_listeners.is_empty()
+            || (!self.by_client.is_empty() && self.engine.config.load().timeout > 0)
     }
 
-    /// Closes connections that were idle for too long, or had too much to send for too long.
+    /// Closes connections that were idle for too long, or had too much to send for too long; accepts what had to wait.
     fn sweep(&mut self) {
         let timeout_us = self.engine.config.load().timeout * 1_000_000;
         let now_us = self.now.monotonic_us;
@@ -374,6 +380,9 @@ impl Reactor {
             .collect();
         for index in limited {
             self.enforce_limits(index);
+        }
+        for listener in std::mem::take(&mut self.stalled_listeners) {
+            self.accept(listener);
         }
     }
 
