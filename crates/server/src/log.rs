@@ -82,11 +82,10 @@ fn timestamp(now: SystemTime) -> String {
     )
 }
 
-macro_rules! debug { ($($text:tt)*) => { $crate::log::write(::engine::LogLevel::Debug, format_args!($($text)*)) } }
 macro_rules! verbose { ($($text:tt)*) => { $crate::log::write(::engine::LogLevel::Verbose, format_args!($($text)*)) } }
 macro_rules! notice { ($($text:tt)*) => { $crate::log::write(::engine::LogLevel::Notice, format_args!($($text)*)) } }
 macro_rules! warning { ($($text:tt)*) => { $crate::log::write(::engine::LogLevel::Warning, format_args!($($text)*)) } }
-pub(crate) use {debug, notice, verbose, warning};
+pub(crate) use {notice, verbose, warning};
 
 #[cfg(test)]
 mod tests {

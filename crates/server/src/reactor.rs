@@ -13,6 +13,7 @@ use engine::config::{BufferLimit, BufferLimits};
 use engine::{Engine, Now, Session};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
+use node::Node;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io;
@@ -40,7 +41,7 @@ pub struct Reactor {
     poll: Poll,
     hub: Arc<Hub>,
     engine: Arc<Engine>,
-    node: Option<Arc<node::Node>>,
+    node: Arc<Node>,
     desk: Desk,
     connections: Slots<Connection>,
     by_client: HashMap<u64, usize>,
@@ -61,7 +62,9 @@ pub struct Reactor {
 }
 
 impl Reactor {
-    pub fn new(index: usize, poll: Poll, hub: Arc<Hub>, engine: Arc<Engine>, listeners: Arc<Listeners>) -> Reactor {
+    pub fn new(index: usize, poll: Poll, hub: Arc<Hub>, node: Arc<Node>, listeners: Arc<Listeners>) -> Reactor {
+        let engine = node.engine().clone();
+        let links = (index == MAIN_WORKER).then(|| Links::new(node.clone(), hub.clone(), FIRST_LINK));
         let now = engine.host.now();
         Reactor {
             index,
@@ -69,14 +72,14 @@ impl Reactor {
             hub,
             desk: Desk::new(engine::Worker::new(&engine)),
             engine,
-            node: None,
+            node,
             connections: Slots::default(),
             by_client: HashMap::new(),
             ready: VecDeque::new(),
             deadlines: BinaryHeap::new(),
             listeners,
             stalled_listeners: Vec::new(),
-            links: None,
+            links,
             now,
             over_soft_limit: 0,
             next_sweep_us: now.monotonic_us,
@@ -164,7 +167,7 @@ impl Reactor {
     fn serve_links(&mut self) {
         if let Some(links) = &mut self.links {
             links.turn(self.poll.registry(), mesh_now(self.now));
-        } else if self.node.as_ref().is_some_and(|node| node.has_work()) {
+        } else if self.node.has_work() {
             self.hub.nudge(MAIN_WORKER);
         }
     }
@@ -457,7 +460,8 @@ fn output_limit(limits: &BufferLimits, kind: ClientKind) -> BufferLimit {
     }
 }
 
-fn mesh_now(now: Now) -> mesh::Now {
+/// The same moment, as the node reads clocks.
+pub fn mesh_now(now: Now) -> mesh::Now {
     mesh::Now { unix_ms: now.unix_ms(), monotonic_ms: now.monotonic_ms() }
 }
 

@@ -3,12 +3,14 @@
 use crate::host::ServerHost;
 use crate::hub::Hub;
 use crate::listener::{Listeners, TcpPlaces, listen_unix};
-use crate::reactor::{FIRST_LISTENER, Reactor, WAKER};
+use crate::reactor::{FIRST_LISTENER, Reactor, WAKER, mesh_now};
 use crate::supervisor::{self, PidFile};
 use crate::{log, signals};
-use engine::{Config, Engine, FLUIDB_VERSION, Services};
+use effect::{NodeId, Origin};
+use engine::{Config, FLUIDB_VERSION, Host};
 use keyspace::Keyspace;
 use mio::{Poll, Waker};
+use node::Node;
 use std::sync::Arc;
 use std::{fs, io, thread};
 
@@ -19,7 +21,7 @@ pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<()
     let hub = Arc::new(make_hub(&polls).map_err(|error| format!("Cannot wake workers: {error}"))?);
     let listeners = Arc::new(listen(&polls, &config)?);
     let host = Arc::new(ServerHost::new(hub.clone(), listeners.clone(), config_file));
-    let engine = make_engine(&config, host);
+    let node = Arc::new(make_node(config.clone(), host));
     let _pid_file = (!config.pidfile.is_empty()).then(|| PidFile::create(&config.pidfile));
     announce(&config);
     let on_signal = hub.clone();
@@ -31,7 +33,7 @@ pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<()
     let reactors = polls
         .into_iter()
         .enumerate()
-        .map(|(index, poll)| Reactor::new(index, poll, hub.clone(), engine.clone(), listeners.clone()));
+        .map(|(index, poll)| Reactor::new(index, poll, hub.clone(), node.clone(), listeners.clone()));
     announce_ready(&config, supervised);
     let served = run_workers(reactors.collect());
     if !config.unixsocket.is_empty() {
@@ -79,7 +81,8 @@ fn listen(polls: &[Poll], config: &Config) -> Result<Listeners, String> {
 }
 
 fn announce(config: &Config) {
-    log::set_role(log::Role::Master);
+    let is_classic_replica = !config.replicaof.is_empty() && !config.active_replica;
+    log::set_role(if is_classic_replica { log::Role::Replica } else { log::Role::Master });
     let mode = if config.multi_master { "multi-master" } else { "standalone" };
     log::notice!("Running mode={mode}, port={}, fluidB {FLUIDB_VERSION}, PID: {}", config.port, std::process::id());
     log::notice!("Server initialized");
@@ -112,7 +115,8 @@ fn run_workers(reactors: Vec<Reactor>) -> Result<(), String> {
     outcome
 }
 
-fn make_engine(config: &Config, host: Arc<ServerHost>) -> Arc<Engine> {
+/// Every start is a new life of a new node: nothing is kept on disk yet that another life could go on with.
+fn make_node(config: Config, host: Arc<ServerHost>) -> Node {
     let random = || getrandom::u64().expect("the operating system gives random bytes");
     let keyspace = Arc::new(Keyspace::new(keyspace::Options {
         databases: config.databases,
@@ -120,26 +124,7 @@ fn make_engine(config: &Config, host: Arc<ServerHost>) -> Arc<Engine> {
         hash_secret: random(),
         seed: random(),
     }));
-    let alone = Arc::new(Alone);
-    Engine::new(keyspace, config.clone(), Services { host, replication: alone.clone(), journal: alone })
-}
-
-struct Alone;
-impl engine::Replication for Alone {
-    fn role(&self) -> engine::Role {
-        engine::Role::Master
-    }
-    fn master_link_up(&self) -> bool {
-        false
-    }
-    fn info(&self, _: engine::Now, _: &mut String) {}
-    fn acknowledged(&self, _: effect::Stamp) -> usize {
-        0
-    }
-    fn backlog_bytes(&self) -> u64 {
-        0
-    }
-}
-impl engine::Journal for Alone {
-    fn commit(&self, _: &keyspace::Commit<'_>) {}
+    let identity = Origin { node: NodeId(random().max(1)), incarnation: 1 };
+    let now = mesh_now(host.now());
+    Node::new(node::Options { identity, keyspace, config, host, seed: random(), now })
 }

@@ -41,10 +41,6 @@ impl<T> Slots<T> {
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (usize, &mut T)> {
         self.slots.iter_mut().enumerate().filter_map(|(index, slot)| Some((index, slot.as_mut()?)))
     }
-
-    pub fn is_empty(&self) -> bool {
-        self.slots.len() == self.free.len()
-    }
 }
 
 #[cfg(test)]
@@ -60,8 +56,5 @@ mod tests {
         assert_eq!(slots.next_index(), 0);
         assert_eq!(slots.insert('c'), 0);
         assert_eq!(slots.iter_mut().map(|(index, value)| (index, *value)).collect::<Vec<_>>(), [(0, 'c'), (1, 'b')]);
-        slots.remove(0);
-        slots.remove(1);
-        assert!(slots.is_empty());
     }
 }
