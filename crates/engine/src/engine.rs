@@ -10,6 +10,7 @@ use crate::watch::{WatchList, WatchedKeys};
 use arc_swap::ArcSwap;
 use effect::Stamp;
 use keyspace::{Commit, Keyspace, Txn};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -28,6 +29,8 @@ pub struct Services {
 pub struct Engine {
     pub keyspace: Arc<Keyspace>,
     pub config: ArcSwap<Config>,
+    /// Held while the configuration is replaced.
+    pub(crate) config_change: Mutex<()>,
     pub clients: Clients,
     pub stats: Stats,
     pub slow_log: SlowLog,
@@ -45,9 +48,11 @@ pub struct Engine {
 impl Engine {
     pub fn new(keyspace: Arc<Keyspace>, config: Config, services: Services) -> Arc<Engine> {
         let started = services.host.now();
+        keyspace.set_encoding_limits(&config.encoding_limits());
         Arc::new(Engine {
             keyspace,
             config: ArcSwap::from_pointee(config),
+            config_change: Mutex::new(()),
             clients: Clients::default(),
             stats: Stats::default(),
             slow_log: SlowLog::default(),

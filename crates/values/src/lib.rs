@@ -20,7 +20,7 @@ pub use set::{Set, SetIter};
 use std::fmt;
 
 /// When a small collection gives up its compact encoding (`*-max-listpack-*`, `set-max-intset-entries`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodingLimits {
     pub hash_max_listpack_entries: usize,
     pub hash_max_listpack_value: usize,

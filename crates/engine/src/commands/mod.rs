@@ -5,6 +5,7 @@ mod bitmap;
 mod client;
 mod collection;
 mod command;
+mod config;
 mod connection;
 mod debug;
 mod digest;
@@ -32,6 +33,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     bitmap::COMMANDS,
     client::COMMANDS,
     command::COMMANDS,
+    config::COMMANDS,
     connection::COMMANDS,
     debug::COMMANDS,
     expire::COMMANDS,

@@ -14,6 +14,7 @@ mod tests;
 
 pub use command_line::{CommandLine, CommandLineError};
 pub use directive::{Directive, DirectiveFlags, Kind, MemoryLimit};
+pub(crate) use directives::names as directive_names;
 pub use directives::{all as directives, find as find_directive};
 pub use file::{ConfigError, ConfigSource, Loaded, load};
 pub use rewrite::rewrite;

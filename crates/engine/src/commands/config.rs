@@ -1,0 +1,190 @@
+//! CONFIG: directives read and changed at run time.
+
+use super::help::help;
+use crate::command::{Argument, Command, Flags, Handler, Reply};
+use crate::config::{Config, DirectiveFlags, SetError, directive_names, find_directive, rewrite};
+use crate::context::SessionContext;
+use crate::fault::Fault;
+use crate::services::LogLevel;
+use resp::{Args, Out};
+use std::sync::Arc;
+
+pub(super) const COMMANDS: &[&Command] = &[&CONFIG];
+
+const CONFIG: Command = Command {
+    name: "config",
+    arity: -2,
+    since: "2.0.0",
+    complexity: "Depends on the subcommand",
+    summary: "Reads and changes directives.",
+    subcommands: &[GET, HELP, RESETSTAT, REWRITE, SET],
+    group: "server",
+    ..Command::BASE
+};
+
+const SUBCOMMAND: Command = Command {
+    flags: Flags::of(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE]),
+    since: "2.0.0",
+    group: "server",
+    ..Command::BASE
+};
+
+const HELP: Command = Command {
+    name: "help",
+    arity: 2,
+    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
+    since: "5.0.0",
+    summary: "Lists the subcommands.",
+    handler: Handler::Session(help),
+    ..SUBCOMMAND
+};
+
+const GET: Command = Command {
+    name: "get",
+    arity: -3,
+    complexity: "O(N), N: directives",
+    summary: "Shows the directives that match one of the patterns.",
+    arguments: &[Argument::string("parameter").multiple()],
+    handler: Handler::Session(get),
+    ..SUBCOMMAND
+};
+
+fn get(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let config = context.engine.config.load();
+    let mut found: Vec<(String, String)> = Vec::new();
+    for pattern in args.from(2).iter() {
+        if let Ok(name) = std::str::from_utf8(pattern)
+            && !name.contains(['*', '?', '['])
+        {
+            found.extend(config.get(name).map(|value| (name.to_string(), value)));
+            continue;
+        }
+        found.extend(
+            directive_names()
+                .filter(|(_, _, directive)| !directive.flags.contains(DirectiveFlags::HIDDEN))
+                .filter(|(name, ..)| stdx::glob::matches_ignore_case(pattern, name.as_bytes()))
+                .map(|(name, index, directive)| (name.to_string(), config.value(index, directive))),
+        );
+    }
+    found.sort_unstable();
+    found.dedup_by(|left, right| left.0.eq_ignore_ascii_case(&right.0));
+    out.map(found.len());
+    for (name, value) in found {
+        out.bulk(name.as_bytes());
+        out.bulk(value.as_bytes());
+    }
+    Ok(())
+}
+
+const SET: Command = Command {
+    name: "set",
+    arity: -4,
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+    complexity: "O(N), N: directives given",
+    summary: "Changes directives, all of them or none.",
+    arguments: &[Argument::block("data", &[Argument::string("parameter"), Argument::string("value")]).multiple()],
+    handler: Handler::Session(set),
+    ..SUBCOMMAND
+};
+
+fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    if args.len() % 2 != 0 {
+        return Err(Fault::Syntax);
+    }
+    let pairs = pairs(args.from(2))?;
+    let engine = context.engine;
+    let _held = engine.config_change.lock();
+    let before = engine.config.load_full();
+    let protected = match before.enable_protected_configs {
+        "yes" => true,
+        "local" => context.session.client.connection.local,
+        _ => false,
+    };
+    let after = before.with(&pairs, protected)?;
+    // The locks that a transaction holds are the ones that a change of encodings takes.
+    let encodings = after.encoding_limits();
+    let changes_encodings = encodings != before.encoding_limits();
+    let related = pairs[0].0.to_ascii_lowercase();
+    if changes_encodings && context.in_transaction() {
+        return Err(refused(&related, "encodings can't be changed within a transaction"));
+    }
+    engine.host.reconfigure(&before, &after).map_err(|reason| refused(&related, &reason))?;
+    engine.config.store(Arc::new(after));
+    if changes_encodings {
+        engine.keyspace.set_encoding_limits(&encodings);
+    }
+    out.ok();
+    Ok(())
+}
+
+/// Names and values, alternating.
+fn pairs(args: Args<'_>) -> Result<Vec<(String, String)>, Fault> {
+    let words: Vec<&[u8]> = args.iter().collect();
+    words
+        .chunks(2)
+        .map(|pair| {
+            let name = String::from_utf8_lossy(pair[0]).into_owned();
+            match std::str::from_utf8(pair[1]) {
+                Ok(value) => Ok((name, value.to_string())),
+                Err(_) if find_directive(&name).is_none() => Err(unknown(&name)),
+                Err(_) => Err(refused(&name, "argument must be valid UTF-8")),
+            }
+        })
+        .collect()
+}
+
+fn unknown(name: &str) -> Fault {
+    Fault::Message(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"))
+}
+
+fn refused(name: &str, reason: &str) -> Fault {
+    Fault::Message(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {reason}"))
+}
+
+impl From<SetError> for Fault {
+    fn from(error: SetError) -> Fault {
+        match error {
+            SetError::Unknown(name) => unknown(&name),
+            SetError::Refused { name, reason } => refused(&name, &reason),
+        }
+    }
+}
+
+const RESETSTAT: Command = Command {
+    name: "resetstat",
+    arity: 2,
+    summary: "Sets the counters of INFO back to zero.",
+    handler: Handler::Session(resetstat),
+    ..SUBCOMMAND
+};
+
+fn resetstat(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    context.engine.stats.reset();
+    out.ok();
+    Ok(())
+}
+
+const REWRITE: Command = Command {
+    name: "rewrite",
+    arity: 2,
+    since: "2.8.0",
+    summary: "Brings the configuration file up to date.",
+    handler: Handler::Session(rewrite_file),
+    ..SUBCOMMAND
+};
+
+fn rewrite_file(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    let host = &context.engine.host;
+    if host.process().config_file.is_empty() {
+        return Err(Fault::Text("ERR The server is running without a config file"));
+    }
+    let config: Arc<Config> = context.engine.config.load_full();
+    let replaced = host.read_config_file().and_then(|text| host.replace_config_file(&rewrite(&config, &text)));
+    if let Err(reason) = replaced {
+        host.log(LogLevel::Warning, format_args!("CONFIG REWRITE failed: {reason}"));
+        return Err(Fault::Message(format!("ERR Rewriting config file: {reason}")));
+    }
+    host.log(LogLevel::Notice, format_args!("CONFIG REWRITE executed with success."));
+    out.ok();
+    Ok(())
+}
