@@ -13,6 +13,7 @@ const RUNS: &[(&str, &str, &str)] = &[
     ("sim", "convergence", "SIM"),
     ("server", "differential", "DIFFERENTIAL"),
     ("resp", "fuzz", "FUZZ"),
+    ("engine", "fuzz", "FUZZ"),
     ("values", "fuzz", "FUZZ"),
 ];
 

@@ -2,7 +2,7 @@
 
 use super::help::help;
 use crate::command::{Argument, Command, Flags, Handler, Reply};
-use crate::config::{Config, DirectiveFlags, SetError, directive_names, find_directive, rewrite};
+use crate::config::{DirectiveFlags, SetError, directive_names, find_directive, rewrite};
 use crate::context::SessionContext;
 use crate::fault::Fault;
 use crate::services::LogLevel;
@@ -88,7 +88,7 @@ const SET: Command = Command {
 };
 
 fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(Fault::Syntax);
     }
     let pairs = pairs(args.from(2))?;
@@ -174,15 +174,20 @@ const REWRITE: Command = Command {
 };
 
 fn rewrite_file(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    let host = &context.engine.host;
-    if host.process().config_file.is_empty() {
+    let engine = context.engine;
+    let host = &engine.host;
+    let path = host.process().config_file.as_str();
+    if path.is_empty() {
         return Err(Fault::Text("ERR The server is running without a config file"));
     }
-    let config: Arc<Config> = context.engine.config.load_full();
-    let replaced = host.read_config_file().and_then(|text| host.replace_config_file(&rewrite(&config, &text)));
-    if let Err(reason) = replaced {
-        host.log(LogLevel::Warning, format_args!("CONFIG REWRITE failed: {reason}"));
-        return Err(Fault::Message(format!("ERR Rewriting config file: {reason}")));
+    let _held = engine.config_change.lock();
+    let replaced = host.read_file(path).and_then(|text| {
+        let text = String::from_utf8_lossy(&text);
+        host.replace_file(path, rewrite(&engine.config.load(), &text).as_bytes())
+    });
+    if let Err(error) = replaced {
+        host.log(LogLevel::Warning, format_args!("CONFIG REWRITE failed: {error}"));
+        return Err(Fault::Message(format!("ERR Rewriting config file: {error}")));
     }
     host.log(LogLevel::Notice, format_args!("CONFIG REWRITE executed with success."));
     out.ok();

@@ -2,7 +2,7 @@
 
 use super::command_line::show;
 use super::directive::{Directive, DirectiveFlags};
-use super::{Config, directives, find_directive};
+use super::{Config, DEFAULTS, directives, find_directive};
 use crate::engine::FLUIDB_VERSION;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -158,7 +158,7 @@ impl Loader<'_> {
 
     /// A sentence for each directive that asks for something else than the default and does not get it.
     fn without_effect(&self) -> Vec<String> {
-        let defaults = Config::default();
+        let defaults = &*DEFAULTS;
         let given = self.given.iter().map(|index| (*index, &directives()[*index]));
         given
             .filter(|(index, directive)| self.config.value(*index, directive) != defaults.value(*index, directive))

@@ -20,6 +20,7 @@ pub use file::{ConfigError, ConfigSource, Loaded, load};
 pub use rewrite::rewrite;
 
 use crate::services::LogLevel;
+use std::sync::LazyLock;
 use values::EncodingLimits;
 
 /// A snapshot of all directives, replaced whole by CONFIG SET. Fields are named like their directives; those that only
@@ -182,19 +183,23 @@ pub enum SetError {
     },
 }
 
+/// The defaults that the table declares.
+static DEFAULTS: LazyLock<Config> = LazyLock::new(|| {
+    let mut config = Config::unset();
+    for directive in directives() {
+        let assigned = config.assign(directive, &split_default(directive), true);
+        debug_assert_eq!(assigned, Ok(()), "default of {}", directive.name);
+    }
+    config
+});
+
 impl Default for Config {
-    /// The defaults that the table declares.
     fn default() -> Config {
-        let mut config = Config::unset();
-        for directive in directives() {
-            let words = if directive.default.is_empty() { vec![String::new()] } else { split_default(directive) };
-            let assigned = config.assign(directive, &words, true);
-            debug_assert_eq!(assigned, Ok(()), "default of {}", directive.name);
-        }
-        config
+        DEFAULTS.clone()
     }
 }
 
+/// The words of a default.
 fn split_default(directive: &Directive) -> Vec<String> {
     match directive.kind {
         Kind::Special(_) => directive.default.split(' ').map(str::to_string).collect(),

@@ -3,8 +3,8 @@
 use super::directive::{Directive, Kind};
 use super::file::words_of;
 use super::special::{join_words, quote_if_needed};
-use super::{Config, directives, find_directive};
-use std::collections::HashSet;
+use super::{Config, DEFAULTS, directives, find_directive};
+use std::collections::{HashMap, VecDeque};
 
 const APPENDED: &str = "# Written by CONFIG REWRITE";
 
@@ -12,40 +12,54 @@ const APPENDED: &str = "# Written by CONFIG REWRITE";
 /// place of the old one; what differs from the defaults and was not there is appended. Reading the result gives the same
 /// configuration.
 pub fn rewrite(config: &Config, text: &str) -> String {
-    let defaults = Config::default();
-    let mut wanted: Vec<Vec<String>> = directives().iter().map(|directive| lines_of(config, directive)).collect();
-    let mut written = HashSet::new();
-    let mut lines: Vec<String> = Vec::new();
+    let mut slots: HashMap<usize, Slot> = HashMap::new();
+    for index in text.lines().filter_map(directive_of) {
+        let wanted = || lines_of(config, &directives()[index]).into();
+        slots.entry(index).or_insert_with(|| Slot { places: 0, wanted: wanted() }).places += 1;
+    }
+    let mut lines = Vec::new();
     for line in text.lines() {
-        let Some(index) = directive_of(line) else {
-            lines.push(line.to_string());
-            continue;
-        };
-        written.insert(index);
-        // The line itself where it is still wanted, or else the first that has no place yet, or none.
-        match wanted[index].iter().position(|wanted| same_value(wanted, line)) {
-            Some(position) => {
-                wanted[index].remove(position);
-                lines.push(line.to_string());
-            }
-            None if wanted[index].is_empty() => {}
-            None => lines.push(wanted[index].remove(0)),
+        match directive_of(line).and_then(|index| slots.get_mut(&index)) {
+            Some(slot) => lines.extend(slot.fill(line)),
+            None => lines.push(line.to_string()),
         }
     }
-    let mut appended = Vec::new();
-    for (index, directive) in directives().iter().enumerate() {
-        let differs = config.value(index, directive) != defaults.value(index, directive);
-        if differs || written.contains(&index) {
-            appended.append(&mut wanted[index]);
-        }
+    let appended = directives().iter().enumerate().flat_map(|(index, directive)| match slots.remove(&index) {
+        Some(slot) => slot.wanted.into(),
+        None if config.value(index, directive) == DEFAULTS.value(index, directive) => Vec::new(),
+        None => lines_of(config, directive),
+    });
+    let appended: Vec<String> = appended.collect();
+    if !appended.is_empty() && !lines.iter().any(|line| line == APPENDED) {
+        lines.push(APPENDED.to_string());
     }
-    if !appended.is_empty() {
-        if !lines.iter().any(|line| line == APPENDED) {
-            lines.push(APPENDED.to_string());
-        }
-        lines.append(&mut appended);
-    }
+    lines.extend(appended);
     lines.join("\n") + "\n"
+}
+
+/// One directive that the file sets.
+struct Slot {
+    /// Lines of the file that are still to be gone over.
+    places: usize,
+    /// What has to be written, in this order: that of a list may matter.
+    wanted: VecDeque<String>,
+}
+
+impl Slot {
+    /// What comes in the place of `line`: the line itself where it says what is wanted next.
+    fn fill(&mut self, line: &str) -> Option<String> {
+        self.places -= 1;
+        let next = self.wanted.front()?;
+        if same_value(next, line) {
+            self.wanted.pop_front();
+            return Some(line.to_string());
+        }
+        // Where there are places enough for the rest, lines that are no longer wanted go.
+        if self.places >= self.wanted.len() {
+            return None;
+        }
+        self.wanted.pop_front()
+    }
 }
 
 /// The complete lines that set the value of a directive.
@@ -76,13 +90,16 @@ fn directive_of(line: &str) -> Option<usize> {
 
 /// Whether two lines set the same value, however they are written.
 fn same_value(left: &str, right: &str) -> bool {
-    let canonical = |line: &str| {
-        let words = words_of(line.as_bytes()).ok()?;
+    let (Ok(left), Ok(right)) = (words_of(left.as_bytes()), words_of(right.as_bytes())) else { return false };
+    if left == right {
+        return true;
+    }
+    let canonical = |words: &[String]| {
         let (name, values) = words.split_first()?;
         let (index, directive) = find_directive(name)?;
         let mut config = Config::default();
         config.assign(directive, values, true).ok()?;
         Some((index, config.value(index, directive)))
     };
-    canonical(left).is_some_and(|left| Some(left) == canonical(right))
+    canonical(&left).is_some_and(|left| Some(left) == canonical(&right))
 }

@@ -44,12 +44,12 @@ pub(super) const SAVE: Special = Special {
 /// Every line names a master; which of them count depends on `multi-master`, and is decided when all lines are read.
 pub(super) const REPLICAOF: Special = Special {
     set: |config, words, first| {
-        let [host, port] = words else {
-            return if words.is_empty() { Ok(config.replicaof.clear()) } else { Err(WRONG_NUMBER.into()) };
-        };
-        if first {
+        if first || words.is_empty() {
             config.replicaof.clear();
         }
+        let [host, port] = words else {
+            return if words.is_empty() { Ok(()) } else { Err(WRONG_NUMBER.into()) };
+        };
         if host.eq_ignore_ascii_case("no") && port.eq_ignore_ascii_case("one") {
             config.replicaof.clear();
             return Ok(());

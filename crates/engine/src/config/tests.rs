@@ -55,9 +55,7 @@ fn names_are_unique_and_defaults_are_valid() {
     assert_eq!(names.len(), count);
     for directive in directives() {
         let mut config = Config::default();
-        let words = split_default(directive);
-        let words = if directive.default.is_empty() { vec![String::new()] } else { words };
-        assert_eq!(config.assign(directive, &words, true), Ok(()), "{}", directive.name);
+        assert_eq!(config.assign(directive, &split_default(directive), true), Ok(()), "{}", directive.name);
         assert!(directive.summary.ends_with('.'), "{}", directive.name);
         assert_eq!(directive.name, directive.name.to_ascii_lowercase());
     }
@@ -114,7 +112,10 @@ fn wrong_lines_stop_the_start() {
     assert_eq!(reason("hz a"), "argument couldn't be parsed into an integer");
     assert_eq!(reason("port 65536"), "argument must be between 0 and 65535 inclusive");
     assert_eq!(reason("daemonize maybe"), "argument must be 'yes' or 'no'");
-    assert_eq!(reason("loglevel loud"), "argument(s) must be one of the following: debug, verbose, notice, warning");
+    assert_eq!(
+        reason("loglevel loud"),
+        "argument(s) must be one of the following: debug, verbose, notice, warning, nothing"
+    );
 }
 
 #[test]
@@ -353,6 +354,16 @@ fn rewriting_keeps_comments_and_order() {
          # Written by CONFIG REWRITE\nrequirepass \"a b\"\n"
     );
     assert_eq!(rewrite(&changed, &rewritten), rewritten);
+}
+
+#[test]
+fn rewriting_keeps_the_order_of_lists() {
+    let text =
+        "replicaof a 1\nreplicaof b 2\nreplicaof a 1\nmulti-master yes\nactive-replica yes\nreplica-read-only no\n";
+    let config = config(text);
+    assert_eq!(masters(&config), ["b:2", "a:1"]);
+    let rewritten = rewrite(&config, text);
+    assert_eq!(rewritten, "replicaof b 2\nreplicaof a 1\nmulti-master yes\nactive-replica yes\nreplica-read-only no\n");
 }
 
 #[test]

@@ -118,8 +118,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         |config, on| config.set_proc_title = on,
         "Show addresses in the process title.",
     )
-    .immutable()
-    .without_effect("the process keeps the title it was started with"),
+    .immutable(),
     Directive::text(
         "proc-title-template",
         "{title} {listen-addr} {server-mode}",
