@@ -74,11 +74,13 @@ pub(crate) fn exec(context: &mut SessionContext<'_>, out: &mut Out) -> Result<()
         out.null_array();
     } else {
         context.session.unwatch();
+        context.session.executing = Some(queue.len());
         out.array(queue.len());
         for (entry, args) in &queue.commands {
             run_queued(context, entry, args.args(), out);
         }
     }
+    context.session.executing = None;
     if let Some(txn) = context.group.take() {
         context.finish(txn);
     }

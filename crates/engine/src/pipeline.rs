@@ -167,10 +167,11 @@ fn refuse(context: &mut SessionContext<'_>, entry: Option<&Entry>, fault: Fault,
     if let Some(entry) = entry {
         context.worker.stats.commands[entry.id].rejected.add(1);
     }
-    let is_exec = entry.is_some_and(|entry| entry.command.name == "exec");
-    let fault = if is_exec && context.session.queue.is_some() {
+    let fault = if entry.is_some_and(|entry| entry.command.name == "exec") {
         context.session.discard();
-        Fault::Message(format!("EXECABORT Transaction discarded because of: {}", fault.text()))
+        let text = fault.text();
+        let reason = text.strip_prefix("ERR ").unwrap_or(&text);
+        Fault::Message(format!("EXECABORT Transaction discarded because of: {reason}"))
     } else {
         fault
     };

@@ -82,6 +82,8 @@ pub struct Session {
     /// Stamp of the last effect that this session made (WAIT, MESH TOKEN).
     pub last_write: Stamp,
     pub(crate) queue: Option<Queue>,
+    /// How many commands the EXEC that is running had queued.
+    pub(crate) executing: Option<usize>,
     pub(crate) watching: WatchList,
     pub(crate) reply: ReplyMode,
     pub(crate) parking: Option<Parking>,
@@ -105,6 +107,7 @@ impl Session {
             authenticated: engine.config.load().requirepass.is_empty(),
             last_write: Stamp::ZERO,
             queue: None,
+            executing: None,
             watching: WatchList::default(),
             reply: ReplyMode::On,
             parking: None,
@@ -193,7 +196,8 @@ impl Session {
         client.db.store(self.db, Relaxed);
         client.resp3.store(protocol == Protocol::Resp3, Relaxed);
         client.last_interaction_ms.store(now.unix_ms(), Relaxed);
-        client.queued.store(self.queue.as_ref().map_or(-1, |queue| queue.len() as i64), Relaxed);
+        let queued = self.queue.as_ref().map(Queue::len).or(self.executing);
+        client.queued.store(queued.map_or(-1, |count| count as i64), Relaxed);
         client.queued_bytes.store(self.queue.as_ref().map_or(0, |queue| queue.size() as u64), Relaxed);
         client.watched.store(self.watching.keys.len() as u64, Relaxed);
         if let Some(id) = last_command {

@@ -4,7 +4,7 @@
 
 use crate::Client;
 use effect::{Effect, EffectReader};
-use keyspace::Keyspace;
+use keyspace::{Keyspace, Txn};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -77,6 +77,25 @@ impl WatchedKeys {
         if self.count.load(Relaxed) != 0 {
             self.mark(effects);
         }
+    }
+
+    /// Two databases are about to be exchanged: marks the sessions that watch a key which is in one of
+    /// them. Under all locks.
+    pub(crate) fn observe_swap(&self, txn: &mut Txn<'_>, first: u32, second: u32) {
+        if self.count.load(Relaxed) == 0 {
+            return;
+        }
+        let home = txn.db();
+        let mut exists = |db: u32, key: &[u8]| {
+            txn.select(db);
+            txn.exists(key)
+        };
+        for ((db, key), watchers) in self.watchers.lock().iter() {
+            if [first, second].contains(db) && (exists(first, key) || exists(second, key)) {
+                watchers.iter().for_each(|watcher| watcher.client.dirty.store(true, Relaxed));
+            }
+        }
+        txn.select(home);
     }
 
     fn mark(&self, effects: &[u8]) {

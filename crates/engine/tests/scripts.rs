@@ -6,7 +6,9 @@ use harness::Server;
 use testkit::script;
 
 fn run(family: &str) {
-    let mut server = Server::new(engine::Config::default());
+    let mut config = engine::Config::default();
+    config.enable_debug_command = "yes";
+    let mut server = Server::new(config);
     script::run_folder(&script::folder().join(family), &mut server).expect("scripts that parse").assert_passed();
 }
 

@@ -263,7 +263,11 @@ fn reply_info(entry: &Entry, out: &mut Out) {
     reply_bulks(command.tips, out);
     out.set(command.keys.len());
     command.keys.iter().for_each(|spec| reply_key_spec(spec, out));
-    out.array(command.subcommands.len());
+    if command.subcommands.is_empty() {
+        out.set(0)
+    } else {
+        out.array(command.subcommands.len())
+    }
     table().subcommands(entry).iter().for_each(|subcommand| reply_info(subcommand, out));
 }
 

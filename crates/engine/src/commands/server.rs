@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::info;
 use crate::services::Shutdown;
 use crate::session::Next;
-use keyspace::{Scope, Txn, View};
+use keyspace::{Scope, View};
 use resp::{Args, Out};
 
 pub(super) const COMMANDS: &[&Command] =
@@ -213,23 +213,27 @@ const SWAPDB: Command = Command {
     categories: &["keyspace", "dangerous"],
     summary: "Exchanges two databases.",
     arguments: &[Argument::integer("index1"), Argument::integer("index2")],
-    handler: Handler::Write(swapdb),
+    handler: Handler::Session(swapdb),
     ..SERVER
 };
 
-fn swapdb(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+fn swapdb(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let number = |argument: &[u8], text: &'static str| integer(argument).map_err(|_| Fault::Text(text));
     let first = number(args.at(1), "ERR invalid first DB index")?;
     let second = number(args.at(2), "ERR invalid second DB index")?;
+    let engine = context.engine;
     let database = |number: i64| {
         u32::try_from(number)
             .ok()
-            .filter(|&number| number < txn.databases())
+            .filter(|&number| number < engine.keyspace.databases())
             .ok_or(Fault::Text("ERR DB index is out of range"))
     };
     let (first, second) = (database(first)?, database(second)?);
     if first != second {
-        txn.swap_db(first, second);
+        context.with_scope(Scope::All, |txn| {
+            engine.watched.observe_swap(txn, first, second);
+            txn.swap_db(first, second);
+        });
     }
     out.ok();
     Ok(())

@@ -1,0 +1,255 @@
+//! What sessions do beyond single commands: batches, protocol errors, pauses, kills, WATCH, one commit
+//! per transaction.
+
+mod harness;
+
+use effect::{Effect, EffectReader};
+use engine::{Config, Next};
+use harness::Server;
+use proptest::prelude::*;
+use std::time::Duration;
+use testkit::{Connection, Reply, request};
+
+fn server() -> Server {
+    Server::new(Config::default())
+}
+
+fn error(reply: &Reply) -> String {
+    format!("{reply}")
+}
+
+#[test]
+fn a_long_pipeline_is_answered_in_order() {
+    let server = server();
+    let mut client = server.client();
+    let mut input = Vec::new();
+    for number in 0..5000 {
+        input.extend_from_slice(&request(&["SET", &format!("key:{number}"), &number.to_string()]));
+        input.extend_from_slice(&request(&["GET", &format!("key:{number}")]));
+    }
+    client.send(&input).unwrap();
+    for number in 0..5000 {
+        assert!(!client.receive().unwrap().is_error());
+        assert_eq!(client.receive().unwrap().bytes(), Some(number.to_string().as_bytes()));
+    }
+}
+
+#[test]
+fn requests_before_a_protocol_error_are_executed() {
+    let server = server();
+    let mut client = server.client();
+    let mut input = request(&["SET", "a", "1"]);
+    input.extend_from_slice(b"*1\r\nx");
+    input.extend_from_slice(b"\r\n");
+    client.send(&input).unwrap();
+    assert!(!client.receive().unwrap().is_error());
+    assert!(error(&client.receive().unwrap()).contains("Protocol error: expected '$', got 'x'"));
+    assert!(client.is_closed());
+}
+
+#[test]
+fn what_follows_a_quit_is_not_executed() {
+    let server = server();
+    let (mut client, mut other) = (server.client(), server.client());
+    let mut input = request(&["QUIT"]);
+    input.extend_from_slice(&request(&["SET", "a", "1"]));
+    client.send(&input).unwrap();
+    assert!(client.is_closed());
+    assert_eq!(other.words("EXISTS a").integer(), Some(0));
+}
+
+#[test]
+fn a_pause_holds_writes_back_and_keeps_their_order() {
+    let server = server();
+    let (mut writer, mut admin) = (server.client(), server.client());
+    admin.words("CLIENT PAUSE 100000 WRITE");
+    let mut input = request(&["GET", "a"]);
+    input.extend_from_slice(b"SET a \"x y\"\r\n");
+    input.extend_from_slice(&request(&["GET", "a"]));
+    writer.send(&input).unwrap();
+    assert!(writer.poll().is_some_and(|reply| reply.bytes().is_none()));
+    assert!(writer.poll().is_none());
+    assert!(matches!(writer.next(), Next::Blocked { deadline_us: Some(_) }));
+    assert!(error(&admin.words("CLIENT LIST")).contains("flags=b"));
+    admin.words("CLIENT UNPAUSE");
+    assert!(!writer.receive().unwrap().is_error());
+    assert_eq!(writer.receive().unwrap().bytes(), Some(&b"x y"[..]));
+}
+
+#[test]
+fn a_pause_ends_by_itself() {
+    let server = server();
+    let (mut client, mut admin) = (server.client(), server.client());
+    admin.words("CLIENT PAUSE 500");
+    client.send(&request(&["PING"])).unwrap();
+    server.advance(Duration::from_millis(499));
+    assert!(client.poll().is_none());
+    server.advance(Duration::from_millis(2));
+    assert!(client.poll().is_some());
+}
+
+#[test]
+fn a_killed_client_is_closed_and_gone_from_the_list() {
+    let server = server();
+    let (mut victim, mut admin) = (server.client(), server.client());
+    victim.words("CLIENT SETNAME victim");
+    let id = victim.id.to_string();
+    assert_eq!(admin.call(&["CLIENT", "KILL", "ID", &id]).integer(), Some(1));
+    assert!(victim.is_closed());
+    assert!(!error(&admin.words("CLIENT LIST")).contains("name=victim"));
+    assert_eq!(admin.call(&["CLIENT", "KILL", "ID", &id]).integer(), Some(0));
+}
+
+#[test]
+fn replies_are_switched_off_skipped_and_on_again() {
+    let server = server();
+    let mut client = server.client();
+    let mut input = Vec::new();
+    for words in ["CLIENT REPLY SKIP", "PING first", "PING second", "CLIENT REPLY OFF", "PING third", "CLIENT REPLY ON"]
+    {
+        input.extend_from_slice(format!("{words}\r\n").as_bytes());
+    }
+    client.send(&input).unwrap();
+    assert_eq!(client.receive().unwrap().bytes(), Some(&b"second"[..]));
+    assert_eq!(format!("{}", client.receive().unwrap()), "OK");
+    assert!(client.poll().is_none());
+}
+
+fn keys_of(effects: &[u8]) -> Vec<String> {
+    let key = |effect: Effect<'_>| effect.key().map(|key| String::from_utf8_lossy(key).into_owned());
+    EffectReader::new(effects).filter_map(|effect| key(effect.unwrap())).collect()
+}
+
+#[test]
+fn a_transaction_is_one_commit() {
+    let server = server();
+    let mut client = server.client();
+    client.words("SET before 1");
+    for words in ["MULTI", "SET a 1", "SELECT 3", "INCR b", "SADD c x", "EXEC"] {
+        client.words(words);
+    }
+    let commits = server.recorder.commits.lock().unwrap();
+    assert_eq!(commits.len(), 2);
+    assert_eq!(keys_of(&commits[1]), ["a", "b", "c"]);
+    let databases: Vec<u32> = EffectReader::new(&commits[1])
+        .filter_map(|effect| if let Effect::Select { db } = effect.unwrap() { Some(db) } else { None })
+        .collect();
+    assert_eq!(databases, [3]);
+}
+
+#[test]
+fn reads_and_refused_writes_commit_nothing() {
+    let server = server();
+    let mut client = server.client();
+    client.words("SET a 1");
+    let before = server.recorder.commits.lock().unwrap().len();
+    for words in ["GET a", "SADD a x", "SET a 2 NX", "EXPIRE missing 10", "LPUSH", "SETRANGE a -1 x"] {
+        client.words(words);
+    }
+    assert_eq!(server.recorder.commits.lock().unwrap().len(), before);
+}
+
+fn exec_result(setup: &[&str], watch: &str, meanwhile: &[&str]) -> bool {
+    let server = server();
+    let (mut client, mut other) = (server.client(), server.client());
+    for words in setup {
+        other.words(words);
+    }
+    client.words(watch);
+    for words in meanwhile {
+        other.words(words);
+    }
+    client.words("MULTI");
+    client.words("PING");
+    client.words("EXEC").elements().is_some()
+}
+
+#[test]
+fn exec_fails_after_a_watched_key_changed() {
+    assert!(exec_result(&["SET a 1"], "WATCH a", &[]));
+    assert!(exec_result(&["SET a 1"], "WATCH a", &["GET a", "SET b 1", "SELECT 1", "SET a 2"]));
+    assert!(!exec_result(&["SET a 1"], "WATCH a", &["SET a 1"]));
+    assert!(!exec_result(&["SET a 1"], "WATCH b a", &["DEL a"]));
+    assert!(!exec_result(&["SET a 1"], "WATCH a", &["EXPIRE a 100"]));
+    assert!(!exec_result(&[], "WATCH a", &["SADD a x"]));
+    assert!(!exec_result(&["SET a 1"], "WATCH a", &["FLUSHALL"]));
+    assert!(exec_result(&["SET b 1"], "WATCH a", &["FLUSHALL"]));
+    assert!(exec_result(&[], "WATCH a", &["DEL a"]));
+    assert!(!exec_result(&["SET a 1"], "WATCH a", &["RENAME a b"]));
+    assert!(!exec_result(&["SELECT 1", "SET a 1", "SELECT 0"], "WATCH a", &["SWAPDB 0 1"]));
+}
+
+#[test]
+fn exec_fails_after_a_watched_key_expired() {
+    let server = server();
+    let mut client = server.client();
+    client.words("SET a 1 PX 10");
+    client.words("WATCH a");
+    server.advance(Duration::from_millis(20));
+    client.words("MULTI");
+    client.words("PING");
+    assert!(client.words("EXEC").elements().is_none());
+}
+
+#[test]
+fn a_session_that_is_dropped_watches_nothing() {
+    let server = server();
+    let mut client = server.client();
+    client.words("WATCH a b c");
+    let mut admin = server.client();
+    assert!(error(&admin.words("INFO clients")).contains("total_watched_keys:3"));
+    drop(client);
+    assert!(error(&admin.words("INFO clients")).contains("total_watched_keys:0"));
+}
+
+#[test]
+fn inside_exec_info_and_flushes_run_under_the_locks_of_the_group() {
+    let server = server();
+    let mut client = server.client();
+    for words in ["MULTI", "SET a 1", "INFO everything", "DBSIZE", "FLUSHALL", "MEMORY STATS", "KEYS *"] {
+        client.words(words);
+    }
+    let replies = client.words("EXEC");
+    let replies = replies.elements().unwrap();
+    assert_eq!(replies[2].integer(), Some(1));
+    assert_eq!(replies.len(), 6);
+    assert!(replies.iter().all(|reply| !reply.is_error()));
+}
+
+proptest! {
+    /// However the bytes of a pipeline are cut, the replies are the same.
+    #[test]
+    fn replies_do_not_depend_on_how_the_input_is_cut(cuts in proptest::collection::vec(1usize..40, 1..60)) {
+        let mut input = Vec::new();
+        for number in 0..20 {
+            input.extend_from_slice(&request(&["APPEND", "text", &number.to_string()]));
+            input.extend_from_slice(b"INCR \"co\\x75nter\"\r\n\r\n");
+            input.extend_from_slice(&request(&["MULTI"]));
+            input.extend_from_slice(&request(&["GETRANGE", "text", "0", "-1"]));
+            input.extend_from_slice(&request(&["EXEC"]));
+        }
+        let replies = |pieces: &mut dyn Iterator<Item = usize>| {
+            let server = server();
+            let mut client = server.client();
+            let mut rest = &input[..];
+            while !rest.is_empty() {
+                let (piece, tail) = rest.split_at(pieces.next().unwrap_or(rest.len()).min(rest.len()));
+                client.send(piece).unwrap();
+                rest = tail;
+            }
+            std::iter::from_fn(|| client.poll()).map(|reply| reply.to_string()).collect::<Vec<_>>()
+        };
+        let whole = replies(&mut std::iter::empty());
+        prop_assert_eq!(whole.len(), 100);
+        prop_assert_eq!(replies(&mut cuts.into_iter()), whole);
+    }
+
+    /// Whatever a client sends: no panic, and consistent framing of what comes back.
+    #[test]
+    fn any_bytes_are_survived(input in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let server = server();
+        let mut client = server.client();
+        client.send(&input).unwrap();
+        while client.poll().is_some() {}
+    }
+}
