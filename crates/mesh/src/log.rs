@@ -20,6 +20,7 @@ pub struct RelayLog {
     limit: usize,
     /// Bytes ever appended.
     appended: u64,
+    evicted: bool,
 }
 
 /// A place between two records. Ordered as the log is.
@@ -92,6 +93,7 @@ impl RelayLog {
             bytes: 0,
             limit,
             appended: 0,
+            evicted: false,
         }
     }
 
@@ -135,6 +137,7 @@ impl RelayLog {
             let chunk = self.chunks.pop_front().expect("more than one");
             self.bytes -= chunk.bytes();
             self.front += 1;
+            self.evicted = true;
         }
     }
 
@@ -142,6 +145,11 @@ impl RelayLog {
     pub fn floor(&self, origin: Origin) -> Stamp {
         let evicted = self.chunks.front().map_or(Stamp::ZERO, |chunk| chunk.before.get(origin));
         evicted.max(self.imported.get(origin))
+    }
+
+    /// Has it lost anything since it was last cleared?
+    pub fn has_evicted(&self) -> bool {
+        self.evicted
     }
 
     /// What came before is not in the log: it came as state, or was written while nobody listened.
@@ -157,6 +165,7 @@ impl RelayLog {
         self.end = vector.clone();
         self.imported = VersionVector::new();
         self.bytes = 0;
+        self.evicted = false;
     }
 
     /// Where to read from in order to get everything of `origin` after `after`. Only meaningful where

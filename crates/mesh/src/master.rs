@@ -12,6 +12,8 @@ pub(crate) struct Master {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) link: Option<LinkId>,
+    /// It was up at least once.
+    known: bool,
     /// Attempts since it was last up.
     attempts: u32,
     /// When to dial again.
@@ -29,6 +31,7 @@ impl Master {
             host,
             port,
             link: None,
+            known: false,
             attempts: 0,
             dial_ms: now_ms,
             never: false,
@@ -37,7 +40,13 @@ impl Master {
         }
     }
 
+    /// Nobody knows yet which origins it will bring.
+    pub(crate) fn may_bring_the_unknown(&self) -> bool {
+        !self.known && !self.never
+    }
+
     pub(crate) fn opened(&mut self) {
+        self.known = true;
         self.attempts = 0;
         self.last_error = None;
     }

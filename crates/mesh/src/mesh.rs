@@ -482,8 +482,8 @@ impl Mesh {
     pub fn turn(&mut self, store: &mut dyn Store, now: Now) {
         self.dial(now);
         self.close_silent(store, now);
-        self.tell(now);
         self.release_held(store, now);
+        self.tell(now);
         if self.inflows.values().any(|inflow| inflow.is_stalled(now.monotonic_ms)) {
             self.assign_feeders(now);
             self.inflows.values_mut().for_each(|inflow| inflow.checked(now.monotonic_ms));
@@ -564,6 +564,10 @@ impl Mesh {
         }
         self.stable_dirty = false;
         self.stabilize_ms = now.monotonic_ms + STABILIZE_MS;
+        // A master that was never reached counts as a member that has nothing; like others, until the log moves on.
+        if self.masters.iter().any(Master::may_bring_the_unknown) && !self.log.has_evicted() {
+            return;
+        }
         let transfers = self.links.values().filter_map(|link| link.downstream()?.transfer.as_ref());
         let pins = transfers.map(|transfer| &transfer.pin);
         let mut next = self.rows.watermarks(self.own, &self.vector, |origin| self.log.floor(origin), pins);

@@ -1,8 +1,6 @@
 //! Topologies: everything arrives, once.
 
-mod network;
-
-use network::{Network, options};
+use crate::network::{Network, options};
 
 fn linked(count: usize, pairs: impl IntoIterator<Item = (usize, usize)>) -> Network {
     let mut network = Network::new(count, options());

@@ -1,0 +1,153 @@
+//! Peers that send nonsense: an error closes the link, and nothing else happens.
+
+use crate::network::{EPOCH_MS, ToyStore, options, origin};
+use effect::{Stamp, VersionVector};
+use mesh::{Action, BatchWriter, Input, LinkId, Mesh, Message, Now, Record};
+use proptest::prelude::*;
+
+const NOW: Now = Now { unix_ms: EPOCH_MS, monotonic_ms: 1 };
+
+/// A mesh with a link that is open: accepted (we serve) or dialled (we receive).
+fn open_link(upstream: bool) -> (Mesh, ToyStore, LinkId) {
+    let mut mesh = Mesh::new(origin(0, 1), options(), 1, NOW);
+    let mut store = ToyStore::default();
+    mesh.activate(Stamp::ZERO);
+    let link = if upstream {
+        mesh.add_master("peer", 1, NOW);
+        mesh.turn(&mut store, NOW);
+        let Some(Action::Dial { link, .. }) = mesh.poll_action() else { panic!("dials") };
+        mesh.handle(link, Input::Connected, &mut store, NOW);
+        let replies = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 1 0000000000000002 1 multi-master\r\n";
+        mesh.handle(link, Input::Received { bytes: replies }, &mut store, NOW);
+        link
+    } else {
+        mesh.accept(&["1", "0000000000000002", "1", "multi-master"], "peer", 1, NOW)
+    };
+    let mut vector = VersionVector::new();
+    vector.advance(origin(1, 1), Stamp(5));
+    send(&mut mesh, &mut store, link, &Message::Hello { origin: origin(1, 1), unix_ms: EPOCH_MS, vector });
+    assert!(!is_closed(&mut mesh), "the link is up");
+    (mesh, store, link)
+}
+
+fn send(mesh: &mut Mesh, store: &mut ToyStore, link: LinkId, message: &Message<'_>) {
+    let mut bytes = Vec::new();
+    message.put(&mut bytes);
+    mesh.handle(link, Input::Received { bytes: &bytes }, store, NOW);
+}
+
+fn is_closed(mesh: &mut Mesh) -> bool {
+    std::iter::from_fn(|| mesh.poll_action()).any(|action| matches!(action, Action::Close { .. }))
+}
+
+#[test]
+fn a_message_of_the_wrong_side_closes_the_link() {
+    for (upstream, message) in [
+        (true, Message::StateRequest),
+        (true, Message::Subscribe { after: VersionVector::new() }),
+        (true, Message::StateEnd),
+        (true, Message::StateChunk { bytes: b"x" }),
+        (false, Message::Records { batch: b"" }),
+        (false, Message::StateEnd),
+        (false, Message::Hello { origin: origin(1, 1), unix_ms: 0, vector: VersionVector::new() }),
+    ] {
+        let (mut mesh, mut store, link) = open_link(upstream);
+        send(&mut mesh, &mut store, link, &message);
+        assert!(is_closed(&mut mesh), "{message:?}");
+        let mut last = Vec::new();
+        mesh.transmit(link, &mut last, 1 << 20, &mut store, NOW);
+        assert_eq!(mesh.links().count(), 0);
+    }
+}
+
+#[test]
+fn a_record_in_our_own_name_closes_the_link() {
+    let (mut mesh, mut store, link) = open_link(true);
+    let mut batch = BatchWriter::default();
+    let own =
+        Record { origin: origin(0, 1), previous: Stamp(0), first: Stamp(9), count: 1, context: &[], effects: b"" };
+    batch.push(&own);
+    send(&mut mesh, &mut store, link, &Message::Records { batch: batch.bytes() });
+    assert!(is_closed(&mut mesh));
+}
+
+#[test]
+fn a_record_that_cannot_be_applied_closes_the_link() {
+    let (mut mesh, mut store, link) = open_link(true);
+    let mut batch = BatchWriter::default();
+    let broken =
+        Record { origin: origin(1, 1), previous: Stamp(0), first: Stamp(5), count: 1, context: &[], effects: b"\xee" };
+    batch.push(&broken);
+    send(&mut mesh, &mut store, link, &Message::Records { batch: batch.bytes() });
+    assert!(is_closed(&mut mesh));
+    assert_eq!(mesh.vector().get(origin(1, 1)), Stamp(0));
+}
+
+#[test]
+fn a_hole_in_a_stream_is_asked_for_again() {
+    let (mut mesh, mut store, link) = open_link(true);
+    let mut output = Vec::new();
+    mesh.transmit(link, &mut output, 1 << 20, &mut store, NOW);
+    let mut batch = BatchWriter::default();
+    batch.push(&Record {
+        origin: origin(1, 1),
+        previous: Stamp(7),
+        first: Stamp(9),
+        count: 0,
+        context: &[],
+        effects: b"",
+    });
+    send(&mut mesh, &mut store, link, &Message::Records { batch: batch.bytes() });
+    assert!(!is_closed(&mut mesh));
+    assert_eq!(mesh.vector().get(origin(1, 1)), Stamp(0), "not applied");
+    output.clear();
+    mesh.transmit(link, &mut output, 1 << 20, &mut store, NOW);
+    let mut expected = Vec::new();
+    let mut after = VersionVector::new();
+    after.advance(origin(1, 1), Stamp(0));
+    Message::Subscribe { after }.put(&mut expected);
+    assert_eq!(output, expected);
+}
+
+fn payloads() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
+    prop::collection::vec((0u8..13, prop::collection::vec(any::<u8>(), 0..60)), 1..6)
+}
+
+proptest! {
+    #[test]
+    fn frames_of_nonsense_never_panic(upstream in any::<bool>(), frames in payloads(), step in 1usize..50) {
+        let (mut mesh, mut store, link) = open_link(upstream);
+        let mut stream = Vec::new();
+        for (kind, payload) in &frames {
+            let start = stream.len();
+            stream.extend_from_slice(&(u32::from(*kind) << 24 | payload.len() as u32).to_le_bytes());
+            stream.extend_from_slice(payload);
+            let checksum = crc32fast::hash(&stream[start..]);
+            stream.extend_from_slice(&checksum.to_le_bytes());
+        }
+        for bytes in stream.chunks(step) {
+            mesh.handle(link, Input::Received { bytes }, &mut store, NOW);
+            let later = Now { monotonic_ms: 2_000, ..NOW };
+            mesh.turn(&mut store, later);
+            let mut output = Vec::new();
+            mesh.transmit(link, &mut output, 1 << 20, &mut store, later);
+            prop_assert!(output.len() < 1 << 20);
+        }
+    }
+
+    #[test]
+    fn bytes_of_nonsense_never_panic(upstream in any::<bool>(), bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+        let (mut mesh, mut store, link) = open_link(upstream);
+        mesh.handle(link, Input::Received { bytes: &bytes }, &mut store, NOW);
+    }
+
+    #[test]
+    fn words_of_nonsense_are_refused(words in prop::collection::vec(".{0,20}", 0..6)) {
+        let mut mesh = Mesh::new(origin(0, 1), options(), 1, NOW);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let link = mesh.accept(&words, "peer", 1, NOW);
+        let mut reply = Vec::new();
+        mesh.transmit(link, &mut reply, 1000, &mut ToyStore::default(), NOW);
+        prop_assert!(reply.starts_with(b"-ERR"));
+    }
+}
