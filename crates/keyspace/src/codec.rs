@@ -76,12 +76,16 @@ impl Decoded<'_> {
             Decoded::String(bytes) => Value::Bytes(bytes.to_vec()),
             Decoded::Set(members) => {
                 let mut set = Set::new();
-                members.iter().for_each(|member| drop(set.insert(member, limits)));
+                for member in members.iter() {
+                    set.insert(member, limits);
+                }
                 Value::Set(set)
             }
             Decoded::Hash(pairs) => {
                 let mut hash = Hash::new();
-                pairs.pairs().for_each(|(field, value)| drop(hash.insert(field, value, limits)));
+                for (field, value) in pairs.pairs() {
+                    hash.insert(field, value, limits);
+                }
                 Value::Hash(hash)
             }
         }

@@ -48,6 +48,8 @@ pub struct Keyspace {
     databases: u32,
     pub(crate) stamping: Stamping,
     pub(crate) origins: Origins,
+    /// The clock of the newest horizon.
+    pub(crate) horizon: AtomicU64,
     random: AtomicU64,
 }
 
@@ -70,6 +72,7 @@ impl Keyspace {
             databases: options.databases,
             stamping: Stamping::new(),
             origins: Origins::new(),
+            horizon: AtomicU64::new(0),
             random: AtomicU64::new(options.seed),
         }
     }

@@ -1,8 +1,10 @@
 //! Keys and values: the table, the shards and their locks, reads (`View`), the only writer (`Txn`)
 //! and the conflict rules by which effects of other nodes are merged.
 
+mod apply;
 mod bucket;
 mod codec;
+mod deadlines;
 mod entry;
 mod garbage;
 mod guard;
@@ -12,12 +14,14 @@ mod prefetch;
 mod recent;
 mod segment;
 mod shard;
+mod stability;
 mod stamping;
 mod table;
 mod txn;
 mod version;
 mod view;
 
+pub use apply::check_effects;
 pub use codec::{Decoded, decode};
 pub use garbage::Garbage;
 pub(crate) use keyspace::KeyHash;

@@ -2,6 +2,7 @@
 //! were written in about the last round trip (docs/decisions/0001-convergence.md).
 
 use crate::KeyType;
+use crate::deadlines::Deadlines;
 use crate::merge::operations::{Horizon, Operations};
 use crate::version::{Origins, Version};
 use effect::Stamp;
@@ -14,12 +15,14 @@ use std::sync::Arc;
 pub(crate) struct Record {
     /// The stamp with which it stands in the queue.
     queued: Stamp,
+    /// The newest effect on the key.
+    pub(crate) newest: Version,
     /// The newest Set, Delete, Put or Flush.
     pub(crate) clear: Version,
     /// By `KeyType`: the newest effect that makes the key one of this type.
     pub(crate) creations: [Version; KeyType::COUNT],
-    /// The deadline register: who wrote it, and what. The entry, where there is one, has the same deadline.
-    pub(crate) deadline: (Version, Option<u64>),
+    /// The entry, where there is one, has the newest of them.
+    pub(crate) deadlines: Deadlines,
     /// On the string.
     pub(crate) operations: Operations,
     /// Newest effect on each member of the set; those that are not in the set were removed.
@@ -73,9 +76,10 @@ impl Record {
         }
         Record {
             queued: Stamp::ZERO,
+            newest: clear,
             clear,
             creations,
-            deadline: (clear, entry.and_then(|(_, _, deadline_ms)| deadline_ms)),
+            deadlines: Deadlines::new(clear, entry.and_then(|(_, _, deadline_ms)| deadline_ms)),
             operations: Operations::default(),
             members: Elements::default(),
             fields: Elements::default(),
@@ -89,44 +93,35 @@ impl Record {
     }
 
     pub(crate) fn has_deadline(&self) -> bool {
-        self.deadline.1.is_some()
-    }
-
-    /// The newest stamp in here.
-    fn newest(&self) -> Stamp {
-        let fields = self
-            .fields
-            .values()
-            .map(|field| field.version.unwrap_or(Version::ZERO).stamp.max(field.increments.newest().stamp));
-        let members = self.members.values().map(|version| version.stamp);
-        let registers = self.creations.iter().chain([&self.clear, &self.deadline.0]).map(|version| version.stamp);
-        let newest = members.chain(fields).chain(registers).max().unwrap_or(Stamp::ZERO);
-        newest.max(self.operations.newest().stamp)
+        self.deadlines.current().is_some()
     }
 
     /// Drops what is stable. True where nothing is left that the entry itself does not say.
     /// `absent`: there is no entry.
-    fn stabilize(&mut self, horizon: &Horizon<'_>, absent: bool) -> bool {
-        let settle = |operations: &mut Operations| {
+    pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>, absent: bool) -> bool {
+        // Below a clear that is not stable itself, another may arrive that cancels what it had seen.
+        let clear = horizon.passed(self.clear);
+        let settle = |operations: &mut Operations, clear: bool| {
             operations.fold(|operation| {
                 if operation.action.is_increment() {
-                    horizon.settled(operation.version)
+                    clear && horizon.settled(operation.version)
                 } else {
                     horizon.passed(operation.version)
                 }
             });
-            operations.condense(|operation| horizon.condensable(operation.version));
+            operations.condense(|operation| clear && horizon.condensable(operation.version));
         };
-        settle(&mut self.operations);
+        settle(&mut self.operations, clear);
         self.members.retain(|_, version| !horizon.passed(*version));
         self.fields.retain(|_, field| {
-            settle(&mut field.increments);
-            !field.increments.is_empty() || field.version.is_some_and(|version| !horizon.passed(version))
+            let passed = field.version.is_none_or(|version| horizon.passed(version));
+            settle(&mut field.increments, clear && passed);
+            !field.increments.is_empty() || !passed
         });
-        // A deadline without a key waits for the next life of the key, which has to get rid of it.
-        let orphan = absent && self.deadline.1.is_some();
-        let registers = self.creations.iter().chain([&self.clear, &self.deadline.0]);
-        registers.copied().all(|version| horizon.passed(version))
+        // A deadline without a key lies in wait for the next one.
+        let orphan = absent && self.has_deadline();
+        horizon.passed(self.newest)
+            && self.deadlines.is_stable(horizon)
             && self.operations.is_empty()
             && self.members.is_empty()
             && self.fields.is_empty()
@@ -192,31 +187,26 @@ impl Recent {
         self.records.iter().map(|(key, record)| (&**key, &**record))
     }
 
-    /// Looks at up to `budget` records that may be stable. `is_absent` tells whether a key has no entry;
-    /// `dropped` hears of keys whose record is gone. Returns how many were looked at.
-    pub(crate) fn stabilize(
-        &mut self,
-        horizon: &Horizon<'_>,
-        budget: usize,
-        is_absent: impl Fn(&[u8]) -> bool,
-        mut dropped: impl FnMut(&[u8]),
-    ) -> usize {
-        let mut looked_at = 0;
-        // Those that are put back are not looked at twice in one call.
-        let mut left = self.queue.len().min(budget);
-        while left > 0 && self.queue.front().is_some_and(|(stamp, _)| *stamp <= horizon.clock) {
-            let Some((queued, key)) = self.queue.pop_front() else { break };
-            left -= 1;
-            looked_at += 1;
-            let Some(record) = self.records.get_mut(&key).filter(|record| record.queued == queued) else { continue };
-            if record.stabilize(horizon, is_absent(&key)) {
-                self.records.remove(&key);
-                dropped(&key);
-            } else {
-                record.queued = record.newest();
-                self.queue.push_back((record.queued, key));
+    /// The key of the next record that may have become stable; it is to be given to `put_back` or `remove`.
+    pub(crate) fn pop_due(&mut self, horizon: &Horizon<'_>) -> Option<Arc<[u8]>> {
+        while self.queue.front().is_some_and(|(stamp, _)| *stamp <= horizon.clock) {
+            let (queued, key) = self.queue.pop_front()?;
+            if self.records.get(&key).is_some_and(|record| record.queued == queued) {
+                return Some(key);
             }
         }
-        looked_at
+        None
+    }
+
+    /// To be looked at again when what is in the record now is stable.
+    pub(crate) fn put_back(&mut self, key: Arc<[u8]>) {
+        if let Some(record) = self.records.get_mut(&key) {
+            record.queued = record.newest.stamp;
+            self.queue.push_back((record.queued, key));
+        }
+    }
+
+    pub(crate) fn queue_len(&self) -> usize {
+        self.queue.len()
     }
 }

@@ -3,6 +3,7 @@
 use crate::recent::Recent;
 use crate::table::{KeyHasher, Table};
 use crate::version::Version;
+use effect::Stamp;
 use std::cell::Cell;
 use values::EncodingLimits;
 
@@ -12,6 +13,8 @@ pub(crate) struct Database<H> {
     pub recent: Recent,
     /// The newest flush of the database.
     pub flushed: Version,
+    /// The newest write that left no record.
+    pub newest_plain: Stamp,
 }
 
 pub(crate) struct Shard<H> {
@@ -40,7 +43,12 @@ impl Counters {
 
 impl<H: KeyHasher> Database<H> {
     fn new(hasher: H) -> Database<H> {
-        Database { table: Table::new(hasher), recent: Recent::default(), flushed: Version::ZERO }
+        Database {
+            table: Table::new(hasher),
+            recent: Recent::default(),
+            flushed: Version::ZERO,
+            newest_plain: Stamp::ZERO,
+        }
     }
 }
 

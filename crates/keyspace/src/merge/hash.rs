@@ -1,11 +1,13 @@
 //! Hashes: each field is a register with increments on top of it.
 
 use super::cell::{Action, FieldCell};
-use super::{Author, Merge, Parts};
+use super::operations::Cause;
+use super::{Author, Cut, Merge, Parts};
 use crate::KeyType;
 use crate::entry::{Entry, NewValue};
 use crate::recent::Field;
 use crate::table::{KeyHasher, Slot};
+use crate::version::Origins;
 use values::{EncodingLimits, Hash};
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
@@ -66,7 +68,9 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 impl<H: KeyHasher> Parts<'_, '_, H> {
     fn hash_set<'m>(&mut self, pairs: impl Iterator<Item = (&'m [u8], &'m [u8])>) -> usize {
         let is_alive = self.create(KeyType::Hash) && self.author.is_newer_than(self.record.clear);
-        pairs.filter(|(field, value)| self.write_field(field, Some(value), is_alive)).count()
+        let added = pairs.filter(|(field, value)| self.write_field(field, Some(value), is_alive)).count();
+        self.drop_empty();
+        added
     }
 
     fn hash_delete<'m>(&mut self, fields: impl Iterator<Item = &'m [u8]>) -> usize {
@@ -84,10 +88,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         if !is_alive && !self.record.fields.contains_key(field) {
             return false;
         }
-        if value.is_none() && !self.is_hash() {
-            // Nothing to remove; what is older and late must find the register.
-            let version = author.version;
-            self.record.fields.entry(field.into()).or_default().raise(author, version);
+        if !self.is_hash() && (!is_alive || value.is_none()) {
+            // Nothing to change; what is older and late must find the register.
+            if is_alive {
+                self.record.fields.entry(field.into()).or_default().raise(author);
+            }
             return false;
         }
         if !self.record.fields.contains_key(field) {
@@ -95,18 +100,19 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         let register = self.record.fields.get_mut(field).expect("there, or just inserted");
         let mut register = std::mem::take(register);
+        let clear = Cause::Clear(author.row);
         let changed = self.with_hash(|hash| {
             let was_there = hash.contains(field);
             let mut cell = FieldCell { hash, field, limits };
-            if is_alive && register.raise(author, author.version) {
-                register.increments.survive(author.origins, author.row, author.version);
+            if is_alive && register.raise(author) {
+                register.increments.cut(author.origins, author.version, clear);
                 match value {
-                    Some(value) => drop(cell.hash.insert(field, value, limits)),
-                    None => drop(cell.hash.remove(field)),
-                }
+                    Some(value) => cell.hash.insert(field, value, limits),
+                    None => cell.hash.remove(field),
+                };
                 register.increments.restart(&mut cell);
             } else {
-                register.increments.cancel(author.row, author.version, &mut cell);
+                register.increments.thin(author.origins, author.version, clear, &mut cell);
             }
             was_there != hash.contains(field)
         });
@@ -145,30 +151,24 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         result
     }
 
-    /// A clear's part in the hash. `base`: what the hash is now, but for fields that newer effects touched
-    /// and increments that survive.
-    pub(super) fn clear_hash(&mut self, won: bool, base: Option<Hash>) {
-        let (author, limits) = (self.author, self.limits);
-        let is_hash = self.is_hash();
+    /// A cut's part in the hash. `base`: what the hash is now, but for fields that newer effects touched
+    /// and increments that live on.
+    pub(super) fn cut_hash(&mut self, cut: Cut<'_>, base: Option<Hash>) {
+        let (origins, limits) = (self.author.origins, self.limits);
         let mut fields = std::mem::take(&mut self.record.fields);
-        if !won {
-            if is_hash {
-                self.with_hash(|hash| {
-                    for (field, register) in &mut fields {
-                        let mut cell = FieldCell { hash, field, limits };
-                        register.increments.cancel(author.row, author.version, &mut cell);
-                    }
-                });
-            }
-        } else if is_hash || base.is_some() {
+        if !self.is_hash() && base.is_none() && fields.values().all(|field| field.increments.is_empty()) {
+            fields.retain(|_, field| !cut.wins || field.is_newer(cut, origins));
+        } else if cut.wins {
             let mut new = base.unwrap_or_default();
             self.with_hash(|hash| {
-                fields.retain(|field, register| register.clear(field, hash, &mut new, author, limits));
+                fields.retain(|name, field| field.cut(name, cut, hash, &mut new, origins, limits));
                 *hash = new;
             });
         } else {
-            fields.retain(|_, register| {
-                register.version.is_some_and(|version| author.origins.newer(version, author.version))
+            self.with_hash(|hash| {
+                for (name, field) in &mut fields {
+                    field.increments.thin(origins, cut.at, cut.cause, &mut FieldCell { hash, field: name, limits });
+                }
             });
         }
         self.record.fields = fields;
@@ -178,35 +178,44 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
 
 impl Field {
     /// Notes a write. False where a newer one is known.
-    fn raise(&mut self, author: Author<'_>, version: crate::Version) -> bool {
-        let loses = self.version.is_some_and(|newest| author.origins.newer(newest, version));
+    fn raise(&mut self, author: Author<'_>) -> bool {
+        let loses = self.version.is_some_and(|newest| author.is_older_than(newest));
         if !loses {
-            self.version = Some(version);
+            self.version = Some(author.version);
         }
         !loses
     }
 
-    /// A clear of the whole hash won: what becomes of this field on the way from `old` to `new`.
+    fn is_newer(&self, cut: Cut<'_>, origins: &Origins) -> bool {
+        self.version.is_some_and(|version| origins.newer(version, cut.at))
+    }
+
+    /// What becomes of this field on the way from the `old` hash to the `new` one, which holds the base.
     /// False where nothing is left to remember.
-    fn clear(
+    fn cut(
         &mut self,
-        field: &[u8],
+        name: &[u8],
+        cut: Cut<'_>,
         old: &mut Hash,
         new: &mut Hash,
-        author: Author<'_>,
+        origins: &Origins,
         limits: &EncodingLimits,
     ) -> bool {
-        if self.version.is_some_and(|version| author.is_older_than(version)) {
-            self.increments.cancel(author.row, author.version, &mut FieldCell { hash: old, field, limits });
-            match old.value(field) {
-                Some(value) => drop(value.with_bytes(|value| new.insert(field, value, limits))),
-                None => drop(new.remove(field)),
+        if self.is_newer(cut, origins) {
+            self.increments.thin(origins, cut.at, cut.cause, &mut FieldCell { hash: old, field: name, limits });
+            match old.value(name) {
+                Some(value) => {
+                    value.with_bytes(|value| new.insert(name, value, limits));
+                }
+                None => {
+                    new.remove(name);
+                }
             }
             return true;
         }
         self.version = None;
-        self.increments.survive(author.origins, author.row, author.version);
-        self.increments.restart(&mut FieldCell { hash: new, field, limits });
+        self.increments.cut(origins, cut.at, cut.cause);
+        self.increments.restart(&mut FieldCell { hash: new, field: name, limits });
         !self.increments.is_empty()
     }
 }

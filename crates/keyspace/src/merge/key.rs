@@ -1,6 +1,7 @@
 //! What concerns keys of any type: DEL, PUT, EXPIRE, FLUSH.
 
-use super::{Merge, Parts};
+use super::operations::{Cause, Horizon};
+use super::{Cut, Merge, Parts};
 use crate::entry::{Entry, NewValue, Value};
 use crate::table::{KeyHasher, Slot};
 use crate::view::StringRef;
@@ -13,7 +14,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         }
         self.with_record(|parts| {
             parts.clear(None);
-            parts.write_deadline(None);
+            parts.restart_deadline(None);
         });
         None
     }
@@ -31,7 +32,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         }
         self.with_record(|parts| {
             parts.clear(Some(value.as_new()));
-            parts.write_deadline(deadline_ms);
+            parts.restart_deadline(deadline_ms);
         });
         self.forget_if_described();
     }
@@ -45,14 +46,28 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             self.stamp();
             return;
         }
-        self.with_record(|parts| parts.write_deadline(deadline_ms));
+        self.with_record(|parts| {
+            parts.record.deadlines.write(parts.author.origins, parts.author.version, deadline_ms);
+        });
+    }
+
+    /// Forgets what is stable about the key. True where its record is gone.
+    pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>) -> bool {
+        let is_stable = self.with_record(|parts| parts.stabilize(horizon));
+        if is_stable {
+            self.database.recent.remove(self.key);
+            if let Some(mut entry) = self.entry_mut() {
+                entry.set_has_recent(false);
+            }
+        }
+        is_stable
     }
 
     /// What a flush of the whole database does to a key that may be newer, or hold what is.
     pub(crate) fn flush(&mut self) {
         self.with_record(|parts| {
             parts.clear(None);
-            parts.write_deadline(None);
+            parts.restart_deadline(None);
         });
     }
 }
@@ -75,8 +90,29 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             Some(NewValue::Hash(base)) => hash = Some(base),
             None => {}
         }
-        self.clear_string(won, string);
-        self.clear_set(won, set);
-        self.clear_hash(won, hash);
+        let cut = Cut { at: self.author.version, cause: Cause::Clear(self.author.row), wins: won };
+        self.cut_string(cut, string);
+        self.cut_set(cut, set);
+        self.cut_hash(cut, hash);
+    }
+
+    /// What a clear does to the deadline: another life begins.
+    pub(super) fn restart_deadline(&mut self, deadline_ms: Option<u64>) {
+        self.record.deadlines.restart(self.author.origins, self.author.version, deadline_ms);
+    }
+
+    /// Forgets what is stable. True where nothing is left that the entry itself does not say.
+    fn stabilize(&mut self, horizon: &Horizon<'_>) -> bool {
+        let origins = self.author.origins;
+        if let Some(at) = self.record.deadlines.settle(origins, horizon)
+            && origins.newer(at, self.record.clear)
+        {
+            let cut = Cut { at, cause: Cause::Expiry, wins: true };
+            self.cut_string(cut, None);
+            self.cut_set(cut, None);
+            self.cut_hash(cut, None);
+        }
+        let is_absent = self.key_type().is_none();
+        self.record.stabilize(horizon, is_absent)
     }
 }

@@ -2,18 +2,21 @@
 //! arrived before it. Local writes take the same way: they are newer than everything and have seen it all.
 
 pub(crate) mod cell;
+pub(crate) mod flush;
 mod hash;
 mod key;
 pub(crate) mod operations;
 mod set;
 mod string;
 
+use self::operations::Cause;
 use crate::KeyType;
 use crate::entry::{Entry, Header, NewValue};
 use crate::recent::Record;
 use crate::shard::Database;
 use crate::table::{EntryMut, KeyHasher, Table};
 use crate::version::{Origins, Row, Version};
+use effect::Stamp;
 use values::EncodingLimits;
 
 /// Whose effect it is, and how much has to be remembered of it.
@@ -26,6 +29,8 @@ pub(crate) struct Author<'a> {
     pub(crate) stamping: bool,
     /// There are other writers: keep records.
     pub(crate) peers: bool,
+    /// Nothing as old as this can arrive any more.
+    pub(crate) horizon: Stamp,
     /// For entries that are new: the clock of the last access.
     pub(crate) access: u32,
 }
@@ -63,6 +68,15 @@ struct Parts<'p, 'a, H> {
     key: &'p [u8],
 }
 
+/// A point in the order of effects below which a key's content dies.
+#[derive(Clone, Copy)]
+struct Cut<'a> {
+    at: Version,
+    cause: Cause<'a>,
+    /// It is newer than the newest clear: not only increments that have lived on are below it.
+    wins: bool,
+}
+
 /// The version of an entry, as the rules see it.
 pub(crate) fn version_of(entry: &Entry) -> Version {
     entry.version().unwrap_or(Version::ZERO)
@@ -71,6 +85,10 @@ pub(crate) fn version_of(entry: &Entry) -> Version {
 impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
     fn entry(&self) -> Option<&Entry> {
         self.database.table.find(self.hash, self.key)
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.entry().is_some()
     }
 
     fn entry_mut(&mut self) -> Option<EntryMut<'_>> {
@@ -91,6 +109,7 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
             Record::new(entry.map(|entry| (entry.key_type(), version_of(entry), entry.deadline_ms())), *flushed)
         });
         let mut parts = Parts { table, record, limits: self.limits, author, hash, key };
+        parts.record.newest = author.origins.newest(parts.record.newest, author.version);
         let result = rule(&mut parts);
         parts.align();
         result
@@ -102,7 +121,8 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
         let Some(key_type) = self.entry().map(Entry::key_type) else { return };
         let is_described = self.database.recent.get(self.key).is_some_and(|record| {
             record.clear == version
-                && record.deadline.0 == version
+                && record.deadlines.newest().version == version
+                && record.deadlines.writes().len() == 1
                 && record.operations.is_empty()
                 && record.members.is_empty()
                 && record.fields.is_empty()
@@ -110,6 +130,7 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
         });
         if is_described {
             self.database.recent.remove(self.key);
+            self.database.newest_plain = self.database.newest_plain.max(version.stamp);
             if let Some(mut entry) = self.entry_mut() {
                 entry.set_has_recent(false);
             }
@@ -130,53 +151,19 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
 impl<H: KeyHasher> Parts<'_, '_, H> {
     /// Entry and record say the same about the deadline; the entry's version is that of its newest effect.
     fn align(&mut self) {
-        let (deadline, author) = (self.record.deadline.1, self.author);
+        let deadline_ms = self.record.deadlines.current();
         if let Some(mut entry) = self.table.find_mut(self.hash, self.key) {
-            let newest = author.origins.newest(version_of(&entry), author.version);
-            entry.set_version(Some(newest));
-            if entry.deadline_ms() != deadline {
-                entry.set_deadline_ms(deadline);
+            entry.set_version(Some(self.record.newest));
+            if entry.deadline_ms() != deadline_ms {
+                entry.set_deadline_ms(deadline_ms);
             }
             entry.set_has_recent(true);
         }
     }
 
-    /// An effect that makes the key a `key_type`. False where a newer effect has made it another type;
-    /// else a value of another type is gone.
-    fn create(&mut self, key_type: KeyType) -> bool {
-        let Author { origins, version, .. } = self.author;
-        let own = &mut self.record.creations[key_type as usize];
-        *own = origins.newest(*own, version);
-        self.drop_other_types(key_type);
-        !origins.newer(self.record.newest_of_others(key_type, origins), version)
-    }
-
-    /// What is older than this effect and of another type dies, increments that the author had not seen
-    /// included.
-    fn drop_other_types(&mut self, key_type: KeyType) {
-        let Author { origins, version, .. } = self.author;
-        if key_type != KeyType::String {
-            self.record.operations.drop_older(origins, version);
-        }
-        if key_type != KeyType::Set {
-            self.record.members.retain(|_, member| origins.newer(*member, version));
-        }
-        if key_type != KeyType::Hash {
-            self.record.fields.retain(|_, field| {
-                field.increments.drop_older(origins, version);
-                !field.increments.is_empty() || field.version.is_some_and(|field| origins.newer(field, version))
-            });
-        }
-        let there = self.table.find(self.hash, self.key).map(Entry::key_type);
-        let is_newest = !origins.newer(self.record.newest_of_others(key_type, origins), version);
-        if is_newest && there.is_some_and(|there| there != key_type) {
-            self.table.remove(self.hash, self.key);
-        }
-    }
-
     /// The header of an entry that comes into being now.
     fn header(&self) -> Header {
-        self.author.header(self.record.deadline.1)
+        self.author.header(self.record.deadlines.current())
     }
 
     fn insert(&mut self, value: NewValue<'_>) {
@@ -184,10 +171,41 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         self.table.insert(self.hash, entry);
     }
 
-    /// The deadline register: the newest writer wins.
-    fn write_deadline(&mut self, deadline_ms: Option<u64>) {
-        if !self.author.origins.newer(self.record.deadline.0, self.author.version) {
-            self.record.deadline = (self.author.version, deadline_ms);
+    fn key_type(&self) -> Option<KeyType> {
+        self.table.find(self.hash, self.key).map(Entry::key_type)
+    }
+
+    /// An effect that makes the key a `key_type`: what is older and of another type dies. False where a
+    /// newer effect has made it another type.
+    fn create(&mut self, key_type: KeyType) -> bool {
+        let Author { origins, version, .. } = self.author;
+        let own = &mut self.record.creations[key_type as usize];
+        *own = origins.newest(*own, version);
+        let newest = !origins.newer(self.record.newest_of_others(key_type, origins), version);
+        if self.has_other_types(key_type) {
+            let cut = Cut { at: version, cause: Cause::TypeClash, wins: !self.author.is_older_than(self.record.clear) };
+            self.cut_others(key_type, cut);
+        }
+        newest
+    }
+
+    fn has_other_types(&self, key_type: KeyType) -> bool {
+        let record = &*self.record;
+        self.key_type().is_some_and(|there| there != key_type)
+            || (key_type != KeyType::String && !record.operations.is_empty())
+            || (key_type != KeyType::Set && !record.members.is_empty())
+            || (key_type != KeyType::Hash && !record.fields.is_empty())
+    }
+
+    fn cut_others(&mut self, key_type: KeyType, cut: Cut<'_>) {
+        if key_type != KeyType::String {
+            self.cut_string(cut, None);
+        }
+        if key_type != KeyType::Set {
+            self.cut_set(cut, None);
+        }
+        if key_type != KeyType::Hash {
+            self.cut_hash(cut, None);
         }
     }
 }

@@ -25,33 +25,43 @@ enum Mode {
     Ordered,
 }
 
+/// Why everything below a point in the order of effects dies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cause<'a> {
+    /// Set, Delete, Put, Flush, or HashSet and HashDelete for one field. Increments that its author had
+    /// not seen live on, on top of whatever is there then.
+    Clear(Row<'a>),
+    /// A deadline. Increments sleep: a later clear that had not seen them wakes them up.
+    Expiry,
+    /// The key became another type. Nothing lives on.
+    TypeClash,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Operations {
     list: VecDeque<Operation>,
+    /// Increments that an expiry has put to sleep; all older than those in the list.
+    asleep: Vec<Operation>,
     mode: Mode,
 }
 
 impl Default for Operations {
     fn default() -> Operations {
-        Operations { list: VecDeque::new(), mode: Mode::Ordered }
+        Operations { list: VecDeque::new(), asleep: Vec::new(), mode: Mode::Ordered }
     }
 }
 
 impl Operations {
     pub(crate) fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        self.list.is_empty() && self.asleep.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Operation> {
-        self.list.iter()
-    }
-
-    pub(crate) fn contains(&self, version: Version) -> bool {
-        self.list.iter().any(|operation| operation.version == version)
+        self.asleep.iter().chain(&self.list)
     }
 
     pub(crate) fn newest(&self) -> Version {
-        self.list.back().map_or(Version::ZERO, |operation| operation.version)
+        self.iter().last().map_or(Version::ZERO, |operation| operation.version)
     }
 
     /// Puts an operation in its place: what is newer is undone before and redone after.
@@ -78,10 +88,40 @@ impl Operations {
         self.redo_from(at, cell);
     }
 
-    /// Removes the increments that the author of a clear had seen.
-    pub(crate) fn cancel(&mut self, row: Row<'_>, author: Version, cell: &mut impl Cell) {
-        let seen = |operation: &Operation| operation.action.is_increment() && row.covers(author, operation.version);
-        self.remove(seen, cell);
+    /// Below `at` everything dies, the base included. Of the operations stays what the cause lets live;
+    /// `restart` does them again once the new base is in the cell.
+    pub(crate) fn cut(&mut self, origins: &Origins, at: Version, cause: Cause<'_>) {
+        let is_newer = |operation: &Operation| origins.newer(operation.version, at);
+        match cause {
+            Cause::Clear(row) => {
+                let asleep = std::mem::take(&mut self.asleep);
+                asleep.into_iter().rev().for_each(|operation| self.list.push_front(operation));
+                self.list.retain(|operation| {
+                    is_newer(operation) || (operation.action.is_increment() && !row.covers(at, operation.version))
+                });
+            }
+            Cause::Expiry => {
+                let (awake, older) = std::mem::take(&mut self.list).into_iter().partition(is_newer);
+                self.list = awake;
+                self.asleep.extend(older.into_iter().filter(|operation: &Operation| operation.action.is_increment()));
+            }
+            Cause::TypeClash => {
+                self.asleep.retain(is_newer);
+                self.list.retain(is_newer);
+            }
+        }
+    }
+
+    /// The same where the base is newer than `at`: only operations die, those that are older than the base
+    /// and have lived on.
+    pub(crate) fn thin(&mut self, origins: &Origins, at: Version, cause: Cause<'_>, cell: &mut impl Cell) {
+        let gone = |operation: &Operation| match cause {
+            Cause::Clear(row) => operation.action.is_increment() && row.covers(at, operation.version),
+            Cause::Expiry => false,
+            Cause::TypeClash => origins.newer(at, operation.version),
+        };
+        self.asleep.retain(|operation| !gone(operation));
+        self.remove(gone, cell);
     }
 
     fn remove(&mut self, gone: impl Fn(&Operation) -> bool, cell: &mut impl Cell) {
@@ -100,15 +140,6 @@ impl Operations {
         }
     }
 
-    /// A clear won. Of the operations stay the increments that its author had not seen, and whatever is
-    /// newer; `restart` does them again once the new base is in the cell.
-    pub(crate) fn survive(&mut self, origins: &Origins, row: Row<'_>, clear: Version) {
-        self.list.retain(|operation| {
-            origins.newer(operation.version, clear)
-                || (operation.action.is_increment() && !row.covers(clear, operation.version))
-        });
-    }
-
     /// Takes what is in the cell as the base and does all operations on top of it.
     pub(crate) fn restart(&mut self, cell: &mut impl Cell) {
         self.mode = Mode::of(cell).with_magnitude(&self.list);
@@ -117,12 +148,6 @@ impl Operations {
             Mode::Counter { base, .. } => self.write_counter(base, cell),
             Mode::Ordered => self.redo_from(0, cell),
         }
-    }
-
-    /// Drops what is older than the newest effect of another type: seen or not, it is dead.
-    /// The cell is gone already.
-    pub(crate) fn drop_older(&mut self, origins: &Origins, than: Version) {
-        self.list.retain(|operation| origins.newer(operation.version, than));
     }
 
     /// Undoes everything in `cell`, which is left with the base.
@@ -136,6 +161,7 @@ impl Operations {
 
     /// Forgets what is stable: it is part of the base from now on. `settled` says so of one operation.
     pub(crate) fn fold(&mut self, settled: impl Fn(&Operation) -> bool) {
+        self.asleep.retain(|operation| !settled(operation));
         match &mut self.mode {
             // The magnitude stays: it bounds the new base and what is left on top of it, too.
             Mode::Counter { base, .. } => self.list.retain(|operation| {

@@ -1,6 +1,6 @@
 //! Sets: the newest effect on each member wins.
 
-use super::{Author, Merge, Parts};
+use super::{Cut, Merge, Parts};
 use crate::KeyType;
 use crate::entry::{Entry, NewValue, ValueRef};
 use crate::table::{KeyHasher, Slot};
@@ -105,13 +105,13 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         result
     }
 
-    /// A clear's part in the set. `base`: what the set is now, but for members that newer effects touched.
-    pub(super) fn clear_set(&mut self, won: bool, base: Option<Set>) {
-        if !won {
+    /// A cut's part in the set. `base`: what the set is now, but for members that newer effects touched.
+    pub(super) fn cut_set(&mut self, cut: Cut<'_>, base: Option<Set>) {
+        if !cut.wins {
             return;
         }
-        let Author { origins, version, .. } = self.author;
-        self.record.members.retain(|_, member| origins.newer(*member, version));
+        let origins = self.author.origins;
+        self.record.members.retain(|_, member| origins.newer(*member, cut.at));
         let old = match self.table.find_mut(self.hash, self.key) {
             Some(mut entry) => entry.set_mut().map(std::mem::take),
             None => None,

@@ -1,7 +1,7 @@
 //! Strings: SET, increments, APPEND and its like.
 
 use super::cell::{Action, Cell, StringCell};
-use super::{Merge, Parts, version_of};
+use super::{Cut, Merge, Parts, version_of};
 use crate::KeyType;
 use crate::entry::{Entry, NewValue};
 use crate::table::{KeyHasher, Slot};
@@ -15,8 +15,8 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             self.with_record(|parts| {
                 parts.clear(Some(NewValue::Bytes(value)));
                 match deadline {
-                    Deadline::Clear => parts.write_deadline(None),
-                    Deadline::At(ms) => parts.write_deadline(Some(ms)),
+                    Deadline::Clear => parts.restart_deadline(None),
+                    Deadline::At(ms) => parts.restart_deadline(Some(ms)),
                     Deadline::Keep => {}
                 }
             });
@@ -35,6 +35,9 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         };
         let header = author.header(deadline_ms);
         let database = &mut *self.database;
+        if author.peers {
+            database.newest_plain = database.newest_plain.max(author.version.stamp);
+        }
         match database.table.slot(self.hash, self.key) {
             Slot::Occupied(mut entry) => {
                 if author.peers {
@@ -91,24 +94,24 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         StringCell { table: self.table, hash: self.hash, key: self.key, header }
     }
 
-    /// A clear's part in the string. `base`: what the string is now, where the clear won.
-    pub(super) fn clear_string(&mut self, won: bool, base: Option<StringRef<'_>>) {
-        let author = self.author;
-        let there = self.table.find(self.hash, self.key).map(Entry::key_type);
-        if there.is_some_and(|there| there != KeyType::String) {
+    /// A cut's part in the string. `base`: what the string is now, where it was a clear that won.
+    pub(super) fn cut_string(&mut self, cut: Cut<'_>, base: Option<StringRef<'_>>) {
+        let origins = self.author.origins;
+        if self.key_type().is_some_and(|there| there != KeyType::String) {
+            // Then no operation is left either: the newer type has killed all of them.
             return;
         }
         let mut operations = std::mem::take(&mut self.record.operations);
-        let mut cell = self.string_cell();
-        if won {
-            operations.survive(author.origins, author.row, author.version);
+        if cut.wins {
+            operations.cut(origins, cut.at, cut.cause);
+            let mut cell = self.string_cell();
             match base {
                 Some(base) => cell.write(base),
                 None => cell.remove(),
             }
             operations.restart(&mut cell);
         } else {
-            operations.cancel(author.row, author.version, &mut cell);
+            operations.thin(origins, cut.at, cut.cause, &mut self.string_cell());
         }
         self.record.operations = operations;
     }

@@ -5,7 +5,10 @@ use crate::codec;
 use crate::entry::ValueRef;
 
 use crate::garbage::Garbage;
+use crate::merge::flush;
+use crate::version::{Row, Version};
 use effect::Effect;
+use std::ops::Range;
 use values::Set;
 
 impl Txn<'_> {
@@ -77,29 +80,25 @@ impl Txn<'_> {
     /// that does not hurt.
     pub fn flush_db(&mut self) -> Garbage {
         let version = self.record(&Effect::FlushDb);
-        let mut garbage = Garbage::default();
-        self.clear_database(self.view.db, version, &mut garbage);
-        garbage
+        self.flush(self.view.db..self.view.db + 1, version, Row::All)
     }
 
     /// Empties all databases; as `flush_db`.
     pub fn flush_all(&mut self) -> Garbage {
         let version = self.record(&Effect::FlushAll);
-        let mut garbage = Garbage::default();
-        for db in 0..self.view.databases() {
-            self.clear_database(db, version, &mut garbage);
-        }
-        garbage
+        self.flush(0..self.view.databases(), version, Row::All)
     }
 
-    /// A local flush has seen everything: nothing survives it.
-    fn clear_database(&mut self, db: u32, version: crate::Version, garbage: &mut Garbage) {
+    pub(crate) fn flush(&mut self, databases: Range<u32>, version: Version, row: Row<'_>) -> Garbage {
+        let author = self.author(version, row);
+        let mut garbage = Garbage::default();
         for index in 0..self.view.guard.count() {
-            let database = &mut self.view.guard.at_mut(index).databases[db as usize];
-            garbage.add(database.table.take());
-            database.recent.clear();
-            database.flushed = version;
+            let shard = self.view.guard.at_mut(index);
+            for db in databases.clone() {
+                flush::flush(&mut shard.databases[db as usize], &shard.limits, author, &mut garbage);
+            }
         }
+        garbage
     }
 
     /// Exchanges two databases. Needs all shards. Where effects have stamps it is a flush of both, and

@@ -92,6 +92,24 @@ impl<'k> Txn<'k> {
         result
     }
 
+    /// Ends a transaction of effects that came from elsewhere. `done` runs before the locks are released
+    /// and receives the new context version: commits of this node from now on have seen them.
+    pub fn commit_applied<R>(mut self, done: impl FnOnce(u64) -> R) -> R {
+        done(self.ticket.as_mut().map_or(0, Ticket::raise_context))
+    }
+
+    /// A stamp from elsewhere: what is stamped here afterwards is newer.
+    pub(crate) fn observe(&mut self, stamp: Stamp) {
+        if self.switches.stamping {
+            let stamping = &self.view.keyspace.stamping;
+            self.ticket.get_or_insert_with(|| stamping.take()).observe(stamp);
+        }
+    }
+
+    pub(crate) fn count_change(&mut self) {
+        self.changes += 1;
+    }
+
     /// Notes an effect, which is about to be done, and gives it its version.
     fn record(&mut self, effect: &Effect<'_>) -> Version {
         let mut version = Version::ZERO;
@@ -133,11 +151,12 @@ impl<'k> Txn<'k> {
             row,
             stamping: self.switches.stamping,
             peers: self.switches.peers,
+            horizon: self.view.keyspace.horizon(),
             access: self.view.access_clock(),
         }
     }
 
-    fn merge_as<R>(
+    pub(crate) fn merge_as<R>(
         &mut self,
         key: &[u8],
         version: Version,

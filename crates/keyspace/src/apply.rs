@@ -1,0 +1,116 @@
+//! Effects that come from elsewhere: other nodes, a file, a replica's master.
+
+use crate::codec;
+use crate::garbage::Garbage;
+use crate::merge::cell::Action;
+use crate::version::{Row, Version};
+use crate::{KeyHash, Txn, merge::Merge};
+use effect::{DecodeError, Effect, EffectReader};
+
+/// Checks a record's effects, so that `apply` cannot fail half-way, and calls `key` for the keys that
+/// they act on. False where they act on whole databases, which needs all shards.
+pub fn check_effects<'e>(effects: &'e [u8], mut key: impl FnMut(&'e [u8])) -> Result<bool, DecodeError> {
+    let mut all = false;
+    for effect in EffectReader::new(effects) {
+        match effect? {
+            Effect::Select { .. } => {}
+            Effect::FlushDb | Effect::FlushAll => all = true,
+            Effect::Put { key: name, value, .. } => {
+                codec::decode(value)?;
+                key(name);
+            }
+            effect => effect_key(&effect).into_iter().for_each(&mut key),
+        }
+    }
+    Ok(!all)
+}
+
+/// The key that an effect acts on.
+pub(crate) fn effect_key<'e>(effect: &Effect<'e>) -> Option<&'e [u8]> {
+    match *effect {
+        Effect::Select { .. } | Effect::FlushDb | Effect::FlushAll => None,
+        Effect::Set { key, .. }
+        | Effect::Increment { key, .. }
+        | Effect::IncrementFloat { key, .. }
+        | Effect::Append { key, .. }
+        | Effect::SetRange { key, .. }
+        | Effect::SetBits { key, .. }
+        | Effect::Delete { key }
+        | Effect::Expire { key, .. }
+        | Effect::Put { key, .. }
+        | Effect::SetAdd { key, .. }
+        | Effect::SetRemove { key, .. }
+        | Effect::HashSet { key, .. }
+        | Effect::HashDelete { key, .. }
+        | Effect::HashIncrement { key, .. }
+        | Effect::HashIncrementFloat { key, .. } => Some(key),
+    }
+}
+
+impl Txn<'_> {
+    /// Does one effect of another origin. `version`: its stamp and origin; `row`: what its author had seen.
+    /// The caller has applied everything that `row` covers before. Effects of one record are applied in
+    /// one transaction, under the locks of all their keys, which `commit_applied` ends.
+    ///
+    /// Fails, with nothing done, where the value of a Put cannot be decoded.
+    pub fn apply(&mut self, effect: &Effect<'_>, version: Version, row: Row<'_>) -> Result<Garbage, DecodeError> {
+        self.observe(version.stamp);
+        match *effect {
+            Effect::Select { db } => {
+                self.select(db);
+                return Ok(Garbage::default());
+            }
+            // A database that this node does not have.
+            _ if self.db() >= self.databases() => return Ok(Garbage::default()),
+            Effect::FlushDb => return Ok(self.flush(self.db()..self.db() + 1, version, row)),
+            Effect::FlushAll => return Ok(self.flush(0..self.databases(), version, row)),
+            _ => {}
+        }
+        let Some(key) = effect_key(effect) else { return Ok(Garbage::default()) };
+        if let Effect::Put { value, deadline_ms, .. } = *effect {
+            let decoded = codec::decode(value)?;
+            self.merge_as(key, version, row, |merge| {
+                let value = decoded.build(merge.limits);
+                merge.put(value, deadline_ms);
+            });
+        } else {
+            self.merge_as(key, version, row, |merge| apply_to_key(merge, effect));
+        }
+        self.count_change();
+        Ok(Garbage::default())
+    }
+}
+
+fn apply_to_key(merge: &mut Merge<'_, '_, KeyHash>, effect: &Effect<'_>) {
+    match *effect {
+        Effect::Set { value, deadline, .. } => merge.string_set(value, deadline),
+        Effect::Increment { delta, .. } => merge.string_operation(Action::Add(delta)),
+        Effect::IncrementFloat { delta, .. } => merge.string_operation(Action::AddFloat(delta.into())),
+        Effect::Append { bytes, .. } => merge.string_operation(Action::Append(bytes.into())),
+        Effect::SetRange { offset, bytes, .. } => {
+            merge.string_operation(Action::SetRange { offset, bytes: bytes.into() });
+        }
+        Effect::SetBits { bit_offset, width, value, .. } => {
+            merge.string_operation(Action::SetBits { bit_offset, width, value });
+        }
+        Effect::Delete { .. } => drop(merge.delete()),
+        Effect::Expire { deadline_ms, .. } => merge.expire(deadline_ms),
+        Effect::SetAdd { members, .. } => {
+            merge.set_add(members.iter());
+        }
+        Effect::SetRemove { members, .. } => {
+            merge.set_remove(members.iter());
+        }
+        Effect::HashSet { pairs, .. } => {
+            merge.hash_set(pairs.pairs());
+        }
+        Effect::HashDelete { fields, .. } => {
+            merge.hash_delete(fields.iter());
+        }
+        Effect::HashIncrement { field, delta, .. } => merge.hash_operation(field, Action::Add(delta)),
+        Effect::HashIncrementFloat { field, delta, .. } => {
+            merge.hash_operation(field, Action::AddFloat(delta.into()));
+        }
+        Effect::Select { .. } | Effect::Put { .. } | Effect::FlushDb | Effect::FlushAll => {}
+    }
+}

@@ -1,0 +1,143 @@
+//! The deadline register of a key, with as much of its history as is not stable yet.
+//!
+//! A deadline is a clear at the time that it names, unless another write of the register came before
+//! that time in the order of effects. Late writes can still change which of the two it was, so the
+//! clear is done only once nothing that old can arrive any more; reads hide the key before.
+
+use crate::merge::operations::Horizon;
+use crate::version::{Origins, Version};
+use effect::Stamp;
+use smallvec::SmallVec;
+
+/// The first stamp at which a key with this deadline is gone.
+pub(crate) fn stamp_of(deadline_ms: u64) -> Stamp {
+    Stamp::from_ms(deadline_ms.min(Stamp::MAX.ms()))
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Deadlines {
+    /// Ascending, never empty. The first is stable, or began the life of the key.
+    writes: SmallVec<[Write; 1]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Write {
+    pub(crate) version: Version,
+    pub(crate) deadline_ms: Option<u64>,
+}
+
+impl Write {
+    /// Where in the order of effects the key dies: it kills what is not newer.
+    fn expiry(&self) -> Option<Version> {
+        let at = stamp_of(self.deadline_ms?);
+        Some(if at > self.version.stamp { Version { stamp: at, ..Version::ZERO } } else { self.version })
+    }
+}
+
+impl Deadlines {
+    pub(crate) fn new(version: Version, deadline_ms: Option<u64>) -> Deadlines {
+        Deadlines { writes: SmallVec::from_elem(Write { version, deadline_ms }, 1) }
+    }
+
+    /// What the register holds.
+    pub(crate) fn current(&self) -> Option<u64> {
+        self.newest().deadline_ms
+    }
+
+    pub(crate) fn newest(&self) -> Write {
+        self.writes[self.writes.len() - 1]
+    }
+
+    pub(crate) fn writes(&self) -> &[Write] {
+        &self.writes
+    }
+
+    /// EXPIRE and PERSIST.
+    pub(crate) fn write(&mut self, origins: &Origins, version: Version, deadline_ms: Option<u64>) {
+        let at = self.writes.partition_point(|write| origins.newer(version, write.version));
+        if at > 0 {
+            self.writes.insert(at, Write { version, deadline_ms });
+        }
+    }
+
+    /// A clear: what became of the key before does not matter any more.
+    pub(crate) fn restart(&mut self, origins: &Origins, version: Version, deadline_ms: Option<u64>) {
+        let at = self.writes.partition_point(|write| origins.newer(version, write.version));
+        if at > 0 {
+            self.writes.drain(..at);
+            self.writes.insert(0, Write { version, deadline_ms });
+        }
+    }
+
+    /// Forgets what is stable. Returns where in the order the key has died, the last time that it did.
+    pub(crate) fn settle(&mut self, origins: &Origins, horizon: &Horizon<'_>) -> Option<Version> {
+        let mut died = None;
+        loop {
+            let next = self.writes.get(1).map(|next| next.version);
+            match self.writes[0].expiry() {
+                Some(expiry) if horizon.passed(expiry) && next.is_none_or(|next| origins.newer(next, expiry)) => {
+                    died = Some(expiry);
+                    self.writes[0] = Write { version: expiry, deadline_ms: None };
+                }
+                _ if next.is_some_and(|next| horizon.passed(next)) => drop(self.writes.remove(0)),
+                _ => return died,
+            }
+        }
+    }
+
+    /// Is there no more to it than what the entry says?
+    pub(crate) fn is_stable(&self, horizon: &Horizon<'_>) -> bool {
+        self.writes.len() == 1 && horizon.passed(self.writes[0].version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::OriginIndex;
+
+    fn version(ms: u64) -> Version {
+        Version { stamp: Stamp::from_ms(ms), origin: OriginIndex(1) }
+    }
+
+    fn settle(deadlines: &mut Deadlines, ms: u64) -> Option<u64> {
+        let horizon = Horizon { clock: Stamp::from_ms(ms), causal: &[] };
+        deadlines.settle(&Origins::new(), &horizon).map(|version| version.stamp.ms())
+    }
+
+    #[test]
+    fn a_deadline_kills_when_it_is_passed_and_not_rewritten() {
+        let origins = Origins::new();
+        let mut deadlines = Deadlines::new(version(10), Some(50));
+        assert_eq!(settle(&mut deadlines, 49), None);
+        deadlines.write(&origins, version(60), Some(100));
+        deadlines.write(&origins, version(40), None);
+        assert_eq!(deadlines.current(), Some(100));
+        assert_eq!(settle(&mut deadlines, 99), None);
+        assert!(deadlines.is_stable(&Horizon { clock: Stamp::from_ms(60), causal: &[] }));
+        assert_eq!(settle(&mut deadlines, 100), Some(100));
+        assert_eq!(deadlines.current(), None);
+    }
+
+    #[test]
+    fn a_write_after_the_deadline_does_not_save_the_key() {
+        let mut deadlines = Deadlines::new(version(10), Some(50));
+        deadlines.write(&Origins::new(), version(60), Some(100));
+        assert_eq!(settle(&mut deadlines, 55), Some(50));
+        assert_eq!(deadlines.current(), Some(100));
+    }
+
+    #[test]
+    fn a_new_life_forgets_the_deadlines_before_it() {
+        let origins = Origins::new();
+        let mut deadlines = Deadlines::new(version(10), Some(50));
+        deadlines.write(&origins, version(30), Some(40));
+        deadlines.restart(&origins, version(20), None);
+        assert_eq!(deadlines.current(), Some(40));
+        deadlines.write(&origins, version(15), Some(16));
+        deadlines.restart(&origins, version(35), None);
+        deadlines.restart(&origins, version(12), Some(13));
+        assert_eq!(settle(&mut deadlines, 1000), None);
+        assert_eq!(deadlines.current(), None);
+    }
+}

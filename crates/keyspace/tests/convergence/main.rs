@@ -1,0 +1,300 @@
+//! Several nodes write at will, see each other's records in any order that respects causality, forget
+//! what is stable at any moment at which they may, and end in the state that the contract demands.
+
+mod model;
+
+use effect::{EffectReader, NodeId, Origin, Stamp, VersionVector};
+use keyspace::{CausalMark, Horizon, Keyspace, Options, Row, Scope, SetDeadline, Switches, Txn, Version};
+use model::{Record, State, Value};
+use proptest::prelude::*;
+
+const START_MS: u64 = 1_700_000_000_000;
+const KEYS: [&[u8]; 3] = [b"a", b"b", b"c"];
+const NAMES: [&[u8]; 3] = [b"x", b"y", b"17"];
+const VALUES: [&[u8]; 5] = [b"5", b"-3", b"text", b"2.5", b"9223372036854775807"];
+const MAX_LEN: usize = 1 << 20;
+
+/// A node, as far as the keyspace needs one: what the mesh would know is known here.
+struct Node {
+    keyspace: Keyspace,
+    origin: Origin,
+    /// Its clock is off by this.
+    skew_ms: u64,
+    seen: VersionVector,
+    /// The context of the newest record of each origin.
+    rows: Vec<VersionVector>,
+    log: Vec<Record>,
+    /// How many records of each node's log have been applied here.
+    applied: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write {
+        node: usize,
+        writes: Vec<Write>,
+    },
+    /// The next record of `from`, if its causes are there.
+    Deliver {
+        node: usize,
+        from: usize,
+    },
+    Tick {
+        node: usize,
+    },
+    Stabilize {
+        node: usize,
+    },
+    Pass {
+        ms: u64,
+    },
+}
+
+#[derive(Clone)]
+struct Write {
+    kind: u8,
+    key: usize,
+    name: usize,
+    value: usize,
+    ms: u64,
+}
+
+/// On one line, as a failing history is read.
+impl std::fmt::Debug for Write {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Write { kind, key, name, value, ms } = self;
+        f.write_str(&format!("kind {kind} key {key} name {name} value {value} ms {ms}"))
+    }
+}
+
+fn write() -> impl Strategy<Value = Write> {
+    (0..26u8, 0..KEYS.len(), 0..NAMES.len(), 0..VALUES.len(), 1..400u64)
+        .prop_map(|(kind, key, name, value, ms)| Write { kind, key, name, value, ms })
+}
+
+fn step(nodes: usize) -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..nodes, prop::collection::vec(write(), 1..3)).prop_map(|(node, writes)| Step::Write { node, writes }),
+        5 => (0..nodes, 0..nodes).prop_map(|(node, from)| Step::Deliver { node, from }),
+        1 => (0..nodes).prop_map(|node| Step::Tick { node }),
+        1 => (0..nodes).prop_map(|node| Step::Stabilize { node }),
+        1 => (0..200u64).prop_map(|ms| Step::Pass { ms }),
+    ]
+}
+
+fn bytes_of(name: &'static [u8]) -> impl Iterator<Item = &'static [u8]> + Clone {
+    std::iter::once(name)
+}
+
+/// One local command; what a server would refuse does nothing.
+fn perform(txn: &mut Txn<'_>, write: &Write) {
+    let (key, name, value) = (KEYS[write.key], NAMES[write.name], VALUES[write.value]);
+    let deadline_ms = txn.now_ms() + write.ms;
+    let delta = [1, -2, 40, 1 << 40, i64::MAX / 2][write.value];
+    match write.kind {
+        0 | 1 => txn.string_set(key, value, SetDeadline::Clear),
+        2 => txn.string_set(key, value, SetDeadline::Keep),
+        3 => txn.string_set(key, value, SetDeadline::At(deadline_ms)),
+        4..=6 => drop(txn.string_increment(key, delta)),
+        7 => drop(txn.string_increment_float(key, [&b"0.1"[..], b"3", b"-1.5", b"1e3", b"7"][write.value])),
+        8 => drop(txn.string_append(key, value, MAX_LEN)),
+        9 => drop(txn.string_set_range(key, write.name * 2, value, MAX_LEN)),
+        10 => drop(txn.string_set_bits(key, write.ms % 40, 1 + (write.ms % 12) as u8, write.ms)),
+        11 | 12 => drop(txn.set_add(key, bytes_of(name))),
+        13 => drop(txn.set_remove(key, bytes_of(name))),
+        14 | 15 => drop(txn.hash_set(key, std::iter::once((name, value)))),
+        16 => drop(txn.hash_delete(key, bytes_of(name))),
+        17 | 18 => drop(txn.hash_increment(key, name, delta)),
+        19 => drop(txn.hash_increment_float(key, name, b"0.25")),
+        20 => drop(txn.delete(key)),
+        21 => txn.expire(key, Some(deadline_ms)),
+        22 => txn.expire(key, None),
+        23 => txn.copy(key, KEYS[write.name], 0),
+        24 => {
+            if write.name != write.key {
+                txn.rename(key, KEYS[write.name]);
+            }
+        }
+        _ if write.ms % 4 == 0 => drop(txn.flush_all()),
+        _ => {}
+    }
+}
+
+struct World {
+    nodes: Vec<Node>,
+    now_ms: u64,
+}
+
+impl World {
+    fn new(count: usize) -> World {
+        let nodes = (0..count).map(|index| {
+            let options = Options { databases: 1, single_threaded: true, hash_secret: 1, seed: 1 };
+            let keyspace = Keyspace::new(options);
+            // The order of indexes is not the order of origins.
+            let origin = Origin { node: NodeId(100 - index as u64), incarnation: 1 };
+            keyspace.set_origin(origin);
+            keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
+            let (rows, applied) = (vec![VersionVector::new(); count], vec![0; count]);
+            let skew_ms = [0, 0, 70, 150][index];
+            Node { keyspace, origin, skew_ms, seen: VersionVector::new(), rows, log: Vec::new(), applied }
+        });
+        World { nodes: nodes.collect(), now_ms: START_MS }
+    }
+
+    fn run(&mut self, step: &Step) {
+        match step {
+            Step::Write { node, writes } => self.write(*node, writes),
+            Step::Deliver { node, from } => drop(self.deliver(*node, *from)),
+            Step::Tick { node } => self.tick(*node),
+            Step::Stabilize { node } => self.stabilize(*node),
+            Step::Pass { ms } => self.now_ms += ms,
+        }
+    }
+
+    fn write(&mut self, index: usize, writes: &[Write]) {
+        let now_ms = self.now_ms + self.nodes[index].skew_ms;
+        let node = &self.nodes[index];
+        let mut txn = node.keyspace.begin(Scope::All, 0, now_ms);
+        writes.iter().for_each(|write| perform(&mut txn, write));
+        let committed = txn.commit(|commit| (commit.first, commit.count, commit.effects.to_vec()));
+        if let Some((first, count, effects)) = committed {
+            self.append(index, first, count, effects);
+        }
+    }
+
+    fn tick(&mut self, index: usize) {
+        let (stamp, _) = self.nodes[index].keyspace.tick(self.now_ms + self.nodes[index].skew_ms);
+        self.append(index, stamp, 0, Vec::new());
+    }
+
+    fn append(&mut self, index: usize, first: Stamp, count: u64, effects: Vec<u8>) {
+        let node = &mut self.nodes[index];
+        let context = node.seen.clone();
+        node.seen.advance(node.origin, first.plus(count.max(1) - 1));
+        node.rows[index] = node.seen.clone();
+        node.applied[index] += 1;
+        node.log.push(Record { origin: node.origin, first, count, context, effects });
+    }
+
+    fn deliver(&mut self, index: usize, from: usize) -> bool {
+        let Some(record) = self.nodes[from].log.get(self.nodes[index].applied[from]).cloned() else { return false };
+        if index == from || !self.nodes[index].seen.dominates(&record.context) {
+            return false;
+        }
+        let origins: Vec<Origin> = self.nodes.iter().map(|node| node.origin).collect();
+        let node = &mut self.nodes[index];
+        let mut row = vec![Stamp::ZERO; origins.len() + 1];
+        for origin in &origins {
+            row[node.keyspace.origin_index(*origin).0 as usize] = record.context.get(*origin);
+        }
+        let origin = node.keyspace.origin_index(record.origin);
+        let mut txn = node.keyspace.begin(Scope::All, 0, self.now_ms + node.skew_ms);
+        let mut stamp = record.first;
+        txn.select(0);
+        for effect in EffectReader::new(&record.effects).map(Result::unwrap) {
+            let _ = txn.apply(&effect, Version { stamp, origin }, Row::Seen(&row)).unwrap();
+            if !matches!(effect, effect::Effect::Select { .. }) {
+                stamp = stamp.plus(1);
+            }
+        }
+        txn.commit_applied(|_| ());
+        node.keyspace.observe(record.first);
+        let last = record.first.plus(record.count.max(1) - 1);
+        node.seen.advance(record.origin, last);
+        node.rows[from] = record.context.clone();
+        node.rows[from].advance(record.origin, last);
+        node.applied[from] += 1;
+        true
+    }
+
+    /// At any moment, with what the node knows then.
+    fn stabilize(&mut self, index: usize) {
+        let node = &self.nodes[index];
+        let origins: Vec<Origin> = self.nodes.iter().map(|node| node.origin).collect();
+        let clock = origins.iter().map(|origin| node.seen.get(*origin)).min().unwrap();
+        let mut causal = vec![CausalMark::default(); origins.len() + 1];
+        for origin in &origins {
+            let at = node.keyspace.origin_index(*origin).0 as usize;
+            let rows = node.rows.iter().zip(&origins).filter(|(_, of)| *of != origin).map(|(row, _)| row.get(*origin));
+            causal[at].stamp = rows.min().unwrap();
+        }
+        node.keyspace.stabilize(&Horizon { clock, causal: &causal }, 2);
+        node.keyspace.expire_due(self.now_ms, 1);
+    }
+
+    fn state(&self, index: usize, now_ms: u64) -> State {
+        let txn = self.nodes[index].keyspace.begin(Scope::All, 0, now_ms);
+        let mut keys = Vec::new();
+        let mut cursor = 0;
+        loop {
+            cursor = txn.scan(cursor, 1000, |key, _| keys.push(key.to_vec()));
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert!(keys.len() <= txn.db_size());
+        keys.into_iter()
+            .map(|key| {
+                let deadline_ms = txn.deadline_ms(&key).unwrap();
+                let value = match txn.type_of(&key).unwrap() {
+                    keyspace::KeyType::String => Value::String(txn.string(&key).unwrap().unwrap().to_vec()),
+                    keyspace::KeyType::Set => {
+                        Value::Set(txn.set(&key).unwrap().unwrap().iter().map(|member| member.to_vec()).collect())
+                    }
+                    keyspace::KeyType::Hash => {
+                        let hash = txn.hash(&key).unwrap().unwrap();
+                        Value::Hash(hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
+                    }
+                };
+                ((0, key), (value, deadline_ms))
+            })
+            .collect()
+    }
+
+    /// Everything reaches everybody, and becomes stable.
+    fn settle(&mut self) {
+        let count = self.nodes.len();
+        for _ in 0..3 {
+            loop {
+                let pairs = (0..count).flat_map(|to| (0..count).map(move |from| (to, from)));
+                if !pairs.fold(false, |any, (to, from)| self.deliver(to, from) || any) {
+                    break;
+                }
+            }
+            self.now_ms += 1;
+            (0..count).for_each(|node| self.tick(node));
+        }
+        for node in 0..count {
+            (0..40).for_each(|_| self.stabilize(node));
+        }
+    }
+
+    fn check(&mut self) {
+        let records: Vec<Record> = self.nodes.iter().flat_map(|node| node.log.clone()).collect();
+        self.settle();
+        let now_ms = self.nodes.iter().map(|node| node.keyspace.last_stamp().ms()).max().unwrap();
+        let expected = model::execute(&records, now_ms);
+        for index in 0..self.nodes.len() {
+            assert_eq!(self.state(index, now_ms), expected, "node {index} against the model at {now_ms}");
+        }
+    }
+}
+
+/// More with PROPTEST_CASES.
+fn config() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(2000), max_shrink_iters: 20_000, failure_persistence: None, ..default }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn all_nodes_end_where_the_contract_says(
+        (count, steps) in (2..=4usize).prop_flat_map(|count| (Just(count), prop::collection::vec(step(count), 1..60)))
+    ) {
+        let mut world = World::new(count);
+        steps.iter().for_each(|step| world.run(step));
+        world.check();
+    }
+}

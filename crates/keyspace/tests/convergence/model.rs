@@ -1,0 +1,278 @@
+//! The contract, executed literally on the collections of the standard library: all effects of all
+//! origins in (stamp, origin) order, one after the other. Shares only the effects with the keyspace.
+
+use effect::{Deadline, Effect, EffectReader, Origin, Stamp, VersionVector};
+use keyspace::Decoded;
+use std::collections::{BTreeMap, BTreeSet};
+use stdx::LongDouble;
+
+/// What an origin committed, and all that it had seen by then.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub origin: Origin,
+    pub first: Stamp,
+    pub count: u64,
+    pub context: VersionVector,
+    pub effects: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    String(Vec<u8>),
+    Set(BTreeSet<Vec<u8>>),
+    Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+}
+
+pub type State = BTreeMap<(u32, Vec<u8>), (Value, Option<u64>)>;
+
+#[derive(Clone)]
+struct Increment {
+    origin: Origin,
+    stamp: Stamp,
+    delta: Delta,
+}
+
+#[derive(Clone)]
+enum Delta {
+    Integer(i64),
+    Float(Vec<u8>),
+}
+
+/// A string or a field: its value, the increments in it that a clear may have to keep, and those that
+/// went to sleep with an expiry.
+#[derive(Default)]
+struct Cell {
+    value: Option<Vec<u8>>,
+    increments: Vec<Increment>,
+    asleep: Vec<Increment>,
+}
+
+impl Cell {
+    fn clear(&mut self, author: &Record, value: Option<Vec<u8>>) {
+        self.value = value;
+        let mut increments = std::mem::take(&mut self.asleep);
+        increments.append(&mut self.increments);
+        for increment in increments {
+            if increment.origin != author.origin && !author.context.covers(increment.origin, increment.stamp) {
+                self.increment(increment);
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        self.value = None;
+        self.asleep.append(&mut self.increments);
+    }
+
+    fn increment(&mut self, increment: Increment) {
+        let current = self.value.as_deref().unwrap_or(b"0");
+        let sum = match &increment.delta {
+            Delta::Integer(delta) => {
+                stdx::parse_i64(current).and_then(|n| n.checked_add(*delta)).map(|n| n.to_string())
+            }
+            Delta::Float(delta) => LongDouble::parse(current)
+                .and_then(|n| n.checked_add(LongDouble::parse(delta).unwrap()))
+                .map(|n| n.to_string()),
+        };
+        if let Some(sum) = sum {
+            self.value = Some(sum.into_bytes());
+        }
+        self.increments.push(increment);
+    }
+}
+
+#[derive(Default)]
+enum Content {
+    #[default]
+    Nothing,
+    String(Cell),
+    Set(BTreeSet<Vec<u8>>),
+    Hash(BTreeMap<Vec<u8>, Cell>),
+}
+
+#[derive(Default)]
+struct Key {
+    content: Content,
+    deadline_ms: Option<u64>,
+}
+
+impl Key {
+    fn string(&mut self) -> &mut Cell {
+        if !matches!(self.content, Content::String(_)) {
+            self.content = Content::String(Cell::default());
+        }
+        let Content::String(cell) = &mut self.content else { unreachable!() };
+        cell
+    }
+
+    fn set(&mut self) -> &mut BTreeSet<Vec<u8>> {
+        if !matches!(self.content, Content::Set(_)) {
+            self.content = Content::Set(BTreeSet::new());
+        }
+        let Content::Set(set) = &mut self.content else { unreachable!() };
+        set
+    }
+
+    fn hash(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
+        if !matches!(self.content, Content::Hash(_)) {
+            self.content = Content::Hash(BTreeMap::new());
+        }
+        let Content::Hash(hash) = &mut self.content else { unreachable!() };
+        hash
+    }
+
+    fn clear(&mut self, author: &Record) {
+        match &mut self.content {
+            Content::String(cell) => cell.clear(author, None),
+            Content::Hash(fields) => fields.values_mut().for_each(|cell| cell.clear(author, None)),
+            Content::Set(_) | Content::Nothing => self.content = Content::Nothing,
+        }
+        self.deadline_ms = None;
+    }
+
+    fn pass_time(&mut self, stamp: Stamp) {
+        if self.deadline_ms.is_some_and(|deadline_ms| Stamp::from_ms(deadline_ms) <= stamp) {
+            match &mut self.content {
+                Content::String(cell) => cell.expire(),
+                Content::Hash(fields) => fields.values_mut().for_each(Cell::expire),
+                Content::Set(_) | Content::Nothing => self.content = Content::Nothing,
+            }
+            self.deadline_ms = None;
+        }
+    }
+
+    fn put(&mut self, author: &Record, value: &[u8]) {
+        match keyspace::decode(value).unwrap() {
+            Decoded::String(bytes) => self.string().clear(author, Some(bytes.to_vec())),
+            Decoded::Set(members) => *self.set() = members.iter().map(<[u8]>::to_vec).collect(),
+            Decoded::Hash(pairs) => {
+                let hash = self.hash();
+                hash.values_mut().for_each(|cell| cell.clear(author, None));
+                for (field, value) in pairs.pairs() {
+                    // On top of it what has survived: `clear` a second time would be the same.
+                    hash.entry(field.to_vec()).or_default().clear(author, Some(value.to_vec()));
+                }
+            }
+        }
+    }
+
+    fn value(self) -> Option<Value> {
+        match self.content {
+            Content::Nothing => None,
+            Content::String(cell) => cell.value.map(Value::String),
+            Content::Set(set) => (!set.is_empty()).then_some(Value::Set(set)),
+            Content::Hash(fields) => {
+                let fields: BTreeMap<_, _> =
+                    fields.into_iter().filter_map(|(f, cell)| Some((f, cell.value?))).collect();
+                (!fields.is_empty()).then_some(Value::Hash(fields))
+            }
+        }
+    }
+}
+
+/// The state that a single server reaches. What is past its deadline at `now_ms` is gone.
+pub fn execute(records: &[Record], now_ms: u64) -> State {
+    let mut effects = Vec::new();
+    for record in records {
+        let (mut db, mut stamp) = (0, record.first);
+        for effect in EffectReader::new(&record.effects).map(Result::unwrap) {
+            match effect {
+                Effect::Select { db: selected } => db = selected,
+                effect => {
+                    effects.push((stamp, record.origin, db, effect, record));
+                    stamp = stamp.plus(1);
+                }
+            }
+        }
+        assert_eq!(stamp, record.first.plus(record.count));
+    }
+    effects.sort_by_key(|(stamp, origin, ..)| (*stamp, *origin));
+    let mut keys: Keys = BTreeMap::new();
+    for (stamp, origin, db, effect, record) in effects {
+        keys.values_mut().for_each(|key| key.pass_time(stamp));
+        execute_one(&mut keys, db, &effect, record, |delta| Increment { origin, stamp, delta });
+    }
+    keys.into_iter()
+        .filter(|(_, key)| key.deadline_ms.is_none_or(|deadline_ms| deadline_ms > now_ms))
+        .filter_map(|(name, key)| {
+            let deadline_ms = key.deadline_ms;
+            Some((name, (key.value()?, deadline_ms)))
+        })
+        .collect()
+}
+
+type Keys = BTreeMap<(u32, Vec<u8>), Key>;
+
+fn at<'k>(keys: &'k mut Keys, db: u32, name: &[u8]) -> &'k mut Key {
+    keys.entry((db, name.to_vec())).or_default()
+}
+
+fn execute_one(keys: &mut Keys, db: u32, effect: &Effect<'_>, author: &Record, increment: impl Fn(Delta) -> Increment) {
+    match *effect {
+        Effect::Select { .. } => unreachable!(),
+        Effect::FlushDb => keys.iter_mut().filter(|((of, _), _)| *of == db).for_each(|(_, key)| key.clear(author)),
+        Effect::FlushAll => keys.values_mut().for_each(|key| key.clear(author)),
+        Effect::Delete { key } => at(keys, db, key).clear(author),
+        Effect::Expire { key, deadline_ms } => at(keys, db, key).deadline_ms = deadline_ms,
+        Effect::Put { key, value, deadline_ms } => {
+            at(keys, db, key).put(author, value);
+            at(keys, db, key).deadline_ms = deadline_ms;
+        }
+        Effect::Set { key, value, deadline } => {
+            at(keys, db, key).string().clear(author, Some(value.to_vec()));
+            match deadline {
+                Deadline::Clear => at(keys, db, key).deadline_ms = None,
+                Deadline::Keep => {}
+                Deadline::At(ms) => at(keys, db, key).deadline_ms = Some(ms),
+            }
+        }
+        Effect::Increment { key, delta } => at(keys, db, key).string().increment(increment(Delta::Integer(delta))),
+        Effect::IncrementFloat { key, delta } => {
+            at(keys, db, key).string().increment(increment(Delta::Float(delta.to_vec())))
+        }
+        Effect::Append { key, bytes } => {
+            at(keys, db, key).string().value.get_or_insert_default().extend_from_slice(bytes)
+        }
+        Effect::SetRange { key, offset, bytes } => {
+            let value = at(keys, db, key).string().value.get_or_insert_default();
+            let (start, end) = (offset as usize, offset as usize + bytes.len());
+            value.resize(value.len().max(end), 0);
+            value[start..end].copy_from_slice(bytes);
+        }
+        Effect::SetBits { key, bit_offset, width, value: bits } => {
+            let value = at(keys, db, key).string().value.get_or_insert_default();
+            for index in 0..u64::from(width) {
+                let (byte, bit) = (((bit_offset + index) / 8) as usize, 7 - (bit_offset + index) % 8);
+                value.resize(value.len().max(byte + 1), 0);
+                value[byte] &= !(1 << bit);
+                value[byte] |= ((bits >> (u64::from(width) - 1 - index) & 1) as u8) << bit;
+            }
+        }
+        Effect::SetAdd { key, members } => at(keys, db, key).set().extend(members.iter().map(<[u8]>::to_vec)),
+        Effect::SetRemove { key, members } => {
+            if let Content::Set(set) = &mut at(keys, db, key).content {
+                set.retain(|member| !members.iter().any(|gone| gone == member));
+            }
+        }
+        Effect::HashSet { key, pairs } => {
+            for (field, value) in pairs.pairs() {
+                at(keys, db, key).hash().entry(field.to_vec()).or_default().clear(author, Some(value.to_vec()));
+            }
+        }
+        Effect::HashDelete { key, fields } => {
+            if let Content::Hash(hash) = &mut at(keys, db, key).content {
+                fields.iter().for_each(|field| hash.entry(field.to_vec()).or_default().clear(author, None));
+            }
+        }
+        Effect::HashIncrement { key, field, delta } => {
+            at(keys, db, key).hash().entry(field.to_vec()).or_default().increment(increment(Delta::Integer(delta)));
+        }
+        Effect::HashIncrementFloat { key, field, delta } => {
+            at(keys, db, key)
+                .hash()
+                .entry(field.to_vec())
+                .or_default()
+                .increment(increment(Delta::Float(delta.to_vec())));
+        }
+    }
+}
