@@ -1,0 +1,212 @@
+//! The codec: what is written is read back, and no bytes make it panic.
+
+use effect::{
+    Deadline, DecodeError, Effect, EffectReader, EffectWriter, Items, ItemsWriter, put_varint, take_varint,
+};
+use proptest::prelude::*;
+
+type Bytes = Vec<u8>;
+
+/// An effect that owns what it says, and its form as the codec sees it.
+#[derive(Clone, Debug)]
+enum Owned {
+    Select(u32),
+    Set(Bytes, Bytes, Deadline),
+    Increment(Bytes, i64),
+    IncrementFloat(Bytes, Bytes),
+    Append(Bytes, Bytes),
+    SetRange(Bytes, u64, Bytes),
+    SetBits(Bytes, u64, u8, u64),
+    Delete(Bytes),
+    Expire(Bytes, Option<u64>),
+    Put(Bytes, Bytes, Option<u64>),
+    SetAdd(Bytes, Vec<Bytes>),
+    SetRemove(Bytes, Vec<Bytes>),
+    HashSet(Bytes, Vec<Bytes>),
+    HashDelete(Bytes, Vec<Bytes>),
+    HashIncrement(Bytes, Bytes, i64),
+    HashIncrementFloat(Bytes, Bytes, Bytes),
+    FlushDb,
+    FlushAll,
+}
+
+impl Owned {
+    /// Calls `f` with the borrowed form.
+    fn with<R>(&self, f: impl FnOnce(&Effect<'_>) -> R) -> R {
+        let mut writer = ItemsWriter::new();
+        if let Owned::SetAdd(_, items)
+        | Owned::SetRemove(_, items)
+        | Owned::HashSet(_, items)
+        | Owned::HashDelete(_, items) = self
+        {
+            items.iter().for_each(|item| writer.push(item));
+        }
+        let items = writer.items();
+        f(&match self {
+            Owned::Select(db) => Effect::Select { db: *db },
+            Owned::Set(key, value, deadline) => Effect::Set { key, value, deadline: *deadline },
+            Owned::Increment(key, delta) => Effect::Increment { key, delta: *delta },
+            Owned::IncrementFloat(key, delta) => Effect::IncrementFloat { key, delta },
+            Owned::Append(key, bytes) => Effect::Append { key, bytes },
+            Owned::SetRange(key, offset, bytes) => Effect::SetRange { key, offset: *offset, bytes },
+            Owned::SetBits(key, bit_offset, width, value) => {
+                Effect::SetBits { key, bit_offset: *bit_offset, width: *width, value: *value }
+            }
+            Owned::Delete(key) => Effect::Delete { key },
+            Owned::Expire(key, deadline_ms) => Effect::Expire { key, deadline_ms: *deadline_ms },
+            Owned::Put(key, value, deadline_ms) => Effect::Put { key, value, deadline_ms: *deadline_ms },
+            Owned::SetAdd(key, _) => Effect::SetAdd { key, members: items },
+            Owned::SetRemove(key, _) => Effect::SetRemove { key, members: items },
+            Owned::HashSet(key, _) => Effect::HashSet { key, pairs: items },
+            Owned::HashDelete(key, _) => Effect::HashDelete { key, fields: items },
+            Owned::HashIncrement(key, field, delta) => Effect::HashIncrement { key, field, delta: *delta },
+            Owned::HashIncrementFloat(key, field, delta) => Effect::HashIncrementFloat { key, field, delta },
+            Owned::FlushDb => Effect::FlushDb,
+            Owned::FlushAll => Effect::FlushAll,
+        })
+    }
+}
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    prop::collection::vec(any::<u8>(), 0..40)
+}
+
+fn items() -> impl Strategy<Value = Vec<Bytes>> {
+    prop::collection::vec(bytes(), 0..6)
+}
+
+fn deadlines() -> impl Strategy<Value = Deadline> {
+    prop_oneof![Just(Deadline::Clear), Just(Deadline::Keep), any::<u64>().prop_map(Deadline::At)]
+}
+
+fn effects() -> impl Strategy<Value = Owned> {
+    prop_oneof![
+        any::<u32>().prop_map(Owned::Select),
+        (bytes(), bytes(), deadlines()).prop_map(|(key, value, deadline)| Owned::Set(key, value, deadline)),
+        (bytes(), any::<i64>()).prop_map(|(key, delta)| Owned::Increment(key, delta)),
+        (bytes(), bytes()).prop_map(|(key, delta)| Owned::IncrementFloat(key, delta)),
+        (bytes(), bytes()).prop_map(|(key, bytes)| Owned::Append(key, bytes)),
+        (bytes(), any::<u64>(), bytes()).prop_map(|(key, offset, bytes)| Owned::SetRange(key, offset, bytes)),
+        (bytes(), any::<u64>(), 1u8..=64, any::<u64>())
+            .prop_map(|(key, offset, width, value)| Owned::SetBits(key, offset, width, value)),
+        bytes().prop_map(Owned::Delete),
+        (bytes(), any::<Option<u64>>()).prop_map(|(key, deadline_ms)| Owned::Expire(key, deadline_ms)),
+        (bytes(), bytes(), any::<Option<u64>>()).prop_map(|(key, value, at)| Owned::Put(key, value, at)),
+        (bytes(), items()).prop_map(|(key, items)| Owned::SetAdd(key, items)),
+        (bytes(), items()).prop_map(|(key, items)| Owned::SetRemove(key, items)),
+        (bytes(), items()).prop_map(|(key, items)| Owned::HashSet(key, items)),
+        (bytes(), items()).prop_map(|(key, items)| Owned::HashDelete(key, items)),
+        (bytes(), bytes(), any::<i64>()).prop_map(|(key, field, delta)| Owned::HashIncrement(key, field, delta)),
+        (bytes(), bytes(), bytes()).prop_map(|(key, field, delta)| Owned::HashIncrementFloat(key, field, delta)),
+        Just(Owned::FlushDb),
+        Just(Owned::FlushAll),
+    ]
+}
+
+fn encode(effects: &[Owned]) -> Vec<u8> {
+    let mut buffer = Vec::new();
+    for effect in effects {
+        effect.with(|effect| EffectWriter::new(&mut buffer).push(effect));
+    }
+    buffer
+}
+
+proptest! {
+    #[test]
+    fn effects_round_trip(effects in prop::collection::vec(effects(), 0..12)) {
+        let encoded = encode(&effects);
+        let mut read = EffectReader::new(&encoded);
+        for effect in &effects {
+            let found = read.next().unwrap().unwrap();
+            effect.with(|expected| assert_eq!(&found, expected));
+        }
+        prop_assert_eq!(read.next(), None);
+    }
+
+    #[test]
+    fn a_cut_is_noticed(effect in effects(), cut in any::<prop::sample::Index>()) {
+        let encoded = encode(&[effect]);
+        let cut = cut.index(encoded.len());
+        let read: Vec<_> = EffectReader::new(&encoded[..cut]).collect();
+        prop_assert!(cut == 0 && read.is_empty() || read == [Err(DecodeError::Truncated)]);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let mut seen = 0;
+        for effect in EffectReader::new(&bytes) {
+            match effect {
+                Ok(Effect::SetAdd { members: items, .. } | Effect::HashSet { pairs: items, .. }) => {
+                    seen += items.iter().count() + items.pairs().count();
+                }
+                Ok(_) => {}
+                Err(error) => prop_assert!(!error.to_string().is_empty()),
+            }
+        }
+        prop_assert!(seen <= 2 * bytes.len());
+    }
+
+    #[test]
+    fn damaged_effects_never_panic(effects in prop::collection::vec(effects(), 1..4), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut encoded = encode(&effects);
+        let index = at.index(encoded.len());
+        encoded[index] = byte;
+        EffectReader::new(&encoded).for_each(drop);
+    }
+
+    #[test]
+    fn varints_round_trip(value in any::<u64>(), tail in bytes()) {
+        let mut buffer = Vec::new();
+        put_varint(&mut buffer, value);
+        prop_assert!(buffer.len() <= 10);
+        buffer.extend_from_slice(&tail);
+        let mut rest = buffer.as_slice();
+        prop_assert_eq!(take_varint(&mut rest), Ok(value));
+        prop_assert_eq!(rest, &tail[..]);
+    }
+
+    #[test]
+    fn items_hold_what_was_pushed(items in items()) {
+        let mut writer = ItemsWriter::new();
+        items.iter().for_each(|item| writer.push(item));
+        let read: Vec<&[u8]> = writer.items().iter().collect();
+        prop_assert_eq!(&read, &items);
+        prop_assert_eq!(writer.items().pairs().count(), items.len() / 2);
+    }
+}
+
+/// LEB128 as the DWARF standard gives it.
+#[test]
+fn varints_are_leb128() {
+    for (value, bytes) in [(2, &[2][..]), (127, &[127]), (128, &[0x80, 1]), (129, &[0x81, 1]), (12857, &[0xb9, 0x64])] {
+        let mut buffer = Vec::new();
+        put_varint(&mut buffer, value);
+        assert_eq!(buffer, bytes);
+    }
+    let overlong = [0xff; 11];
+    assert_eq!(take_varint(&mut &overlong[..]), Err(DecodeError::BadNumber));
+    let beyond_64_bits = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2];
+    assert_eq!(take_varint(&mut &beyond_64_bits[..]), Err(DecodeError::BadNumber));
+    assert_eq!(take_varint(&mut &[0x80, 0x80][..]), Err(DecodeError::Truncated));
+}
+
+/// The bytes of docs/mesh-protocol.md.
+#[test]
+fn a_small_set_takes_three_bytes_beside_key_and_value() {
+    let effect = Owned::Set(b"key".to_vec(), b"value".to_vec(), Deadline::Clear);
+    assert_eq!(encode(&[effect]), b"\x10\x03key\x05value");
+    let expire = Owned::Expire(b"k".to_vec(), Some(300));
+    assert_eq!(encode(&[expire]), b"\x06\x01k\xac\x02");
+    let decrement = Owned::Increment(b"k".to_vec(), -3);
+    assert_eq!(encode(&[decrement]), b"\x13\x01k\x05", "zigzag: -3 is 5");
+}
+
+#[test]
+fn nonsense_is_named() {
+    let read = |bytes: &'static [u8]| EffectReader::new(bytes).next().unwrap();
+    assert_eq!(read(b"\xee"), Err(DecodeError::UnknownTag(0xee)));
+    assert_eq!(read(b"\x04\x05key"), Err(DecodeError::Truncated));
+    assert_eq!(read(b"\x17\x01k\x00\x41\x00"), Err(DecodeError::BadNumber), "65 bits at once");
+    assert_eq!(read(b"\x20\x01k\x02\x05a"), Err(DecodeError::Truncated), "an item longer than the list");
+    assert!(Items::new(b"\x01a\x02").is_err());
+}
