@@ -15,6 +15,7 @@ const RUNS: &[(&str, &str, &str)] = &[
     ("resp", "fuzz", "FUZZ"),
     ("engine", "fuzz", "FUZZ"),
     ("values", "fuzz", "FUZZ"),
+    ("mesh", "fuzz", "FUZZ"),
 ];
 
 pub fn run(arguments: &[String]) -> Outcome {

@@ -1,8 +1,6 @@
 //! The codec: what is written is read back, and no bytes make it panic.
 
-use effect::{
-    Deadline, DecodeError, Effect, EffectReader, EffectWriter, Items, ItemsWriter, put_varint, take_varint,
-};
+use effect::{Deadline, DecodeError, Effect, EffectReader, EffectWriter, Items, ItemsWriter, put_varint, take_varint};
 use proptest::prelude::*;
 
 type Bytes = Vec<u8>;
