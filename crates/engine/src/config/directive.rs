@@ -272,7 +272,7 @@ impl Directive {
     }
 }
 
-fn within<T: PartialOrd + std::fmt::Display>(number: T, min: T, max: T) -> Result<T, String> {
+pub(super) fn within<T: PartialOrd + std::fmt::Display>(number: T, min: T, max: T) -> Result<T, String> {
     match number >= min && number <= max {
         true => Ok(number),
         false => Err(format!("argument must be between {min} and {max} inclusive")),

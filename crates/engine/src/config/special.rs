@@ -1,7 +1,7 @@
 //! The directives that have a form of their own.
 
 use super::{BufferLimit, Config, Master, SavePoint};
-use crate::config::directive::Special;
+use crate::config::directive::{Special, within};
 use stdx::{parse_i64, parse_memory_size, parse_u64, quote_word};
 
 const WRONG_NUMBER: &str = "wrong number of arguments";
@@ -129,6 +129,17 @@ pub(super) const LATENCY_PERCENTILES: Special = Special {
         Ok(())
     },
     lines: |config| vec![config.latency_tracking_info_percentiles.iter().map(f64::to_string).collect()],
+};
+
+/// What is out of range is brought into it, and shows so.
+pub(super) const HZ: Special = Special {
+    set: |config, words, _| {
+        let [hz] = words else { return Err(WRONG_NUMBER.into()) };
+        let hz = parse_i64(hz.as_bytes()).ok_or("argument couldn't be parsed into an integer")?;
+        config.hz = within(hz, 0, i64::from(i32::MAX))?.clamp(1, 500) as u32;
+        Ok(())
+    },
+    lines: |config| vec![vec![config.hz.to_string()]],
 };
 
 /// The letters of keyspace events; those up to `ALL_EVENTS` make up `A`.

@@ -33,6 +33,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .without_effect("there are no loadable modules"),
     Directive::other("user", Kind::Special(special::USER), "", "A user with its rules.")
         .immutable()
+        .hidden()
         .sensitive()
         .without_effect(ACL_LATER),
     Directive::text("aclfile", "", no_text, "File that holds the users.").immutable().without_effect(ACL_LATER),
@@ -53,8 +54,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Gives a command another name, or none.",
     )
     .immutable()
+    .hidden()
     .without_effect("commands keep their names; restrict users instead, once access control lists are there"),
     Directive::other("loadmodule", Kind::Special(special::LOADMODULE), "", "Module to load at the start.")
         .immutable()
+        .hidden()
         .without_effect("modules for Redis cannot be loaded"),
 ];

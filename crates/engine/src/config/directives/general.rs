@@ -126,13 +126,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Form of the process title.",
     )
     .without_effect("the process keeps the title it was started with"),
-    Directive::integer(
-        "hz",
-        (0, i32::MAX as i64),
-        "10",
-        |config, hz| config.hz = hz.clamp(1, 500) as u32,
-        "How often per second the periodic work runs.",
-    ),
+    Directive::other("hz", Kind::Special(special::HZ), "10", "How often per second the periodic work runs, 1 to 500."),
     Directive::bool("dynamic-hz", true, no_bool, "Raise hz with the number of clients.")
         .without_effect("periodic work does not grow with the number of clients"),
     Directive::text("ignore-warnings", "", no_text, "Warnings of the start to ignore.")
