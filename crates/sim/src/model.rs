@@ -156,6 +156,13 @@ impl Key {
         }
     }
 
+    /// Time has come to `stamp`: a key past its deadline begins a new life.
+    fn expire(&mut self, stamp: Stamp) {
+        if self.deadline_ms.is_some_and(|deadline_ms| Stamp::from_ms(deadline_ms) <= stamp) {
+            *self = Key::default();
+        }
+    }
+
     fn into_value(self) -> Option<Value> {
         match self.content? {
             Content::String(cell) => cell.value.map(Value::String),
@@ -188,6 +195,9 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
     let mut keys: BTreeMap<(u32, Vec<u8>), Key> = BTreeMap::new();
     for (stamp, origin, db, effect, record) in effects {
         let key = |key: &[u8]| (db, key.to_vec());
+        for key in keys.values_mut() {
+            key.expire(stamp);
+        }
         match effect {
             Effect::Select { .. } => unreachable!("resolved above"),
             Effect::FlushDb | Effect::FlushAll => {

@@ -1,0 +1,168 @@
+//! One seeded history from the first node to the verdict.
+
+use crate::clock::EPOCH_MS;
+use crate::model;
+use crate::workload;
+use crate::world::{STEP_US, World, address};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::fmt;
+
+/// Steps in which clients write and things break.
+const BUSY_STEPS: u64 = 400;
+/// Steps after which a healed mesh must be quiet, at the latest.
+const QUIET_STEPS: u64 = 12_000;
+/// After that every deadline is past that the workload sets in passing, and none that must stay.
+const EXPIRY_US: u64 = 40_000_000;
+/// How fast that time goes.
+const EXPIRY_STEP_US: u64 = 250_000;
+
+/// Why a history is not as the contract says.
+#[derive(Debug)]
+pub struct Divergence {
+    pub seed: u64,
+    pub what: String,
+    /// The nodes' logs.
+    pub log: Vec<String>,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "history {} diverges: {}", self.seed, self.what)?;
+        self.log.iter().try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}
+
+/// Who replicates from whom. Every shape is strongly connected, so that all nodes must end up equal.
+fn topology(rng: &mut SmallRng, nodes: usize) -> Vec<Vec<usize>> {
+    let all = |index: usize| (0..nodes).filter(|other| *other != index).collect();
+    let neighbours = |index: usize| {
+        let mut ends = vec![];
+        if index > 0 {
+            ends.push(index - 1);
+        }
+        if index + 1 < nodes {
+            ends.push(index + 1);
+        }
+        ends
+    };
+    match rng.random_range(0..5) {
+        0 | 1 => (0..nodes).map(all).collect(),
+        2 => (0..nodes).map(|index| vec![(index + 1) % nodes]).collect(),
+        3 => (0..nodes).map(neighbours).collect(),
+        _ => (0..nodes).map(|index| if index == 0 { all(0) } else { vec![0] }).collect(),
+    }
+}
+
+/// Runs the history of this seed.
+pub fn run(seed: u64) -> Result<(), Divergence> {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let nodes = rng.random_range(3..7);
+    let topology = topology(&mut rng, nodes);
+    let mut world = World::new(SmallRng::seed_from_u64(rng.random()));
+    for masters in topology {
+        world.add_host(masters);
+    }
+    let result = live(&mut world, &mut rng).and_then(|()| judge(&mut world));
+    result.map_err(|what| Divergence { seed, what, log: std::mem::take(&mut world.log) })
+}
+
+/// Clients write, things break.
+fn live(world: &mut World, rng: &mut SmallRng) -> Result<(), String> {
+    let calm = rng.random_ratio(1, 4);
+    for tag in 0..BUSY_STEPS {
+        for index in world.alive() {
+            if rng.random_ratio(1, 6) {
+                world.command(index, &workload::next(rng, tag * 8 + index as u64));
+            }
+        }
+        if !calm && rng.random_ratio(1, 25) {
+            trouble(world, rng);
+        }
+        world.step();
+    }
+    Ok(())
+}
+
+/// Something breaks, or comes back.
+fn trouble(world: &mut World, rng: &mut SmallRng) {
+    let count = world.hosts.len();
+    let (first, second) = (rng.random_range(0..count), rng.random_range(0..count));
+    match rng.random_range(0..12) {
+        0..3 if first != second => world.network.block(first, second),
+        3 | 4 => world.network.heal(),
+        5 | 6 => {
+            let open = world.network.open_connections();
+            if !open.is_empty() {
+                world.network.cut(open[rng.random_range(0..open.len())]);
+            }
+        }
+        7 => world.hosts[first].clock.jump(rng),
+        8 if world.alive().len() > 2 && world.hosts[first].machine.is_some() => world.crash(first),
+        9 | 10 => {
+            if let Some(index) = (0..count).find(|index| world.hosts[*index].machine.is_none()) {
+                world.start(index);
+            }
+        }
+        // A node joins, with a link in each direction.
+        11 if count < 7 => {
+            let joiner = world.add_host(vec![first]);
+            if world.hosts[first].machine.is_some() {
+                world.replicaof(first, &format!("{} 6379", address(joiner)));
+            }
+            world.hosts[first].masters.push(joiner);
+        }
+        _ => {}
+    }
+}
+
+/// Heals everything, waits for quiet, and compares.
+fn judge(world: &mut World) -> Result<(), String> {
+    world.network.heal();
+    for index in 0..world.hosts.len() {
+        if world.hosts[index].machine.is_none() {
+            world.start(index);
+        }
+    }
+    let quiet = (0..QUIET_STEPS).any(|_| {
+        world.step();
+        vectors_agree(world)
+    });
+    if !quiet {
+        return Err(format!("not quiet: {}", describe_vectors(world)));
+    }
+    for _ in 0..EXPIRY_US / EXPIRY_STEP_US {
+        world.now_us += EXPIRY_STEP_US - STEP_US;
+        world.step();
+    }
+    let records = world.tape.records(&world.hosts[0].machine.as_ref().expect("started").version_vector());
+    let now_ms = EPOCH_MS + world.now_us / 1000;
+    let expected = model::execute(&records, now_ms, crate::node::decode_value);
+    for (index, host) in world.hosts.iter().enumerate() {
+        let state = host.machine.as_ref().expect("started").state(now_ms);
+        if let Some(difference) = difference(&expected, &state) {
+            return Err(format!("host{index}: {difference}"));
+        }
+    }
+    Ok(())
+}
+
+fn vectors_agree(world: &World) -> bool {
+    let mut vectors = world.hosts.iter().map(|host| host.machine.as_ref().expect("started").live_vector());
+    let first = vectors.next().expect("at least one host");
+    first.len() >= world.hosts.len() && vectors.all(|vector| vector == first)
+}
+
+fn describe_vectors(world: &World) -> String {
+    let vectors = world.hosts.iter().map(|host| format!("{:?}", host.machine.as_ref().expect("started").live_vector()));
+    vectors.collect::<Vec<_>>().join("\n")
+}
+
+/// The first key in which two states differ, readable.
+fn difference(expected: &model::State, state: &model::State) -> Option<String> {
+    let keys: std::collections::BTreeSet<_> = expected.keys().chain(state.keys()).collect();
+    let key = keys.into_iter().find(|key| expected.get(*key) != state.get(*key))?;
+    let (db, name) = key;
+    let name = String::from_utf8_lossy(name);
+    Some(format!("db {db} {name}: contract {:?}, node {:?}", expected.get(key), state.get(key)))
+}

@@ -1,0 +1,136 @@
+//! What clients send in a history: every write command of every type, on few keys, so that nodes collide.
+
+use rand::Rng;
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+
+/// Few keys, so that concurrent writes meet. Each type has some of its own; the last ones see all types.
+const STRINGS: [&str; 3] = ["string:a", "string:b", "string:c"];
+const COUNTERS: [&str; 3] = ["counter:a", "counter:b", "counter:c"];
+const SETS: [&str; 3] = ["set:a", "set:b", "set:c"];
+const HASHES: [&str; 3] = ["hash:a", "hash:b", "hash:c"];
+const ANY: [&str; 2] = ["any:a", "any:b"];
+const MEMBERS: [&str; 5] = ["m1", "m2", "m3", "44", "5"];
+
+fn pick<'a>(rng: &mut SmallRng, from: &[&'a str]) -> &'a str {
+    from.choose(rng).expect("not empty")
+}
+
+/// Of the family's own keys mostly, of the contested ones sometimes.
+fn key<'a>(rng: &mut SmallRng, own: &[&'a str]) -> &'a str {
+    if rng.random_ratio(1, 8) { pick(rng, &ANY) } else { pick(rng, own) }
+}
+
+fn any_key<'a>(rng: &mut SmallRng) -> &'a str {
+    let family: [&[&'a str]; 5] = [&STRINGS, &COUNTERS, &SETS, &HASHES, &ANY];
+    let family = family[rng.random_range(0..family.len())];
+    pick(rng, family)
+}
+
+fn number(rng: &mut SmallRng) -> String {
+    rng.random_range(-20..100).to_string()
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// What a client does in one go: a command, or several between MULTI and EXEC.
+pub fn next(rng: &mut SmallRng, tag: u64) -> Vec<Vec<String>> {
+    if rng.random_ratio(1, 15) {
+        let mut group = vec![words("MULTI")];
+        for index in 0..rng.random_range(1..5) {
+            group.push(command(rng, tag * 8 + index));
+        }
+        group.push(words("EXEC"));
+        return group;
+    }
+    vec![command(rng, tag * 8)]
+}
+
+/// One command. `tag` makes the values that it writes unlike any other's.
+fn command(rng: &mut SmallRng, tag: u64) -> Vec<String> {
+    match rng.random_range(0..100) {
+        0..25 => string(rng, tag),
+        25..45 => counter(rng),
+        45..63 => set(rng),
+        63..81 => hash(rng, tag),
+        81..91 => expiry(rng),
+        _ => keys(rng),
+    }
+}
+
+fn string(rng: &mut SmallRng, tag: u64) -> Vec<String> {
+    let key = key(rng, &STRINGS);
+    words(&match rng.random_range(0..12) {
+        0..4 => format!("SET {key} v{tag}"),
+        4 => format!("SET {key} v{tag} KEEPTTL"),
+        5 => format!("SET {key} v{tag} PX {}", rng.random_range(50..20_000)),
+        6 => format!("APPEND {key} +{tag}"),
+        7 => format!("SETRANGE {key} {} <{tag}>", rng.random_range(0..12)),
+        8 => format!("SETBIT {key} {} {}", rng.random_range(0..40), rng.random_range(0..2)),
+        9 => format!("MSET {key} m{tag} {} {tag}", pick(rng, &COUNTERS)),
+        10 => format!("GETDEL {key}"),
+        _ => format!("SETNX {key} nx{tag}"),
+    })
+}
+
+fn counter(rng: &mut SmallRng) -> Vec<String> {
+    let key = key(rng, &COUNTERS);
+    words(&match rng.random_range(0..12) {
+        0..7 => format!("INCRBY {key} {}", number(rng)),
+        7 => format!("INCRBYFLOAT {key} {}.5", number(rng)),
+        8 => format!("SET {key} {}", number(rng)),
+        9 => format!("DEL {key}"),
+        10 => format!("DECR {key}"),
+        _ => format!("GETSET {key} {}", number(rng)),
+    })
+}
+
+fn set(rng: &mut SmallRng) -> Vec<String> {
+    let key = key(rng, &SETS);
+    let member = pick(rng, &MEMBERS);
+    words(&match rng.random_range(0..10) {
+        0..5 => format!("SADD {key} {member} {}", pick(rng, &MEMBERS)),
+        5..7 => format!("SREM {key} {member}"),
+        7 => format!("SPOP {key}"),
+        8 => format!("SMOVE {key} {} {member}", pick(rng, &SETS)),
+        _ => format!("SUNIONSTORE {key} {} {}", pick(rng, &SETS), pick(rng, &SETS)),
+    })
+}
+
+fn hash(rng: &mut SmallRng, tag: u64) -> Vec<String> {
+    let key = key(rng, &HASHES);
+    let field = pick(rng, &MEMBERS);
+    words(&match rng.random_range(0..10) {
+        0..3 => format!("HSET {key} {field} {}", number(rng)),
+        3 => format!("HSET {key} {field} h{tag} {} x{tag}", pick(rng, &MEMBERS)),
+        4..7 => format!("HINCRBY {key} {field} {}", number(rng)),
+        7 => format!("HINCRBYFLOAT {key} {field} {}.25", number(rng)),
+        _ => format!("HDEL {key} {field}"),
+    })
+}
+
+fn expiry(rng: &mut SmallRng) -> Vec<String> {
+    let key = any_key(rng);
+    words(&match rng.random_range(0..6) {
+        0..3 => format!("PEXPIRE {key} {}", rng.random_range(20..3000)),
+        3 => format!("EXPIRE {key} 1000"),
+        _ => format!("PERSIST {key}"),
+    })
+}
+
+fn keys(rng: &mut SmallRng) -> Vec<String> {
+    let key = any_key(rng);
+    words(&match rng.random_range(0..40) {
+        0..14 => format!("DEL {key}"),
+        14..20 => format!("RENAME {key} {}", any_key(rng)),
+        20..26 => format!("COPY {key} {} REPLACE", any_key(rng)),
+        26..30 => format!("MOVE {key} 1"),
+        30..33 => format!("UNLINK {key} {}", any_key(rng)),
+        33 => "FLUSHALL".to_owned(),
+        34 => "FLUSHDB".to_owned(),
+        35 => "SWAPDB 0 1".to_owned(),
+        _ => format!("GETEX {key} PERSIST"),
+    })
+}
