@@ -5,6 +5,7 @@
 //! Slow, simple, and meant to be read beside docs/decisions/0001-convergence.md.
 
 use effect::{Deadline, Effect, Origin, Stamp, VersionVector};
+use stdx::LongDouble;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A record as its origin committed it: effects with consecutive stamps, and all that the origin had
@@ -79,7 +80,10 @@ fn add(value: &mut Option<Vec<u8>>, delta: &Delta) {
         Delta::Integer(delta) => stdx::parse_i64(current)
             .and_then(|current| current.checked_add(*delta))
             .map(|sum| sum.to_string().into_bytes()),
-        Delta::Float(delta) => stdx::long_double::add(current, delta).ok().map(|sum| sum.to_vec()),
+        Delta::Float(delta) => LongDouble::parse(current)
+            .zip(LongDouble::parse(delta))
+            .and_then(|(current, delta)| current.checked_add(delta))
+            .map(|sum| sum.to_string().into_bytes()),
     };
     if let Some(sum) = sum {
         *value = Some(sum);
