@@ -3,13 +3,14 @@
 use effect::Stamp;
 use keyspace::Commit;
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Commits in the order of their stamps: the keyspace hands them over one at a time, in this order.
-#[derive(Default)]
 pub(crate) struct Journal {
     active: AtomicBool,
     pending: Mutex<Commits>,
+    observer: Option<Arc<dyn engine::Journal>>,
 }
 
 /// Commits, encoded one after the other.
@@ -30,6 +31,10 @@ struct Head {
 const KEPT_BYTES: usize = 1 << 20;
 
 impl Journal {
+    pub(crate) fn new(observer: Option<Arc<dyn engine::Journal>>) -> Journal {
+        Journal { active: AtomicBool::new(false), pending: Mutex::default(), observer }
+    }
+
     /// From now on commits are kept.
     pub(crate) fn activate(&self) {
         self.active.store(true, Ordering::Release);
@@ -48,6 +53,9 @@ impl Journal {
 impl engine::Journal for Journal {
     #[inline]
     fn commit(&self, commit: &Commit<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.commit(commit);
+        }
         if !self.active.load(Ordering::Acquire) {
             return;
         }

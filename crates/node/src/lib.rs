@@ -70,6 +70,8 @@ pub struct Options {
     /// Of all randomness here, which is jitter.
     pub seed: u64,
     pub now: Now,
+    /// Sees every commit of this node, too.
+    pub observer: Option<Arc<dyn engine::Journal>>,
 }
 
 /// See the module's documentation. All methods may be called from any thread, but those about links
@@ -92,10 +94,10 @@ struct Owner {
 
 impl Node {
     pub fn new(options: Options) -> Node {
-        let Options { identity, keyspace, config, host, seed, now } = options;
+        let Options { identity, keyspace, config, host, seed, now, observer } = options;
         keyspace.set_origin(identity);
         let mesh = Mesh::new(identity, mesh_options(&config), seed, now);
-        let journal = Arc::new(Journal::default());
+        let journal = Arc::new(Journal::new(observer));
         let store = KeyspaceStore::new(keyspace.clone());
         let snapshot = mesh.status(now);
         let machine = Machine::new(mesh, store, keyspace.clone(), journal.clone(), now);

@@ -126,5 +126,5 @@ fn make_node(config: Config, host: Arc<ServerHost>) -> Node {
     }));
     let identity = Origin { node: NodeId(random().max(1)), incarnation: 1 };
     let now = mesh_now(host.now());
-    Node::new(node::Options { identity, keyspace, config, host, seed: random(), now })
+    Node::new(node::Options { identity, keyspace, config, host, seed: random(), now, observer: None })
 }

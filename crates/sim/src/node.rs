@@ -1,0 +1,254 @@
+//! One node of a history: a whole `node::Node` with a client of its own, on simulated clocks.
+
+use crate::model::{Record, State, Value};
+use effect::{Origin, VersionVector};
+use engine::config::Master;
+use engine::{Client, Config, Connection, CpuTime, Fault, Host, Journal, LogLevel, Memory, Next, Process, Session, Shutdown, Worker};
+use keyspace::{Commit, Decoded, Keyspace, Scope, StringRef};
+use mesh::{LinkId, Now};
+use node::{LinkRequest, Node};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Everything that any node of a history has committed: what the oracle executes.
+#[derive(Clone, Default)]
+pub struct Tape {
+    records: Arc<Mutex<Vec<Record>>>,
+}
+
+impl Tape {
+    /// Those records that `vector` covers; a crash may have taken others with it.
+    pub fn records(&self, vector: &VersionVector) -> Vec<Record> {
+        let records = std::mem::take(&mut *self.records.lock().expect("one thread"));
+        records.into_iter().filter(|record| vector.covers(record.origin, record.first)).collect()
+    }
+}
+
+/// Writes what one node commits onto the tape.
+struct Recorder {
+    origin: Origin,
+    tape: Tape,
+    /// What the node has applied at this moment.
+    context: Mutex<VersionVector>,
+}
+
+impl Journal for Recorder {
+    fn commit(&self, commit: &Commit<'_>) {
+        let context = self.context.lock().expect("one thread").clone();
+        let record = Record { origin: self.origin, first: commit.first, context, effects: commit.effects.to_vec() };
+        self.tape.records.lock().expect("one thread").push(record);
+    }
+}
+
+/// The process around a simulated node: clocks, and nothing else.
+struct SimulatedHost {
+    unix_ms: AtomicU64,
+    monotonic_ms: AtomicU64,
+    process: Process,
+}
+
+impl SimulatedHost {
+    fn set(&self, now: Now) {
+        self.unix_ms.store(now.unix_ms, Relaxed);
+        self.monotonic_ms.store(now.monotonic_ms, Relaxed);
+    }
+}
+
+impl Host for SimulatedHost {
+    fn now(&self) -> engine::Now {
+        engine::Now { unix_us: self.unix_ms.load(Relaxed) * 1000, monotonic_us: self.monotonic_ms.load(Relaxed) * 1000 }
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.monotonic_ms.load(Relaxed) * 1_000_000
+    }
+
+    fn used_memory(&self) -> u64 {
+        0
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::default()
+    }
+
+    fn cpu_time(&self) -> CpuTime {
+        CpuTime::default()
+    }
+
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn wake(&self, _: &Client) {}
+
+    fn sleep(&self, _: Duration) {}
+
+    fn shutdown(&self, _: Shutdown) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn abort_shutdown(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn log(&self, _: LogLevel, _: fmt::Arguments<'_>) {}
+
+    fn purge_memory(&self) {}
+}
+
+/// A session that another node has opened, and what it has not consumed yet.
+pub struct Conversation {
+    session: Session,
+    input: Vec<u8>,
+    peer_host: String,
+}
+
+/// A node that runs.
+pub struct Machine {
+    pub node: Arc<Node>,
+    keyspace: Arc<Keyspace>,
+    host: Arc<SimulatedHost>,
+    recorder: Arc<Recorder>,
+    worker: Worker,
+    client: Session,
+}
+
+fn engine_now(now: Now) -> engine::Now {
+    engine::Now { unix_us: now.unix_ms * 1000, monotonic_us: now.monotonic_ms * 1000 }
+}
+
+impl Machine {
+    /// Starts with an empty memory and links to `masters`, which are host names.
+    pub fn start(origin: Origin, masters: &[String], seed: u64, tape: Tape, now: Now) -> Machine {
+        let host = Arc::new(SimulatedHost {
+            unix_ms: AtomicU64::new(now.unix_ms),
+            monotonic_ms: AtomicU64::new(now.monotonic_ms),
+            process: Process::default(),
+        });
+        let keyspace = Arc::new(Keyspace::new(keyspace::Options {
+            databases: 16,
+            single_threaded: true,
+            hash_secret: seed,
+            seed,
+        }));
+        let recorder = Arc::new(Recorder { origin, tape, context: Mutex::default() });
+        let config = Config {
+            multi_master: true,
+            active_replica: true,
+            replicaof: masters.iter().map(|host| Master { host: host.clone(), port: 6379 }).collect(),
+            ..Config::default()
+        };
+        let node = Arc::new(Node::new(node::Options {
+            identity: origin,
+            keyspace: keyspace.clone(),
+            config,
+            host: host.clone(),
+            seed,
+            now,
+            observer: Some(recorder.clone()),
+        }));
+        node.turn(now);
+        let worker = Worker::new(node.engine());
+        let client = Session::new(node.engine(), Connection::default(), engine_now(now));
+        Machine { node, keyspace, host, recorder, worker, client }
+    }
+
+    /// The clocks move on.
+    pub fn set_now(&self, now: Now) {
+        self.host.set(now);
+    }
+
+    /// A client sends commands in one go; the replies as bytes.
+    pub fn command(&mut self, commands: &[Vec<String>], now: Now) -> Vec<u8> {
+        self.host.set(now);
+        *self.recorder.context.lock().expect("one thread") = self.version_vector();
+        let mut input = Vec::new();
+        for words in commands {
+            input.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
+            for word in words {
+                input.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+            }
+        }
+        let turn = self.client.feed(&mut self.worker, &input, engine_now(now));
+        assert_eq!((turn.consumed, turn.next), (input.len(), Next::Read), "{commands:?}");
+        std::mem::take(&mut self.client.out.buffer)
+    }
+
+    /// Another node has connected.
+    pub fn converse(&self, peer_host: &str, now: Now) -> Conversation {
+        let session = Session::new(self.node.engine(), Connection::default(), engine_now(now));
+        Conversation { session, input: Vec::new(), peer_host: peer_host.to_owned() }
+    }
+
+    /// It has sent something. Replies, and the link that the conversation has become.
+    pub fn converse_on(&mut self, peer: &mut Conversation, bytes: &[u8], now: Now) -> (Vec<u8>, Option<LinkId>) {
+        self.host.set(now);
+        peer.input.extend_from_slice(bytes);
+        let turn = peer.session.feed(&mut self.worker, &peer.input, engine_now(now));
+        peer.input.drain(..turn.consumed);
+        let replies = std::mem::take(&mut peer.session.out.buffer);
+        if turn.next != Next::Link {
+            return (replies, None);
+        }
+        let request = LinkRequest {
+            arguments: std::mem::take(&mut peer.session.link_arguments),
+            peer_host: peer.peer_host.clone(),
+            listening_port: peer.session.announced_port,
+        };
+        let link = self.node.accept(request, now);
+        self.node.handle(link, mesh::Input::Received { bytes: &peer.input }, now);
+        (replies, Some(link))
+    }
+
+    /// What it has applied.
+    pub fn version_vector(&self) -> VersionVector {
+        self.node.status().vector
+    }
+
+    /// The whole data set, as the model writes it. Keys whose deadline is at or before `now_ms` are gone.
+    pub fn state(&self, now_ms: u64) -> State {
+        let mut state = State::new();
+        for db in 0..2 {
+            let view = self.keyspace.begin(Scope::All, db, now_ms);
+            let mut keys = Vec::new();
+            let mut cursor = 0;
+            loop {
+                cursor = view.scan(cursor, 100, |key, _| keys.push(key.to_vec()));
+                if cursor == 0 {
+                    break;
+                }
+            }
+            for key in keys {
+                let Some(deadline_ms) = view.deadline_ms(&key) else { continue };
+                let value = if let Ok(Some(string)) = view.string(&key) {
+                    Value::String(StringRef::to_vec(string))
+                } else if let Ok(Some(set)) = view.set(&key) {
+                    let mut members = std::collections::BTreeSet::new();
+                    set.for_each(|member| drop(members.insert(member.to_vec())));
+                    Value::Set(members)
+                } else {
+                    let mut fields = std::collections::BTreeMap::new();
+                    if let Ok(Some(hash)) = view.hash(&key) {
+                        hash.for_each(|field, value| drop(fields.insert(field.to_vec(), value.to_vec())));
+                    }
+                    Value::Hash(fields)
+                };
+                state.insert((db, key), (value, deadline_ms));
+            }
+        }
+        state
+    }
+}
+
+/// The value of a Put, in the model's words.
+pub fn decode_value(encoded: &[u8]) -> Value {
+    match keyspace::decode(encoded).expect("written by a node") {
+        Decoded::String(bytes) => Value::String(bytes.to_vec()),
+        Decoded::Set(members) => Value::Set(members.iter().map(<[u8]>::to_vec).collect()),
+        Decoded::Hash(pairs) => {
+            Value::Hash(pairs.pairs().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
+        }
+    }
+}
