@@ -19,6 +19,15 @@ pub struct Tape {
 }
 
 impl Tape {
+    /// For each origin, the stamp of its last commit.
+    pub fn last_commits(&self) -> VersionVector {
+        let mut last = VersionVector::new();
+        for record in self.records.lock().expect("one thread").iter() {
+            last.advance(record.origin, record.first);
+        }
+        last
+    }
+
     /// Those records that `vector` covers; a crash may have taken others with it.
     pub fn records(&self, vector: &VersionVector) -> Vec<Record> {
         let records = std::mem::take(&mut *self.records.lock().expect("one thread"));
@@ -113,6 +122,7 @@ pub struct Machine {
     recorder: Arc<Recorder>,
     worker: Worker,
     client: Session,
+    applied: VersionVector,
 }
 
 fn engine_now(now: Now) -> engine::Now {
@@ -152,7 +162,7 @@ impl Machine {
         node.turn(now);
         let worker = Worker::new(node.engine());
         let client = Session::new(node.engine(), Connection::default(), engine_now(now));
-        Machine { node, keyspace, host, recorder, worker, client }
+        Machine { node, keyspace, host, recorder, worker, client, applied: VersionVector::new() }
     }
 
     /// The clocks move on.
@@ -171,7 +181,7 @@ impl Machine {
                 input.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
             }
         }
-        let turn = self.client.feed(&mut self.worker, &input, engine_now(now));
+        let turn = self.client.feed(&mut self.worker, &mut input, engine_now(now));
         assert_eq!((turn.consumed, turn.next), (input.len(), Next::Read), "{commands:?}");
         std::mem::take(&mut self.client.out.buffer)
     }
@@ -186,7 +196,7 @@ impl Machine {
     pub fn converse_on(&mut self, peer: &mut Conversation, bytes: &[u8], now: Now) -> (Vec<u8>, Option<LinkId>) {
         self.host.set(now);
         peer.input.extend_from_slice(bytes);
-        let turn = peer.session.feed(&mut self.worker, &peer.input, engine_now(now));
+        let turn = peer.session.feed(&mut self.worker, &mut peer.input, engine_now(now));
         peer.input.drain(..turn.consumed);
         let replies = std::mem::take(&mut peer.session.out.buffer);
         if turn.next != Next::Link {
@@ -203,8 +213,18 @@ impl Machine {
     }
 
     /// What it has applied.
-    pub fn version_vector(&self) -> VersionVector {
+    fn version_vector(&self) -> VersionVector {
         self.node.status().vector
+    }
+
+    /// Notes what it has applied by now: a node forgets origins that are over.
+    pub fn note_applied(&mut self) {
+        self.applied.merge(&self.version_vector());
+    }
+
+    /// All that it has ever applied, as of the last note.
+    pub fn applied(&self) -> &VersionVector {
+        &self.applied
     }
 
     /// The whole data set, as the model writes it. Keys whose deadline is at or before `now_ms` are gone.

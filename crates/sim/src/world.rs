@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// How much one step moves the true time.
 pub const STEP_US: u64 = 5_000;
+/// How often it is noted what each node has applied.
+const NOTE_STEPS: u64 = 4;
 /// What may lie in one direction of a connection before the writer has to wait.
 const WINDOW_BYTES: usize = 64 << 10;
 
@@ -36,6 +38,7 @@ pub struct Host {
 /// All of them.
 pub struct World {
     pub now_us: u64,
+    steps: u64,
     pub hosts: Vec<Host>,
     pub network: Network,
     pub rng: SmallRng,
@@ -54,6 +57,7 @@ impl World {
     pub fn new(rng: SmallRng) -> World {
         World {
             now_us: 0,
+            steps: 0,
             hosts: Vec::new(),
             network: Network::default(),
             rng,
@@ -131,12 +135,30 @@ impl World {
             self.answer_dials(index);
             self.deliver(index);
             let now = self.now(index);
-            let machine = self.hosts[index].machine.as_ref().expect("alive");
+            let machine = self.hosts[index].machine.as_mut().expect("alive");
             machine.set_now(now);
             machine.node.turn(now);
             self.transmit(index);
             self.act(index);
         }
+        self.steps += 1;
+        if self.steps % NOTE_STEPS == 0 {
+            self.machines_mut().for_each(Machine::note_applied);
+        }
+    }
+
+    fn machines_mut(&mut self) -> impl Iterator<Item = &mut Machine> {
+        self.hosts.iter_mut().filter_map(|host| host.machine.as_mut())
+    }
+
+    pub fn machines(&self) -> impl Iterator<Item = &Machine> {
+        self.hosts.iter().filter_map(|host| host.machine.as_ref())
+    }
+
+    /// Is `origin` the present life of a host?
+    pub fn is_live(&self, origin: Origin) -> bool {
+        let is_it = |host: &Host| host.id == origin.node && host.incarnation == origin.incarnation;
+        self.hosts.iter().any(|host| host.machine.is_some() && is_it(host))
     }
 
     fn answer_dials(&mut self, index: usize) {
