@@ -5,8 +5,8 @@
 //! Slow, simple, and meant to be read beside docs/decisions/0001-convergence.md.
 
 use effect::{Deadline, Effect, Origin, Stamp, VersionVector};
-use stdx::LongDouble;
 use std::collections::{BTreeMap, BTreeSet};
+use stdx::LongDouble;
 
 /// A record as its origin committed it: effects with consecutive stamps, and all that the origin had
 /// applied of the others by then.
@@ -232,18 +232,16 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
                     Deadline::At(ms) => key.deadline_ms = Some(ms),
                 }
             }
-            Effect::Increment { key: name, delta } => keys.entry(key(name)).or_default().string().increment(Increment {
-                origin,
-                stamp,
-                delta: Delta::Integer(delta),
-            }),
-            Effect::IncrementFloat { key: name, delta } => {
-                keys.entry(key(name)).or_default().string().increment(Increment {
-                    origin,
-                    stamp,
-                    delta: Delta::Float(delta.to_vec()),
-                })
-            }
+            Effect::Increment { key: name, delta } => keys
+                .entry(key(name))
+                .or_default()
+                .string()
+                .increment(Increment { origin, stamp, delta: Delta::Integer(delta) }),
+            Effect::IncrementFloat { key: name, delta } => keys
+                .entry(key(name))
+                .or_default()
+                .string()
+                .increment(Increment { origin, stamp, delta: Delta::Float(delta.to_vec()) }),
             Effect::Append { key: name, bytes } => {
                 let cell = keys.entry(key(name)).or_default().string();
                 cell.value.get_or_insert_default().extend_from_slice(bytes);

@@ -53,7 +53,8 @@ impl Network {
 
     /// Opens a connection from `from` to `to` and returns its number.
     pub fn connect(&mut self, from: usize, to: usize, rng: &mut SmallRng) -> usize {
-        let latency_us = if rng.random_ratio(1, 4) { rng.random_range(0..150_000) } else { rng.random_range(0..10_000) };
+        let latency_us =
+            if rng.random_ratio(1, 4) { rng.random_range(0..150_000) } else { rng.random_range(0..10_000) };
         self.connections.push(Some(Connection { nodes: [from, to], pipes: Default::default(), latency_us }));
         self.connections.len() - 1
     }
@@ -106,7 +107,8 @@ impl Network {
 
     /// Numbers of the open connections of a node.
     pub fn of(&self, node: usize) -> Vec<usize> {
-        let touches = |connection: &Option<Connection>| connection.as_ref().is_some_and(|open| open.nodes.contains(&node));
+        let touches =
+            |connection: &Option<Connection>| connection.as_ref().is_some_and(|open| open.nodes.contains(&node));
         (0..self.connections.len()).filter(|index| touches(&self.connections[*index])).collect()
     }
 

@@ -3,7 +3,10 @@
 use crate::model::{Record, State, Value};
 use effect::{Origin, VersionVector};
 use engine::config::Master;
-use engine::{Client, Config, Connection, CpuTime, Fault, Host, Journal, LogLevel, Memory, Next, Process, Session, Shutdown, Worker};
+use engine::{
+    Client, Config, Connection, CpuTime, Fault, Host, Journal, LogLevel, Memory, Next, Process, Session, Shutdown,
+    Worker,
+};
 use keyspace::{Commit, Decoded, Keyspace, Scope, StringRef};
 use mesh::{LinkId, Now};
 use node::{LinkRequest, Node};
@@ -144,12 +147,10 @@ impl Machine {
             seed,
         }));
         let recorder = Arc::new(Recorder { origin, tape, context: Mutex::default() });
-        let config = Config {
-            multi_master: true,
-            active_replica: true,
-            replicaof: masters.iter().map(|host| Master { host: host.clone(), port: 6379 }).collect(),
-            ..Config::default()
-        };
+        let mut config = Config::default();
+        config.multi_master = true;
+        config.active_replica = true;
+        config.replicaof = masters.iter().map(|host| Master { host: host.clone(), port: 6379 }).collect();
         let node = Arc::new(Node::new(node::Options {
             identity: origin,
             keyspace: keyspace.clone(),

@@ -173,7 +173,8 @@ impl World {
                 continue;
             }
             let connection = self.network.connect(index, target, &mut self.rng);
-            let session = self.hosts[target].machine.as_ref().expect("there").converse(&address(index), self.now(target));
+            let session =
+                self.hosts[target].machine.as_ref().expect("there").converse(&address(index), self.now(target));
             self.hosts[target].ends.insert(connection, (1, End::Session(Box::new(session))));
             self.hosts[index].ends.insert(connection, (0, End::Link(link)));
             node.handle(link, Input::Connected, now);
