@@ -77,16 +77,18 @@ pub fn purge() {
 mod tests {
     use super::*;
 
+    /// Other tests allocate and free at the same time, so only what no other can account for is compared.
     #[test]
     fn a_large_allocation_shows() {
-        let before = usage();
-        let block = vec![1u8; 32 << 20];
+        const BLOCK_BYTES: usize = 256 << 20;
+        assert!(usage().used < BLOCK_BYTES as u64);
+        let block = vec![1u8; BLOCK_BYTES];
         let during = usage();
-        assert!(during.used >= before.used + (32 << 20), "{before:?} {during:?}");
-        assert_eq!(used_bytes(), during.used);
+        assert!(during.used >= BLOCK_BYTES as u64 && during.active >= during.used, "{during:?}");
+        assert!(used_bytes() >= BLOCK_BYTES as u64);
         drop(block);
         let after = usage();
-        assert!(after.used < during.used && after.peak >= during.used);
+        assert!(after.used < BLOCK_BYTES as u64 && after.peak >= during.used, "{after:?}");
         purge();
     }
 }
