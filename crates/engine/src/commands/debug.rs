@@ -162,7 +162,8 @@ fn protocol(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply 
     match args.at(0).to_ascii_lowercase().as_slice() {
         b"string" => out.bulk(b"Hello World"),
         b"integer" => out.integer(12345),
-        b"double" => out.double(3.141),
+        // Redis sends 3.141, not pi.
+        b"double" => out.double(3141.0 / 1000.0),
         b"null" => out.null(),
         b"array" => {
             out.array(3);

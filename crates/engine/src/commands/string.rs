@@ -414,7 +414,7 @@ const MSET: Command = Command {
 };
 
 fn mset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(Fault::wrong_arity("mset"));
     }
     set_pairs(txn, args);
@@ -442,7 +442,7 @@ const MSETNX: Command = Command {
 };
 
 fn msetnx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(Fault::wrong_arity("msetnx"));
     }
     let free = (1..args.len()).step_by(2).all(|index| !txn.exists(args.at(index)));

@@ -1,0 +1,96 @@
+//! The table of commands against facts of Redis's own (tests/facts/commands.txt).
+
+use engine::command::{Begin, Command, Find, Flags, Handler, KeySpec};
+use engine::table::table;
+use std::collections::BTreeSet;
+
+/// Where we differ, and why.
+const DIFFERENT: &[(&str, &str)] = &[
+    ("multi", "refused within MULTI with a text of its own, as in Redis 7.2"),
+    ("watch", "the same"),
+    ("replicaof", "KeyDB's REPLICAOF REMOVE has one argument more"),
+    ("slaveof", "the same"),
+    ("wait", "not from scripts, as in Redis 7.2"),
+];
+
+fn flags(command: &Command) -> String {
+    let mut names: Vec<String> = command.flags.iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    names.sort();
+    if names.is_empty() { "-".into() } else { names.join(",") }
+}
+
+fn categories(command: &Command) -> String {
+    let implied = |name: &str| command.flags.contains(Flags::ADMIN) && ["admin", "dangerous"].contains(&name);
+    let mut names: Vec<&str> = command.categories.iter().copied().filter(|name| !implied(name)).collect();
+    names.sort();
+    if names.is_empty() { "-".into() } else { names.join(",") }
+}
+
+fn key_spec(spec: &KeySpec) -> String {
+    let begin = match spec.begin {
+        Begin::Index(index) => format!("index {index}"),
+        Begin::Keyword(word, from) => format!("keyword {word} {from}"),
+    };
+    let find = match spec.find {
+        Find::Range { last, step, limit } => format!("range {last} {step} {limit}"),
+        Find::Count { count, first, step } => format!("count {count} {first} {step}"),
+    };
+    format!("{} {begin} {find}", spec.flags.join(","))
+}
+
+#[test]
+fn every_command_has_the_facts_of_redis() {
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    for line in include_str!("facts/commands.txt").lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<&str> = line.split(" ; ").collect();
+        let Some(entry) = table().by_full_name(fields[0].as_bytes()) else { continue };
+        if DIFFERENT.iter().any(|(name, _)| *name == fields[0]) {
+            continue;
+        }
+        checked += 1;
+        let command = entry.command;
+        let mut ours = vec![entry.full_name.clone(), command.arity.to_string(), flags(command), categories(command)];
+        ours.extend(command.keys.iter().map(key_spec));
+        if ours != fields {
+            wrong.push(format!("facts: {line}\nours:  {}", ours.join(" ; ")));
+        }
+    }
+    assert!(checked > 150, "only {checked} commands were compared");
+    assert!(wrong.is_empty(), "{}\n{} of {checked} differ", wrong.join("\n"), wrong.len());
+}
+
+#[test]
+fn every_declaration_is_complete() {
+    for entry in table().entries() {
+        let (name, command) = (&entry.full_name, entry.command);
+        assert!(!command.summary.is_empty() && command.summary.ends_with('.'), "{name}: summary");
+        assert!(!command.group.is_empty() && !command.complexity.is_empty(), "{name}: group and complexity");
+        assert_eq!(command.name, command.name.to_ascii_lowercase(), "{name}");
+        let writes = command.flags.contains(Flags::WRITE);
+        let reads = command.flags.contains(Flags::READONLY);
+        assert!(!(writes && reads), "{name} writes and only reads");
+        match command.handler {
+            Handler::Read(_) => assert!(reads, "{name} is a reader without its flag"),
+            Handler::Write(_) => assert!(writes, "{name} is a writer without its flag"),
+            Handler::Container => {
+                assert!(!command.subcommands.is_empty(), "{name} has neither function nor subcommands")
+            }
+            Handler::Session(_) => {}
+        }
+    }
+}
+
+#[test]
+fn names_are_unique_and_found_in_any_case() {
+    let mut names = BTreeSet::new();
+    for entry in table().entries() {
+        assert!(names.insert(&entry.full_name), "{} twice", entry.full_name);
+        assert!(std::ptr::eq(table().by_full_name(entry.full_name.as_bytes()).unwrap(), entry));
+        let shouted = entry.full_name.to_ascii_uppercase();
+        assert!(std::ptr::eq(table().by_full_name(shouted.as_bytes()).unwrap(), entry));
+    }
+    for unknown in ["", "ge", "gett", "g\u{5}t", "config|", "config|x", &"x".repeat(300)] {
+        assert!(table().by_full_name(unknown.as_bytes()).is_none(), "{unknown}");
+    }
+}
