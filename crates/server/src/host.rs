@@ -134,6 +134,9 @@ impl Host for ServerHost {
         {
             return Err("The operating system is not able to handle the specified number of clients".into());
         }
+        if after.dir != before.dir {
+            std::env::set_current_dir(&after.dir).map_err(|error| error.to_string())?;
+        }
         log::set_level(after.loglevel);
         Ok(())
     }

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 }
 
 fn run(file: Option<&str>, directives: &[Vec<String>]) -> ExitCode {
-    let Loaded { config, notices } = match config::load(file, directives, &mut files::read_with_includes) {
+    let Loaded { mut config, notices } = match config::load(file, directives, &mut files::read_with_includes) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.to_string()),
     };
@@ -66,6 +66,10 @@ fn run(file: Option<&str>, directives: &[Vec<String>]) -> ExitCode {
     let config_file = file.filter(|file| *file != "-").map(absolute).unwrap_or_default();
     if let Err(error) = std::env::set_current_dir(&config.dir) {
         return fail(&format!("*** FATAL CONFIG ERROR ***\nCannot work in the folder '{}' (dir): {error}", config.dir));
+    }
+    if let Ok(folder) = std::env::current_dir() {
+        // CONFIG GET shows where the process works, whatever path led there.
+        let _ = config.set("dir", &folder.display().to_string());
     }
     let supervised = supervisor::is_supervised(config.supervised);
     if config.daemonize

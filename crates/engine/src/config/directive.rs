@@ -53,7 +53,7 @@ pub enum Kind {
         set: fn(&mut Config, u64),
     },
     /// Bytes, or a percentage of `maxmemory`.
-    MemoryOrPercent(fn(&mut Config, MemoryLimit)),
+    MemoryOrPercent,
     Choice {
         words: &'static [&'static str],
         set: fn(&mut Config, &'static str),
@@ -78,13 +78,6 @@ pub struct Special {
     pub set: fn(config: &mut Config, words: &[String], first: bool) -> Result<(), String>,
     /// The words of the lines that would set the present value, without the name; CONFIG GET prints them joined.
     pub lines: fn(&Config) -> Vec<Vec<String>>,
-}
-
-/// `maxmemory-clients`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MemoryLimit {
-    Bytes(u64),
-    Percent(u8),
 }
 
 /// For directives that no code reads as a field.
@@ -252,11 +245,7 @@ impl Directive {
                 set(config, within(bytes, min, max)?);
                 bytes.to_string()
             }
-            Kind::MemoryOrPercent(set) => {
-                let (limit, text) = memory_or_percent(word)?;
-                set(config, limit);
-                text
-            }
+            Kind::MemoryOrPercent => memory_or_percent(word)?,
             Kind::Choice { words, set } => {
                 let word = choose(words, word)?;
                 set(config, word);
@@ -287,20 +276,14 @@ fn one_of(words: &[&str]) -> String {
     format!("argument(s) must be one of the following: {}", words.join(", "))
 }
 
-fn memory_or_percent(word: &str) -> Result<(MemoryLimit, String), String> {
+fn memory_or_percent(word: &str) -> Result<String, String> {
     const ERROR: &str = "argument must be a memory or percent value";
     match word.strip_suffix('%') {
-        Some(digits) => {
-            let percent = parse_i64(digits.as_bytes()).filter(|percent| *percent >= 0).ok_or(ERROR)?;
-            let percent = u8::try_from(percent)
-                .ok()
-                .filter(|percent| *percent <= 100)
-                .ok_or("percentage argument must be less or equal to 100")?;
-            Ok((MemoryLimit::Percent(percent), format!("{percent}%")))
-        }
-        None => {
-            let bytes = parse_memory_size(word.as_bytes()).ok_or(ERROR)?;
-            Ok((MemoryLimit::Bytes(bytes), bytes.to_string()))
-        }
+        Some(digits) => match parse_i64(digits.as_bytes()) {
+            Some(percent @ 0..=100) => Ok(format!("{percent}%")),
+            Some(101..) => Err("percentage argument must be less or equal to 100".into()),
+            _ => Err(ERROR.into()),
+        },
+        None => Ok(parse_memory_size(word.as_bytes()).ok_or(ERROR)?.to_string()),
     }
 }

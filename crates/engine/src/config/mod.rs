@@ -13,7 +13,7 @@ mod special;
 mod tests;
 
 pub use command_line::{CommandLine, CommandLineError};
-pub use directive::{Directive, DirectiveFlags, Kind, MemoryLimit};
+pub use directive::{Directive, DirectiveFlags, Kind};
 pub(crate) use directives::names as directive_names;
 pub use directives::{all as directives, find as find_directive};
 pub use file::{ConfigError, ConfigSource, Loaded, load};
@@ -43,7 +43,6 @@ pub struct Config {
     pub tcp_keepalive: u32,
     pub protected_mode: bool,
     pub maxclients: u64,
-    pub bind_source_addr: String,
 
     // The process
     pub daemonize: bool,
@@ -57,9 +56,6 @@ pub struct Config {
     pub databases: u32,
     /// Runs of the periodic work per second.
     pub hz: u32,
-    /// Seconds to wait for lagging replicas.
-    pub shutdown_timeout: u64,
-    pub always_show_logo: bool,
     pub set_proc_title: bool,
     pub oom_score_adj_values: [i64; 3],
 
@@ -85,20 +81,13 @@ pub struct Config {
     pub replica_serve_stale_data: bool,
     pub replica_priority: u32,
     pub replica_announced: bool,
-    pub replica_announce_ip: String,
     pub replica_announce_port: u16,
     /// How many masters must be reachable for the global link to count as up; negative: all.
     pub replica_quorum: i64,
     /// Seconds.
     pub repl_timeout: u64,
-    /// Seconds.
-    pub repl_ping_replica_period: u64,
     /// Bytes of effects kept for peers that are away.
     pub repl_backlog_size: u64,
-    pub repl_disable_tcp_nodelay: bool,
-    pub min_replicas_to_write: u32,
-    /// Seconds.
-    pub min_replicas_max_lag: u64,
     /// How far ahead a peer's clock may be, in milliseconds.
     pub mesh_clock_skew_max_ms: u64,
     /// Bytes of effects kept for peers that are away, where `repl_backlog_size` is less.
@@ -108,8 +97,6 @@ pub struct Config {
     /// Bytes; 0: no limit.
     pub maxmemory: u64,
     pub maxmemory_policy: &'static str,
-    pub maxmemory_samples: u32,
-    pub maxmemory_clients: MemoryLimit,
     pub client_output_buffer_limit: BufferLimits,
     /// Bytes.
     pub client_query_buffer_limit: u64,
@@ -127,9 +114,6 @@ pub struct Config {
     /// Microseconds; negative: off.
     pub slowlog_log_slower_than: i64,
     pub slowlog_max_len: usize,
-    /// Milliseconds; 0: off.
-    pub latency_monitor_threshold: u64,
-    pub latency_tracking: bool,
     pub latency_tracking_info_percentiles: Vec<f64>,
     /// As CONFIG GET prints it: "AKE".
     pub notify_keyspace_events: String,
@@ -276,11 +260,16 @@ impl Config {
         notices
     }
 
+    /// Changes one directive, whether or not CONFIG SET may: for whoever builds a configuration.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SetError> {
+        let (_, directive) = find_directive(name).ok_or_else(|| SetError::Unknown(name.to_string()))?;
+        self.assign(directive, &[value.to_string()], true)
+            .map_err(|reason| SetError::Refused { name: name.to_string(), reason })
+    }
+
     fn imply(&mut self, name: &str, value: &str) {
-        if let Some((_, directive)) = find_directive(name) {
-            let assigned = self.assign(directive, &[value.to_string()], true);
-            debug_assert_eq!(assigned, Ok(()));
-        }
+        let set = self.set(name, value);
+        debug_assert_eq!(set, Ok(()));
     }
 
     /// When collections give up their compact encodings.
@@ -315,7 +304,6 @@ impl Config {
             tcp_keepalive: 0,
             protected_mode: false,
             maxclients: 0,
-            bind_source_addr: String::new(),
             daemonize: false,
             supervised: "",
             pidfile: String::new(),
@@ -325,8 +313,6 @@ impl Config {
             server_threads: 0,
             databases: 0,
             hz: 0,
-            shutdown_timeout: 0,
-            always_show_logo: false,
             set_proc_title: false,
             oom_score_adj_values: [0; 3],
             requirepass: String::new(),
@@ -344,21 +330,14 @@ impl Config {
             replica_serve_stale_data: false,
             replica_priority: 0,
             replica_announced: false,
-            replica_announce_ip: String::new(),
             replica_announce_port: 0,
             replica_quorum: 0,
             repl_timeout: 0,
-            repl_ping_replica_period: 0,
             repl_backlog_size: 0,
-            repl_disable_tcp_nodelay: false,
-            min_replicas_to_write: 0,
-            min_replicas_max_lag: 0,
             mesh_clock_skew_max_ms: 0,
             mesh_log_size: 0,
             maxmemory: 0,
             maxmemory_policy: "",
-            maxmemory_samples: 0,
-            maxmemory_clients: MemoryLimit::Bytes(0),
             client_output_buffer_limit: BufferLimits::default(),
             client_query_buffer_limit: 0,
             proto_max_bulk_len: 0,
@@ -369,8 +348,6 @@ impl Config {
             set_max_listpack_value: 0,
             slowlog_log_slower_than: 0,
             slowlog_max_len: 0,
-            latency_monitor_threshold: 0,
-            latency_tracking: false,
             latency_tracking_info_percentiles: Vec::new(),
             notify_keyspace_events: String::new(),
             save: Vec::new(),

@@ -90,7 +90,7 @@ fn syntax_of_a_file() {
     );
     assert_eq!(config.port, 7000);
     assert_eq!(config.requirepass, "a A\"b");
-    assert_eq!((config.maxmemory, config.maxmemory_clients), (1 << 30, MemoryLimit::Percent(5)));
+    assert_eq!((config.maxmemory, config.get("maxmemory-clients").as_deref()), (1 << 30, Some("5%")));
 }
 
 /// Expected values: the errors of Redis 7.0.15.

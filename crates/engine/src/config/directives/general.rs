@@ -105,13 +105,9 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     .immutable(),
     Directive::text("dir", "./", |config, path| config.dir = path.into(), "Directory for all files that are written.")
         .protected(),
-    Directive::bool(
-        "always-show-logo",
-        false,
-        |config, on| config.always_show_logo = on,
-        "Print the logo even where nobody looks.",
-    )
-    .immutable(),
+    Directive::bool("always-show-logo", false, no_bool, "Print the logo even where nobody looks.")
+        .immutable()
+        .without_effect("there is no logo"),
     Directive::bool(
         "set-proc-title",
         true,
@@ -136,9 +132,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "shutdown-timeout",
         (0, i32::MAX as i64),
         "10",
-        |config, seconds| config.shutdown_timeout = seconds as u64,
+        no_number,
         "Seconds to wait for lagging replicas at shutdown.",
-    ),
+    )
+    .without_effect("a shutdown sends what is ready and does not wait for other nodes"),
     Directive::other("shutdown-on-sigint", SHUTDOWN, "default", "How SIGINT shuts down.")
         .without_effect("SIGINT shuts down as SHUTDOWN without options does"),
     Directive::other("shutdown-on-sigterm", SHUTDOWN, "default", "How SIGTERM shuts down.")

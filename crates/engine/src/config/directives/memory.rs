@@ -30,14 +30,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "What to evict when memory is full.",
     )
     .without_effect(EVICTION_LATER),
-    Directive::integer(
-        "maxmemory-samples",
-        (1, 64),
-        "5",
-        |config, count| config.maxmemory_samples = count as u32,
-        "How many keys to compare before one is evicted.",
-    )
-    .without_effect(EVICTION_LATER),
+    Directive::integer("maxmemory-samples", (1, 64), "5", no_number, "How many keys to compare before one is evicted.")
+        .without_effect(EVICTION_LATER),
     Directive::integer(
         "maxmemory-eviction-tenacity",
         (0, 100),
@@ -48,7 +42,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     .without_effect(EVICTION_LATER),
     Directive::other(
         "maxmemory-clients",
-        Kind::MemoryOrPercent(|config, limit| config.maxmemory_clients = limit),
+        Kind::MemoryOrPercent,
         "0",
         "Memory of all clients together beyond which some are disconnected.",
     )

@@ -65,9 +65,13 @@ pub(crate) fn names() -> impl Iterator<Item = (&'static str, usize, &'static Dir
 /// The name that `given` was probably meant to be.
 pub(super) fn nearest(given: &str) -> Option<&'static str> {
     let given = given.to_ascii_lowercase();
-    let distances = names().map(|(name, ..)| (edit_distance(given.as_bytes(), name.as_bytes()), name));
-    let (distance, name) = distances.min()?;
-    (distance <= 1 + given.len() / 4).then_some(name)
+    let limit = 1 + given.len() / 4;
+    names()
+        .filter(|(name, ..)| name.len().abs_diff(given.len()) <= limit)
+        .map(|(name, ..)| (edit_distance(given.as_bytes(), name.as_bytes()), name))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, name)| name)
 }
 
 /// Levenshtein's: how many letters to insert, drop or replace.

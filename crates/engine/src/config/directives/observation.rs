@@ -20,17 +20,12 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "latency-monitor-threshold",
         (0, i64::MAX),
         "0",
-        |config, ms| config.latency_monitor_threshold = ms as u64,
+        no_number,
         "Milliseconds above which an event is recorded, 0 for off.",
     )
     .without_effect("the latency monitor comes with a later version"),
-    Directive::bool(
-        "latency-tracking",
-        true,
-        |config, on| config.latency_tracking = on,
-        "Keep a histogram of every command's duration.",
-    )
-    .without_effect("histograms of commands come with a later version"),
+    Directive::bool("latency-tracking", true, no_bool, "Keep a histogram of every command's duration.")
+        .without_effect("histograms of commands come with a later version"),
     Directive::other(
         "latency-tracking-info-percentiles",
         Kind::Special(special::LATENCY_PERCENTILES),

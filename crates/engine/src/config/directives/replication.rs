@@ -73,13 +73,9 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         |config, on| config.replica_announced = on,
         "Show this replica to those who look for replicas.",
     ),
-    Directive::text(
-        "replica-announce-ip",
-        "",
-        |config, address| config.replica_announce_ip = address.into(),
-        "Address that a replica reports.",
-    )
-    .alias(&["slave-announce-ip"]),
+    Directive::text("replica-announce-ip", "", no_text, "Address that a replica reports.")
+        .alias(&["slave-announce-ip"])
+        .without_effect("other nodes see the address that a link comes from"),
     Directive::integer(
         "replica-announce-port",
         (0, 65535),
@@ -99,10 +95,11 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "repl-ping-replica-period",
         (1, i32::MAX as i64),
         "10",
-        |config, seconds| config.repl_ping_replica_period = seconds as u64,
+        no_number,
         "Seconds between signs of life on a link.",
     )
-    .alias(&["repl-ping-slave-period"]),
+    .alias(&["repl-ping-slave-period"])
+    .without_effect("links choose how often they show that they live"),
     Directive::memory(
         "repl-backlog-size",
         1,
@@ -120,12 +117,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     .without_effect("the backlog is kept, so that any node may come back"),
     Directive::text("repl-backlog-disk-reserve", "0", no_text, "Disk for KeyDB's backlog.")
         .without_effect("the backlog lives in memory"),
-    Directive::bool(
-        "repl-disable-tcp-nodelay",
-        false,
-        |config, on| config.repl_disable_tcp_nodelay = on,
-        "Collect small packets on links.",
-    ),
+    Directive::bool("repl-disable-tcp-nodelay", false, no_bool, "Collect small packets on links.")
+        .without_effect("links collect small records themselves"),
     Directive::bool("repl-diskless-sync", true, no_bool, "Send snapshots without a file.").without_effect(NO_FULL_COPY),
     Directive::integer(
         "repl-diskless-sync-delay",
@@ -182,18 +175,20 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "min-replicas-to-write",
         (0, i32::MAX as i64),
         "0",
-        |config, count| config.min_replicas_to_write = count as u32,
+        no_number,
         "Replicas without which writes are refused.",
     )
-    .alias(&["min-slaves-to-write"]),
+    .alias(&["min-slaves-to-write"])
+    .without_effect("writes do not depend on other nodes; WAIT tells what they have"),
     Directive::integer(
         "min-replicas-max-lag",
         (0, i32::MAX as i64),
         "10",
-        |config, seconds| config.min_replicas_max_lag = seconds as u64,
+        no_number,
         "Seconds of silence after which a replica does not count.",
     )
-    .alias(&["min-slaves-max-lag"]),
+    .alias(&["min-slaves-max-lag"])
+    .without_effect("writes do not depend on other nodes; WAIT tells what they have"),
     Directive::integer(
         "mesh-clock-skew-max",
         (1, i64::MAX),
