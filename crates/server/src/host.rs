@@ -135,7 +135,7 @@ impl Host for ServerHost {
             return Err("The operating system is not able to handle the specified number of clients".into());
         }
         if after.dir != before.dir {
-            std::env::set_current_dir(&after.dir).map_err(|error| error.to_string())?;
+            std::env::set_current_dir(&after.dir).map_err(|error| format!("Cannot work in this folder: {error}"))?;
         }
         log::set_level(after.loglevel);
         Ok(())

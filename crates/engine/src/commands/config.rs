@@ -6,6 +6,7 @@ use crate::config::{Config, DirectiveFlags, SetError, directive_names, find_dire
 use crate::context::SessionContext;
 use crate::fault::Fault;
 use crate::services::LogLevel;
+use keyspace::Scope;
 use resp::{Args, Out};
 
 pub(super) const COMMANDS: &[&Command] = &[&CONFIG];
@@ -164,6 +165,7 @@ const RESETSTAT: Command = Command {
 
 fn resetstat(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
     context.engine.stats.reset();
+    context.with_scope(Scope::All, |txn| txn.reset_statistics());
     out.ok();
     Ok(())
 }

@@ -156,12 +156,14 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// A sentence for each directive that asks for something else than the default and does not get it.
+    /// A sentence for each directive that asks for something, other than the default, and does not get it.
     fn without_effect(&self) -> Vec<String> {
-        let defaults = &*DEFAULTS;
         let given = self.given.iter().map(|index| (*index, &directives()[*index]));
         given
-            .filter(|(index, directive)| self.config.value(*index, directive) != defaults.value(*index, directive))
+            .filter(|(index, directive)| {
+                let value = self.config.value(*index, directive);
+                !value.is_empty() && value != DEFAULTS.value(*index, directive)
+            })
             .filter_map(|(_, directive)| {
                 directive.without_effect.map(|why| format!("{} has no effect here: {why}", directive.name))
             })

@@ -244,7 +244,8 @@ fn without_multi_master_the_last_replicaof_counts() {
 
 #[test]
 fn notices_say_what_is_implied_and_what_has_no_effect() {
-    let notices = load_text("multi-master yes\nappendonly yes\nrdbcompression yes\nport 7000").unwrap().notices;
+    let notices =
+        load_text("multi-master yes\nappendonly yes\nsave \"\"\nrdbcompression yes\nport 7000").unwrap().notices;
     assert_eq!(notices.len(), 2);
     assert_eq!(notices[0], "multi-master yes implies active-replica yes: writes are taken here");
     assert!(notices[1].starts_with("appendonly has no effect here: persistence comes"));
