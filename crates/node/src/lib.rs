@@ -168,7 +168,7 @@ impl Node {
 
     /// When `turn` has to be called at the latest, in `Now::monotonic_ms`.
     pub fn deadline_ms(&self) -> Option<u64> {
-        self.shared.machine.lock().mesh.deadline_ms()
+        self.shared.machine.lock().deadline_ms()
     }
 
     /// Has a session left something for `turn`? A worker that is not the mesh owner asks after each of its

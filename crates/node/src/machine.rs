@@ -52,6 +52,11 @@ impl Machine {
         self.store.turn();
     }
 
+    /// When `turn` has to be called at the latest, in `Now::monotonic_ms`.
+    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+        if self.store.has_work() { Some(0) } else { self.mesh.deadline_ms() }
+    }
+
     pub(crate) fn remove_master(&mut self, host: &str, port: u16, now: Now) {
         self.mesh.remove_master(host, port, &mut self.store, now);
     }

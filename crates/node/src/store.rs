@@ -1,20 +1,36 @@
 //! The keyspace as the mesh's store.
 
-use effect::{Origin, VersionVector};
+use effect::{EffectReader, Origin, Stamp, VersionVector};
 use engine::Engine;
-use keyspace::Keyspace;
+use keyspace::{CausalMark, Horizon, Keyspace, OriginIndex, Row, Scope, Version, check_effects};
 use mesh::{Cursor, Record, Store, Watermarks};
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+
+/// How many keys per shard and database are looked at in one go when something has become stable.
+const STABILIZE_KEYS: usize = 100;
 
 pub(crate) struct KeyspaceStore {
     keyspace: Arc<Keyspace>,
     /// Its local readers see what is applied.
     engine: Weak<Engine>,
+    indexes: HashMap<Origin, OriginIndex>,
+    /// What is stable, by `OriginIndex`, while the keyspace has not yet been through with it.
+    stable: Option<(Stamp, Vec<CausalMark>)>,
+    hashes: Vec<u64>,
+    seen: Vec<Stamp>,
 }
 
 impl KeyspaceStore {
     pub(crate) fn new(keyspace: Arc<Keyspace>) -> KeyspaceStore {
-        KeyspaceStore { keyspace, engine: Weak::new() }
+        KeyspaceStore {
+            keyspace,
+            engine: Weak::new(),
+            indexes: HashMap::new(),
+            stable: None,
+            hashes: Vec::new(),
+            seen: Vec::new(),
+        }
     }
 
     pub(crate) fn observe_with(&mut self, engine: &Arc<Engine>) {
@@ -22,14 +38,85 @@ impl KeyspaceStore {
     }
 
     /// Work that is done little by little.
-    pub(crate) fn turn(&mut self) {}
+    pub(crate) fn turn(&mut self) {
+        if let Some((clock, causal)) = &self.stable
+            && self.keyspace.stabilize(&Horizon { clock: *clock, causal }, STABILIZE_KEYS)
+        {
+            self.stable = None;
+        }
+    }
+
+    /// Is there such work?
+    pub(crate) fn has_work(&self) -> bool {
+        self.stable.is_some()
+    }
+
+    fn index(&mut self, origin: Origin) -> OriginIndex {
+        *self.indexes.entry(origin).or_insert_with(|| self.keyspace.origin_index(origin))
+    }
+
+    /// A row in the keyspace's form.
+    fn fill_seen(&mut self, row: &VersionVector) {
+        self.seen.clear();
+        for (origin, stamp) in row.iter() {
+            let index = usize::from(self.index(origin).0);
+            if self.seen.len() <= index {
+                self.seen.resize(index + 1, Stamp::ZERO);
+            }
+            self.seen[index] = stamp;
+        }
+    }
 }
 
 impl Store for KeyspaceStore {
-    fn apply(&mut self, _record: &Record<'_>, _row: &VersionVector) -> Result<u64, String> {
-        Ok(self.keyspace.context_version())
+    fn apply(&mut self, record: &Record<'_>, row: &VersionVector) -> Result<u64, String> {
+        let mut hashes = std::mem::take(&mut self.hashes);
+        hashes.clear();
+        let keyed = check_effects(record.effects, |key| hashes.push(self.keyspace.hash(key)));
+        let scope = if keyed.map_err(|error| error.to_string())? { Scope::Keys(&hashes) } else { Scope::All };
+        self.fill_seen(row);
+        let origin = self.index(record.origin);
+        let keyspace = self.keyspace.clone();
+        let mut txn = keyspace.begin(scope, 0, record.first.ms());
+        let mut stamp = record.first;
+        let mut garbage = Vec::new();
+        for effect in EffectReader::new(record.effects) {
+            let effect = effect.map_err(|error| error.to_string())?;
+            let version = Version { stamp, origin };
+            let freed = txn.apply(&effect, version, Row::Seen(&self.seen)).map_err(|error| error.to_string())?;
+            if !freed.is_empty() {
+                garbage.push(freed);
+            }
+            if !matches!(effect, effect::Effect::Select { .. }) {
+                stamp = stamp.plus(1);
+            }
+        }
+        let engine = self.engine.upgrade();
+        let context = txn.commit_applied(|context| {
+            if let Some(engine) = &engine {
+                engine.observe_remote(record.effects);
+            }
+            context
+        });
+        if let Some(engine) = engine.filter(|_| !garbage.is_empty()) {
+            engine.host.discard(Box::new(garbage));
+        }
+        self.hashes = hashes;
+        Ok(context)
     }
-    fn stabilize(&mut self, _watermarks: &Watermarks) {}
+
+    fn stabilize(&mut self, watermarks: &Watermarks) {
+        let mut causal = Vec::new();
+        for watermark in &watermarks.causal {
+            let index = usize::from(self.index(watermark.origin).0);
+            if causal.len() <= index {
+                causal.resize(index + 1, CausalMark::default());
+            }
+            causal[index] = CausalMark { stamp: watermark.stamp, unheard: !watermark.heard_by_all };
+        }
+        self.stable = Some((watermarks.clock, causal));
+    }
+
     fn export(&mut self, _cursor: Cursor, _budget: usize, _output: &mut Vec<u8>) -> Option<Cursor> {
         None
     }

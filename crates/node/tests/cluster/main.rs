@@ -1,0 +1,5 @@
+//! Nodes that talk to each other: what clients see.
+
+mod commands;
+mod convergence;
+mod harness;
