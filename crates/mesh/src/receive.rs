@@ -319,8 +319,10 @@ impl Mesh {
             self.vector = VersionVector::new();
             self.rows.clear();
         }
-        let origins: Vec<Origin> = vector.iter().map(|(origin, _)| origin).collect();
-        store.import_begin(&vector, &self.vector, &origins, import.replace);
+        // What this node writes meanwhile it has, too.
+        let mut ours = self.vector.clone();
+        ours.advance(self.own, Stamp::MAX);
+        store.import_begin(&vector, &ours, import.replace);
         import.begun = Some((vector, rows));
         Ok(())
     }

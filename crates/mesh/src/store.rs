@@ -1,7 +1,7 @@
 //! What the mesh needs of the data set.
 
 use crate::{Record, Watermarks};
-use effect::{Origin, VersionVector};
+use effect::VersionVector;
 
 /// A place in a walk over the data set; opaque to the mesh. The default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,9 +22,9 @@ pub trait Store {
     /// Appends about `budget` bytes of the data set, from `cursor` on. `None`: that was the end.
     fn export(&mut self, cursor: Cursor, budget: usize, output: &mut Vec<u8>) -> Option<Cursor>;
 
-    /// A data set of another node follows, at least as new as `theirs`; `origins` are all that occur in
-    /// it. `replace`: the own one is given up for it.
-    fn import_begin(&mut self, theirs: &VersionVector, ours: &VersionVector, origins: &[Origin], replace: bool);
+    /// A data set of another node follows, at least as new as `theirs`. `ours`: what is here, and of this
+    /// node's own effects all. `replace`: the own data set is given up for it.
+    fn import_begin(&mut self, theirs: &VersionVector, ours: &VersionVector, replace: bool);
 
     /// A piece of it, as `export` wrote it there.
     fn import(&mut self, bytes: &[u8]) -> Result<(), String>;

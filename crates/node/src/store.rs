@@ -120,7 +120,7 @@ impl Store for KeyspaceStore {
     fn export(&mut self, _cursor: Cursor, _budget: usize, _output: &mut Vec<u8>) -> Option<Cursor> {
         None
     }
-    fn import_begin(&mut self, _theirs: &VersionVector, _ours: &VersionVector, _origins: &[Origin], _replace: bool) {}
+    fn import_begin(&mut self, _theirs: &VersionVector, _ours: &VersionVector, _replace: bool) {}
     fn import(&mut self, _bytes: &[u8]) -> Result<(), String> {
         Ok(())
     }

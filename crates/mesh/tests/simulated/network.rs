@@ -73,7 +73,7 @@ impl Store for ToyStore {
         None
     }
 
-    fn import_begin(&mut self, theirs: &VersionVector, _ours: &VersionVector, _origins: &[Origin], replace: bool) {
+    fn import_begin(&mut self, theirs: &VersionVector, _ours: &VersionVector, replace: bool) {
         if replace {
             self.values.clear();
             self.have = VersionVector::new();

@@ -116,6 +116,7 @@ impl Member {
             host: host.clone(),
             seed: index as u64,
             now: Now { unix_ms: START_MS + now_ms, monotonic_ms: now_ms },
+            observer: None,
         });
         let worker = Worker::new(node.engine());
         Member { node, host, worker, slots: BTreeMap::new() }
