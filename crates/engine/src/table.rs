@@ -29,6 +29,8 @@ pub struct Entry {
     pub categories: Vec<&'static str>,
     /// Takes so little time that the clock is not read for it alone.
     pub short: bool,
+    /// The name is at most eight letters and nothing else.
+    is_short_word: bool,
     /// Identifiers of the subcommands.
     pub subcommands: std::ops::Range<usize>,
 }
@@ -42,8 +44,8 @@ impl Entry {
 /// Every command of the server.
 pub struct Table {
     entries: Vec<Entry>,
-    /// Open addressing by `name_hash`; 0 is free, otherwise identifier + 1.
-    slots: Vec<u16>,
+    /// Open addressing by `slot_of`.
+    slots: Vec<Slot>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(Table::build);
@@ -53,35 +55,44 @@ pub fn table() -> &'static Table {
     &TABLE
 }
 
-const SLOTS: usize = 2048;
+const SLOTS: usize = 1024;
 /// Names longer than this are no commands.
 const LONGEST_NAME: usize = 32;
 
-/// Equal for names that differ in case only.
+/// A place in the hash table of names.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    /// `fold` of the name.
+    folded: u64,
+    len: u32,
+    /// Identifier + 1; 0: free.
+    id: u32,
+}
+
+/// A number that is equal for names which differ in case only; of names of the same length up to eight
+/// letters no two others have the same.
 #[inline]
-fn name_hash(name: &[u8]) -> usize {
-    let mut hash = name.len() as u64;
-    let mut chunks = name.chunks_exact(8);
-    for chunk in &mut chunks {
-        hash = mix(hash, u64::from_le_bytes(chunk.try_into().expect("eight bytes")));
-    }
-    let rest = chunks.remainder();
-    let mut tail = 0;
-    for &byte in rest {
-        tail = tail << 8 | u64::from(byte);
-    }
-    (mix(hash, tail) >> 48) as usize % SLOTS
+fn fold(name: &[u8]) -> u64 {
+    const LOWER_CASE: u64 = 0x2020_2020_2020_2020;
+    let word = |bytes: &[u8]| u64::from(u32::from_le_bytes(bytes.try_into().expect("four bytes")));
+    let ends = |name: &[u8]| word(&name[..4]) | word(&name[name.len() - 4..]) << 32;
+    let bytes = match name.len() {
+        0 => 0,
+        length @ 1..4 => u64::from(name[0]) | u64::from(name[length / 2]) << 8 | u64::from(name[length - 1]) << 16,
+        4..=8 => ends(name),
+        length => (ends(&name[..8]) | LOWER_CASE).rotate_left(7) ^ (ends(&name[length - 8..]) | LOWER_CASE),
+    };
+    bytes | LOWER_CASE
 }
 
 #[inline]
-fn mix(hash: u64, word: u64) -> u64 {
-    const LOWER_CASE: u64 = 0x2020_2020_2020_2020;
-    (hash ^ (word | LOWER_CASE)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xd6e8_feb8_6659_fd93)
+fn slot_of(folded: u64, len: usize) -> usize {
+    ((folded ^ len as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize % SLOTS
 }
 
 impl Table {
     fn build() -> Table {
-        let mut table = Table { entries: Vec::new(), slots: vec![0; SLOTS] };
+        let mut table = Table { entries: Vec::new(), slots: vec![Slot::default(); SLOTS] };
         let mut commands: Vec<&'static Command> = FAMILIES.iter().flat_map(|family| family.iter()).copied().collect();
         commands.sort_by_key(|command| command.name);
         for command in commands {
@@ -92,11 +103,12 @@ impl Table {
                 table.entries.push(Entry::new(subcommand, Some(command), id));
             }
             table.entries[id].subcommands = id + 1..table.entries.len();
-            let mut slot = name_hash(command.name.as_bytes());
-            while table.slots[slot] != 0 {
+            let (folded, len) = (fold(command.name.as_bytes()), command.name.len());
+            let mut slot = slot_of(folded, len);
+            while table.slots[slot].id != 0 {
                 slot = (slot + 1) % SLOTS;
             }
-            table.slots[slot] = id as u16 + 1;
+            table.slots[slot] = Slot { folded, len: len as u32, id: id as u32 + 1 };
         }
         table
     }
@@ -126,13 +138,19 @@ impl Table {
         if name.len() > LONGEST_NAME {
             return None;
         }
-        let mut slot = name_hash(name);
+        let folded = fold(name);
+        let mut at = slot_of(folded, name.len());
         loop {
-            let entry = self.entries.get((self.slots[slot] as usize).wrapping_sub(1))?;
-            if entry.command.name.as_bytes().eq_ignore_ascii_case(name) {
+            let slot = self.slots[at];
+            let entry = self.entries.get((slot.id as usize).wrapping_sub(1))?;
+            // Of a few letters the folded name says all.
+            let same = slot.folded == folded
+                && slot.len as usize == name.len()
+                && (entry.is_short_word || entry.command.name.as_bytes().eq_ignore_ascii_case(name));
+            if same {
                 return Some(entry);
             }
-            slot = (slot + 1) % SLOTS;
+            at = (at + 1) % SLOTS;
         }
     }
 
@@ -167,7 +185,17 @@ impl Entry {
         };
         let keys = key_shape(command);
         let short = matches!(keys, KeyShape::One(_)) && command.complexity == "O(1)";
-        Entry { command, full_name, id, keys, categories: categories(command), short, subcommands: id + 1..id + 1 }
+        let is_short_word = command.name.len() <= 8 && command.name.bytes().all(|byte| byte.is_ascii_lowercase());
+        Entry {
+            command,
+            full_name,
+            id,
+            keys,
+            categories: categories(command),
+            short,
+            is_short_word,
+            subcommands: id + 1..id + 1,
+        }
     }
 }
 

@@ -66,7 +66,8 @@ fn replicaof(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) ->
 }
 
 fn address(host: &[u8], port: &[u8]) -> Result<(String, u16), Fault> {
-    let port = u16::try_from(integer(port)?).map_err(|_| Fault::Text("ERR Invalid master port"))?;
+    let port = integer(port).ok().and_then(|port| u16::try_from(port).ok());
+    let port = port.ok_or(Fault::Text("ERR Invalid master port"))?;
     let host = std::str::from_utf8(host).map_err(|_| Fault::Text("ERR Invalid master host"))?;
     Ok((host.to_owned(), port))
 }
@@ -211,7 +212,7 @@ const REPLCONF: Command = Command {
 };
 
 fn replconf(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    if args.len() % 2 == 0 {
+    if args.len().is_multiple_of(2) {
         return Err(Fault::Syntax);
     }
     let mut uuid = false;
