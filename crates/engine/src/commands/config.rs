@@ -166,6 +166,7 @@ const RESETSTAT: Command = Command {
 fn resetstat(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
     context.engine.stats.reset();
     context.with_scope(Scope::All, |txn| txn.reset_statistics());
+    context.with_scope(Scope::All, |txn| txn.reset_statistics());
     out.ok();
     Ok(())
 }
