@@ -48,15 +48,14 @@ impl Batch {
         Ok(true)
     }
 
-    /// Starts to load what the requests will touch.
+    /// Hashes the keys, and starts to load what the requests will touch where there are several.
     pub(crate) fn prefetch(&mut self, keyspace: &Keyspace, db: u32, input: &[u8]) {
         for request in &mut self.requests {
             let Some(Entry { keys: KeyShape::One(index), .. }) = request.entry else { continue };
-            if let Some(key) = request.request.args(input, &self.spans).get(*index) {
-                let hash = keyspace.hash(key);
-                keyspace.prefetch(db, hash);
-                request.first_key = Some(hash);
-            }
+            request.first_key = request.request.args(input, &self.spans).get(*index).map(|key| keyspace.hash(key));
+        }
+        if self.requests.len() > 1 {
+            keyspace.prefetch(db, self.requests.iter().filter_map(|request| request.first_key));
         }
     }
 

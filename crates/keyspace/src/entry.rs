@@ -438,14 +438,8 @@ impl Entry {
         }
     }
 
-    /// Adds to the end of a string; `None` where the value is something else.
-    /// Returns the new length, as `patch` does.
-    pub fn append(&mut self, bytes: &[u8]) -> Option<usize> {
-        let old = self.string_len()?;
-        self.patch(old, bytes)
-    }
-
-    /// Writes `bytes` at `offset` of a string, which grows with zeros as needed.
+    /// Writes `bytes` at `offset` of a string, which grows with zeros as needed. Returns the new length;
+    /// `None` where the value is no string.
     pub fn patch(&mut self, offset: usize, bytes: &[u8]) -> Option<usize> {
         let end = offset + bytes.len();
         let len = self.string_len()?.max(end);

@@ -80,14 +80,16 @@ thread_local! {
 }
 
 impl Elision {
-    fn enter(&self) {
+    /// False where a guard is already held.
+    #[inline]
+    fn enter(&self) -> bool {
         let thread = THREAD.with(|byte| std::ptr::from_ref(byte).addr());
         let owner = match self.owner.load(Ordering::Relaxed) {
             0 => self.owner.compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(thread),
             owner => owner,
         };
         assert!(owner == thread, "a keyspace for one thread is entered by another");
-        assert!(!self.entered.replace(true), "a keyspace for one thread is entered again");
+        !self.entered.replace(true)
     }
 }
 
@@ -127,7 +129,7 @@ impl<S> Shards<S> {
             Wanted::All => Held::All,
         };
         match &self.elision {
-            Some(elision) => elision.enter(),
+            Some(elision) => assert!(elision.enter(), "a keyspace for one thread is entered again"),
             None => self.for_each_lock(&held, RawMutex::lock),
         }
         Guard { shards: self, held, thread_bound: PhantomData }
@@ -144,15 +146,15 @@ impl<S> Shards<S> {
         }
     }
 
-    /// Starts to load the lock's cache line and the shard behind it.
+    /// The shard of a hash, unless somebody has it.
     #[inline]
-    pub fn prefetch(&self, hash: u64) {
-        crate::prefetch::prefetch(&self.shards[self.index(hash)]);
-    }
-
-    /// All shards, by somebody who has them for himself.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut S> {
-        self.shards.iter_mut().map(|locked| locked.shard.get_mut())
+    pub fn try_lock(&self, hash: u64) -> Option<Guard<'_, S>> {
+        let index = self.index(hash);
+        let locked = match &self.elision {
+            Some(elision) => elision.enter(),
+            None => self.shards[index].lock.try_lock(),
+        };
+        locked.then(|| Guard { shards: self, held: Held::One(index), thread_bound: PhantomData })
     }
 }
 

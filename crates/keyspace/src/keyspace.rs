@@ -3,12 +3,15 @@
 use crate::guard::{DEFAULT_SHARDS, Shards, Wanted};
 use crate::shard::Shard;
 use crate::stamping::{Stamping, Switches};
-use crate::table::KeyHasher;
+use crate::table::{KeyHasher, Table};
 use crate::version::{OriginIndex, Origins};
 use crate::{Txn, View};
 use effect::{Origin, Stamp};
 use std::sync::atomic::{AtomicU64, Ordering};
 use values::EncodingLimits;
+
+/// Shards with fewer keys are in the processor's cache, where prefetching only costs.
+const PREFETCH_MIN_KEYS: usize = 128;
 
 /// Which locks a command needs. Keys come from the command table.
 #[derive(Clone, Copy, Debug)]
@@ -83,11 +86,20 @@ impl Keyspace {
         stdx::hash::hash(key)
     }
 
-    /// Starts to load the cache lines that a lookup of `hash` will touch.
-    #[inline]
-    pub fn prefetch(&self, db: u32, hash: u64) {
-        let _ = db;
-        self.shards.prefetch(hash);
+    /// Starts to load the cache lines that lookups of these keys' hashes will touch: all buckets, then
+    /// all entries, so that the memory works on many at a time. Shards that are in use are left out,
+    /// tables that are small enough to be in the cache anyway, too.
+    pub fn prefetch(&self, db: u32, hashes: impl Iterator<Item = u64> + Clone) {
+        let with_table = |hash, f: fn(&Table<KeyHash>, u64)| {
+            if let Some(guard) = self.shards.try_lock(hash) {
+                let table = &guard.shard(hash).databases[db as usize].table;
+                if table.len() >= PREFETCH_MIN_KEYS {
+                    f(table, hash);
+                }
+            }
+        };
+        hashes.clone().for_each(|hash| with_table(hash, Table::prefetch_bucket));
+        hashes.for_each(|hash| with_table(hash, Table::prefetch_entry));
     }
 
     /// Locks `scope` for reading and writing. `now_ms`: wall clock; what is past its deadline is absent.

@@ -96,10 +96,6 @@ impl DerefMut for EntryMut<'_> {
 }
 
 impl<'t> EntryMut<'t> {
-    pub fn into_entry(self) -> &'t Entry {
-        self.entry
-    }
-
     pub fn set_deadline_ms(&mut self, deadline_ms: Option<u64>) {
         self.count(deadline_ms);
         self.entry.set_deadline_ms(deadline_ms);
@@ -347,15 +343,7 @@ impl<H: KeyHasher> Table<H> {
         self.segments.iter().flat_map(Segment::entries)
     }
 
-    /// Removes the entries for which `keep` is false.
-    pub fn retain(&mut self, mut keep: impl FnMut(&Entry) -> bool) {
-        let mut position = 0;
-        while position >> POSITION_BITS == 0 && !self.is_empty() {
-            position = self.retain_segment(position, &mut keep);
-        }
-    }
-
-    /// The same for one segment; returns the position behind it.
+    /// Removes the entries of a segment for which `keep` is false; returns the position behind it.
     fn retain_segment(&mut self, position: u64, keep: impl FnMut(&Entry) -> bool) -> u64 {
         let Some(index) = self.segment_index(position) else { return 1 << POSITION_BITS };
         let (len, expires) = (&mut self.len, &mut self.expires);
@@ -404,6 +392,7 @@ impl<H: KeyHasher> Table<H> {
     }
 
     /// Bytes of the table itself, without its entries.
+    #[cfg(test)]
     pub fn heap_size(&self) -> usize {
         self.directory.capacity() * size_of::<u32>()
             + self.segments.capacity() * size_of::<Segment>()

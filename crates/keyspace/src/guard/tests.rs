@@ -75,6 +75,18 @@ fn writers_exclude_each_other() {
 }
 
 #[test]
+fn trying_does_not_wait() {
+    for single_threaded in [false, true] {
+        let shards = Shards::new(4, single_threaded, |index| index);
+        let guard = shards.lock(Wanted::Hashes(&[1]));
+        assert!(shards.try_lock(1).is_none());
+        drop(guard);
+        assert_eq!(*shards.try_lock(5).unwrap().shard(1), 1);
+        assert_eq!(shards.lock(Wanted::All).held().count(), 4);
+    }
+}
+
+#[test]
 fn a_lock_makes_others_wait() {
     let shards = Shards::new(2, false, |_| 0);
     let (sender, receiver) = mpsc::channel();
