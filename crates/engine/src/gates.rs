@@ -87,13 +87,13 @@ fn memory(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<()
 
 #[inline]
 fn read_only(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
-    if !effective(context, entry, Flags::WRITE)
-        || !context.config().replica_read_only
-        || context.engine.replication.role() != Role::Replica
-    {
+    if !effective(context, entry, Flags::WRITE) {
         return Ok(());
     }
-    Err(Fault::ReadOnly.into())
+    match context.engine.replication.role() {
+        Role::Replica if context.config().replica_read_only => Err(Fault::ReadOnly.into()),
+        _ => context.engine.replication.write_refusal().map_or(Ok(()), |fault| Err(fault.into())),
+    }
 }
 
 #[inline]

@@ -96,7 +96,7 @@ pub struct Mesh {
     /// How often a replica said what it has.
     pub(crate) acknowledgements: u64,
     pub(crate) batch: BatchWriter,
-    /// How far ahead of us the peers' clocks are, and when we heard it (monotonic), in milliseconds.
+    /// How far ahead of ours the clocks at the other ends of links are, and when we heard it (monotonic), in ms.
     pub(crate) clock_offsets: BTreeMap<Origin, (i64, u64)>,
     /// Remote effects that no own record has reported: (context version, origin, stamp), in order.
     unreported: VecDeque<(u64, Origin, Stamp)>,
@@ -553,7 +553,7 @@ impl Mesh {
             let silent_ms = now.monotonic_ms.saturating_sub(link.sent_ms);
             if !changes.is_empty() || silent_ms >= TELL_IDLE_MS {
                 link.told.merge(&changes);
-                link.send(&Message::Vector { changes });
+                link.send(&Message::Vector { unix_ms: now.unix_ms, changes });
             }
         }
     }

@@ -144,7 +144,8 @@ impl<'a> Message<'a> {
                 put_vector(&mut payload, vector);
                 kind::HELLO
             }
-            Message::Vector { changes } => {
+            Message::Vector { unix_ms, changes } => {
+                put_varint(&mut payload, *unix_ms);
                 put_vector(&mut payload, changes);
                 kind::VECTOR
             }
@@ -188,7 +189,7 @@ impl<'a> Message<'a> {
                 unix_ms: take_u64(&mut rest)?,
                 vector: take_vector(rest)?,
             },
-            kind::VECTOR => Message::Vector { changes: take_vector(rest)? },
+            kind::VECTOR => Message::Vector { unix_ms: take_varint(&mut rest)?, changes: take_vector(rest)? },
             kind::SUBSCRIBE => Message::Subscribe { after: take_vector(rest)? },
             kind::HOLD => {
                 let mut origins = Vec::new();
@@ -255,7 +256,7 @@ mod tests {
             let origins = vector.iter().map(|(origin, _)| origin).collect();
             for message in [
                 Message::Hello { origin, unix_ms, vector: vector.clone() },
-                Message::Vector { changes: vector.clone() },
+                Message::Vector { unix_ms, changes: vector.clone() },
                 Message::Subscribe { after: vector.clone() },
                 Message::Hold { origins },
                 Message::Gap { floors: vector.clone() },

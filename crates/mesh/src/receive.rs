@@ -28,9 +28,13 @@ impl Mesh {
             Message::Hello { origin, unix_ms, vector } if greeting => self.hello(id, origin, unix_ms, vector, now),
             Message::Bye { reason } => Err(format!("the peer closed: {}", printable(&String::from_utf8_lossy(reason)))),
             _ if greeting => Err("the first message is not HELLO".to_owned()),
-            Message::Vector { changes } => {
+            Message::Vector { unix_ms, changes } => {
                 link.announced.merge(&changes);
+                let peer = link.peer;
                 self.acknowledgements += u64::from(!upstream);
+                if let Some(peer) = peer {
+                    self.note_clock(peer.origin, unix_ms, now);
+                }
                 for (origin, stamp) in changes.iter().filter(|_| upstream) {
                     self.expect(origin, stamp, now);
                 }
@@ -221,7 +225,6 @@ impl Mesh {
         let record = Record { previous: self.vector.get(origin), ..*record };
         self.vector.advance(origin, last);
         self.log.append(&record, keep_from(&self.links));
-        self.note_clock(origin, last.ms(), now);
         self.mark_stable_dirty();
         Ok(())
     }

@@ -86,7 +86,7 @@ fn frames() {
     let rows = vec![(origin(1), vector()), (origin(2), VersionVector::new())];
     let corpus = [
         message(&Message::Hello { origin: origin(1), unix_ms: 1_795_000_000_000, vector: vector() }),
-        message(&Message::Vector { changes: vector() }),
+        message(&Message::Vector { unix_ms: 1_795_000_000_000, changes: vector() }),
         message(&Message::Subscribe { after: vector() }),
         message(&Message::Hold { origins: vec![origin(1), origin(2)] }),
         message(&Message::Gap { floors: vector() }),

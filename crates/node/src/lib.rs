@@ -47,6 +47,10 @@ use store::KeyspaceStore;
 
 /// How often the snapshot for those who cannot wait is renewed, in milliseconds.
 const SNAPSHOT_MS: u64 = 100;
+/// How often keys past their deadline are looked for, in milliseconds, and how many keys of a shard and
+/// database are looked at in one go.
+const EXPIRE_MS: u64 = 100;
+const EXPIRE_KEYS: usize = 200;
 
 /// What a session that becomes a link says about itself: the arguments of its `MESH LINK` and the
 /// REPLCONFs before it.
@@ -88,6 +92,7 @@ struct Owner {
     /// The configuration that is in force here.
     config: Option<Arc<Config>>,
     snapshot_ms: u64,
+    expire_ms: u64,
     /// What sessions that wait were told about last: (records applied, data sets, acknowledged stamps).
     progress: (u64, u64, u64),
 }
@@ -107,7 +112,7 @@ impl Node {
         let engine = Engine::new(keyspace, config, services);
         shared.machine.lock().store_mut().observe_with(&engine);
         let node = Node { engine, shared, owner: Default::default() };
-        node.follow_config(now);
+        node.follow_config(&mut node.owner.lock());
         for master in masters {
             // Only a node that cannot replicate refuses.
             let _ = engine::Replication::add_master(&*node.shared, &master.host, master.port);
@@ -136,7 +141,9 @@ impl Node {
 
     /// Takes over what sessions have committed and asked for, and runs the timers that are due.
     pub fn turn(&self, now: Now) {
-        self.follow_config(now);
+        let mut owner = self.owner.lock();
+        self.follow_config(&mut owner);
+        self.expire(&mut owner, now);
         let mut machine = self.shared.machine.lock();
         let requests = std::mem::take(&mut *self.shared.requests.lock());
         if !requests.is_empty() {
@@ -153,7 +160,7 @@ impl Node {
             self.shared.set_role(machine.mesh.options().mode);
         }
         machine.turn(now);
-        self.publish(&machine, now);
+        self.publish(&mut owner, &machine, now);
     }
 
     /// Appends what the link has to say to `output`, about `budget` bytes at most. True while there is more.
@@ -168,7 +175,8 @@ impl Node {
 
     /// When `turn` has to be called at the latest, in `Now::monotonic_ms`.
     pub fn deadline_ms(&self) -> Option<u64> {
-        self.shared.machine.lock().deadline_ms()
+        let expire_ms = self.owner.lock().expire_ms;
+        self.shared.machine.lock().deadline_ms().into_iter().chain([expire_ms]).min()
     }
 
     /// Has a session left something for `turn`? A worker that is not the mesh owner asks after each of its
@@ -207,9 +215,8 @@ impl Node {
     }
 
     /// Adopts the configuration where CONFIG SET has changed it.
-    fn follow_config(&self, now: Now) {
+    fn follow_config(&self, owner: &mut Owner) {
         let config = self.engine.config.load();
-        let mut owner = self.owner.lock();
         if owner.config.as_ref().is_some_and(|known| Arc::ptr_eq(known, &config)) {
             return;
         }
@@ -232,19 +239,26 @@ impl Node {
             replica_announced: config.replica_announced,
             replica_quorum: config.replica_quorum,
         };
-        owner.snapshot_ms = now.monotonic_ms;
+        owner.snapshot_ms = 0;
+    }
+
+    /// Removes keys past their deadline, a few at a time.
+    fn expire(&self, owner: &mut Owner, now: Now) {
+        if now.monotonic_ms < owner.expire_ms {
+            return;
+        }
+        let more = self.engine.active_expire() && self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS).1;
+        owner.expire_ms = now.monotonic_ms + if more { 1 } else { EXPIRE_MS };
     }
 
     /// Tells the sessions what has changed.
-    fn publish(&self, machine: &Machine, now: Now) {
-        let mut owner = self.owner.lock();
+    fn publish(&self, owner: &mut Owner, machine: &Machine, now: Now) {
         let counters = machine.mesh.counters();
         let progress = (counters.records_applied, counters.state_imports, machine.mesh.acknowledgements());
         if progress != owner.progress {
             owner.progress = progress;
-            for client in std::mem::take(&mut *self.shared.waiting.lock()) {
-                self.engine.host.wake(&client);
-            }
+            let waiting = std::mem::take(&mut *self.shared.waiting.lock());
+            waiting.iter().for_each(|client| self.engine.host.wake(client));
         }
         if now.monotonic_ms < owner.snapshot_ms {
             return;

@@ -84,7 +84,8 @@ fn help(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
     Ok(())
 }
 
-fn digest(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+/// Of all databases; MESH DIGEST is the same.
+pub(super) fn digest(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
     let home = context.session.db;
     let digest = context.with_scope(Scope::All, |txn| {
         let mut digest = Digest::default();

@@ -22,7 +22,7 @@ const MESH: Command = Command {
     name: "mesh",
     arity: -2,
     summary: "A container for commands about the other nodes.",
-    subcommands: &[CONFLICTS, HELP, LINK, LINKS, NODES, TOKEN, WAIT],
+    subcommands: &[CONFLICTS, DIGEST, HELP, LINK, LINKS, NODES, TOKEN, WAIT],
     ..BASE
 };
 
@@ -47,6 +47,15 @@ const CONFLICTS: Command = Command {
     arity: 2,
     summary: "Counts what was decided between writes that did not know of each other.",
     handler: Handler::Session(conflicts),
+    ..BASE
+};
+
+const DIGEST: Command = Command {
+    name: "digest",
+    arity: 2,
+    summary: "A digest of the data set: equal on nodes that have seen the same.",
+    complexity: "O(N)",
+    handler: Handler::Session(super::debug::digest),
     ..BASE
 };
 

@@ -172,6 +172,12 @@ fn mesh_reports() {
     assert_eq!(links.len(), 4, "two masters, two replicas");
     let Reply::Array(conflicts) = cluster.call(0, "MESH CONFLICTS") else { panic!("an array") };
     assert!(conflicts.contains(&Reply::Bulk(b"type-clashes".to_vec())));
+    cluster.call(1, "SADD set a b");
+    cluster.run(20);
+    let digest = cluster.agree("MESH DIGEST");
+    cluster.call(2, "SREM set a");
+    cluster.run(20);
+    assert_ne!(cluster.agree("MESH DIGEST"), digest);
 }
 
 #[test]
