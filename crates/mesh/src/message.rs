@@ -30,9 +30,11 @@ pub enum Message<'a> {
         unix_ms: u64,
         vector: VersionVector,
     },
-    /// Entries of the sender's version vector that changed since it last told them on this link. From the
-    /// replica it acknowledges, from the source it announces. Empty: still there.
+    /// The sender's wall clock (ms since the Unix epoch), and the entries of its version vector that changed since
+    /// it last told them on this link. From the replica they acknowledge, from the source they announce. Empty:
+    /// still there.
     Vector {
+        unix_ms: u64,
         changes: VersionVector,
     },
     /// Replica to source: send these origins' records, each after its stamp.
