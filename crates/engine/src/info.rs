@@ -161,7 +161,7 @@ fn memory(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.bytes("used_memory_scripts", 0);
     lines.zeros(&["number_of_cached_scripts", "number_of_functions", "number_of_libraries"]);
     lines.bytes("maxmemory", context.config().maxmemory);
-    lines.add("maxmemory_policy", &context.config().maxmemory_policy);
+    lines.add("maxmemory_policy", context.config().maxmemory_policy);
     lines.add("allocator_frag_ratio", format!("{:.2}", ratio(memory.allocator_active, memory.used)));
     lines.add("allocator_frag_bytes", memory.allocator_active.saturating_sub(memory.used));
     lines.add("allocator_rss_ratio", format!("{:.2}", ratio(memory.allocator_resident, memory.allocator_active)));

@@ -1,8 +1,6 @@
 //! The golden scripts, run against an engine in this process.
 
-mod harness;
-
-use harness::Server;
+use crate::harness::Server;
 use testkit::script;
 
 fn run(family: &str) {

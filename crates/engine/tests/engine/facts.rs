@@ -1,4 +1,4 @@
-//! The table of commands against facts of Redis's own (tests/facts/commands.txt).
+//! The table of commands against facts of Redis's own (tests/commands.txt).
 
 use engine::command::{Begin, Command, Find, Flags, Handler, KeySpec};
 use engine::table::table;
@@ -42,7 +42,7 @@ fn key_spec(spec: &KeySpec) -> String {
 fn every_command_has_the_facts_of_redis() {
     let mut wrong = Vec::new();
     let mut checked = 0;
-    for line in include_str!("facts/commands.txt").lines().filter(|line| !line.starts_with('#')) {
+    for line in include_str!("commands.txt").lines().filter(|line| !line.starts_with('#')) {
         let fields: Vec<&str> = line.split(" ; ").collect();
         let Some(entry) = table().by_full_name(fields[0].as_bytes()) else { continue };
         if DIFFERENT.iter().any(|(name, _)| *name == fields[0]) {

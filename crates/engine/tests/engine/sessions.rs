@@ -1,11 +1,9 @@
 //! What sessions do beyond single commands: batches, protocol errors, pauses, kills, WATCH, one commit
 //! per transaction.
 
-mod harness;
-
+use crate::harness::Server;
 use effect::{Effect, EffectReader};
 use engine::{Config, Next};
-use harness::Server;
 use proptest::prelude::*;
 use std::time::Duration;
 use testkit::{Connection, Reply, request};

@@ -1,0 +1,6 @@
+//! The engine as its users see it: bytes in, bytes out.
+
+mod facts;
+mod harness;
+mod scripts;
+mod sessions;
