@@ -41,10 +41,10 @@ impl Fault {
     pub fn unknown_command(args: Args<'_>) -> Fault {
         let mut shown = String::new();
         for argument in args.from(1).iter() {
-            if shown.len() >= SHOWN_BYTES {
+            let room = SHOWN_BYTES.saturating_sub(shown.chars().count());
+            if room == 0 {
                 break;
             }
-            let room = SHOWN_BYTES - shown.len();
             shown.push_str(&format!("'{}' ", printable(argument, room)));
         }
         let name = printable(args.at(0), SHOWN_BYTES);
@@ -89,14 +89,27 @@ impl Fault {
     }
 
     pub fn render(&self, out: &mut Out) {
-        out.error(self.text().as_bytes());
+        let text = self.text();
+        if text.is_ascii() {
+            return out.error(text.as_bytes());
+        }
+        // Characters up to 0xff are bytes of the client, as `printable` made them.
+        let mut bytes = Vec::with_capacity(text.len());
+        for character in text.chars() {
+            match u8::try_from(character) {
+                Ok(byte) => bytes.push(byte),
+                Err(_) => bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        out.error(&bytes);
     }
 }
 
-/// At most `limit` bytes of what a client sent, fit for one line of an error.
+/// At most `limit` bytes of what a client sent, up to the first zero, fit for one line of an error: a character per byte,
+/// which `Fault::render` turns back into that byte.
 pub fn printable(bytes: &[u8], limit: usize) -> String {
-    let shown = &bytes[..bytes.len().min(limit)];
-    String::from_utf8_lossy(shown).replace(['\r', '\n'], " ")
+    let shown = bytes.iter().take(limit).take_while(|byte| **byte != 0);
+    shown.map(|&byte| if matches!(byte, b'\r' | b'\n') { ' ' } else { char::from(byte) }).collect()
 }
 
 impl From<ValueError> for Fault {

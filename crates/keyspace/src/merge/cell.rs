@@ -148,10 +148,14 @@ impl Action {
         match self {
             Action::Add(delta) => add_integer(cell, *delta),
             Action::AddFloat(delta) => add_float(cell, delta),
-            Action::Append(bytes) => {
-                let len = cell.read(|value| value.map_or(0, StringRef::byte_len));
-                overwrite(cell, len as u64, bytes)
-            }
+            Action::Append(bytes) => match cell.read(|value| value.map(StringRef::byte_len)) {
+                Some(len) => overwrite(cell, len as u64, bytes),
+                // A new string, with the encoding of one that was set.
+                None => {
+                    cell.write(StringRef::Bytes(bytes));
+                    Undo::Remove
+                }
+            },
             Action::SetRange { offset, bytes } => overwrite(cell, *offset, bytes),
             Action::SetBits { bit_offset, width, value } => {
                 let (bytes, len) = bits_patch(cell, *bit_offset, *width, *value);

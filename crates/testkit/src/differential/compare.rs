@@ -58,10 +58,12 @@ fn near(left: &Reply, right: &Reply, tolerance: i64) -> bool {
     }
 }
 
-/// "listpack" and "hashtable" alike: for sets the two versions differ, and which one a hash has is in the scripts.
+/// Alike: "listpack" and "hashtable", where for sets the two versions differ, and "int" and "embstr", as only fluidB keeps
+/// the results of INCRBYFLOAT as integers. The scripts tell them apart.
 fn encoding(reply: &Reply) -> Reply {
-    match reply {
-        Reply::Bulk(name) if name == b"listpack" => Reply::Bulk(b"hashtable".to_vec()),
+    match reply.bytes() {
+        Some(b"listpack") => Reply::Bulk(b"hashtable".to_vec()),
+        Some(b"int") => Reply::Bulk(b"embstr".to_vec()),
         _ => reply.clone(),
     }
 }
