@@ -93,6 +93,8 @@ impl Reactor {
         log::notice!("Thread {} alive.", self.index);
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         let mut messages = Vec::new();
+        // Masters of the configuration are dialled now, not when the first client comes.
+        self.serve_links();
         while !self.hub.is_ending() {
             let timeout = self.sleep();
             match self.poll.poll(&mut events, timeout) {

@@ -2,8 +2,9 @@
 
 mod support;
 
-use support::mesh::{Damage, Mesh, Proxy, free_ports};
-use support::{call, eventually, text};
+use support::mesh::{Damage, Mesh, Proxy, data_set, free_ports};
+use std::thread;
+use support::{call, eventually, start, text};
 use testkit::{Client, Reply};
 
 /// Every other node.
@@ -64,6 +65,20 @@ fn three_documented_nodes_converge() {
 }
 
 #[test]
+fn nodes_with_several_workers_converge() {
+    let mesh = Mesh::start_with("server-threads 3\n", 3, all_others(3));
+    mesh.wait_for_links(2);
+    thread::scope(|scope| {
+        for round in 0..3 {
+            for (number, node) in mesh.nodes.iter().enumerate() {
+                scope.spawn(move || write(&mut node.client(), number, round));
+            }
+        }
+    });
+    converge_on(&mesh, 9);
+}
+
+#[test]
 fn a_node_that_was_killed_comes_back_with_everything() {
     let mut mesh = Mesh::start(3, all_others(3));
     mesh.wait_for_links(2);
@@ -82,7 +97,7 @@ fn a_node_that_was_killed_comes_back_with_everything() {
 fn links_that_are_cut_stalled_or_half_closed_lose_nothing() {
     let ports = free_ports(2);
     let proxies = [Proxy::to(ports[0]), Proxy::to(ports[1])];
-    let mesh = Mesh::start_at(&ports, |node| vec![proxies[1 - node].port]);
+    let mesh = Mesh::start_at("", &ports, |node| vec![proxies[1 - node].port]);
     mesh.wait_for_links(1);
     let mut writes = 0;
     for (round, damage) in [Damage::Stall, Damage::Cut, Damage::HalfClose].into_iter().enumerate() {
@@ -115,9 +130,35 @@ fn a_ring_with_a_stopped_node_serves_and_converges_when_it_goes_on() {
 #[test]
 fn a_dead_and_an_unresolvable_master_delay_nobody() {
     let ports = free_ports(3);
-    let mesh = Mesh::start_at(&ports[..2], |node| vec![ports[2], ports[1 - node]]);
+    let mesh = Mesh::start_at("", &ports[..2], |node| vec![ports[2], ports[1 - node]]);
     let mut client = mesh.nodes[0].client();
     assert_eq!(text(&call(&mut client, &["REPLICAOF", "no-such-host.invalid", "6379"])), "OK");
     write_everywhere(&mesh, 0);
     converge_on(&mesh, 2);
+}
+
+#[test]
+fn an_active_replica_merges_both_ways() {
+    let ports = free_ports(2);
+    let mesh = Mesh::start_at("multi-master no\n", &ports, |node| vec![ports[1 - node]]);
+    mesh.wait_for_links(1);
+    write_everywhere(&mesh, 0);
+    converge_on(&mesh, 2);
+}
+
+#[test]
+fn a_classic_replica_takes_over_the_data_set_and_refuses_writes() {
+    let master = start(&[]);
+    let mut client = master.client().unwrap();
+    write(&mut client, 0, 0);
+    let replica = start(&["--replicaof", "127.0.0.1", &master.address.port().to_string()]);
+    let mut reader = replica.client().unwrap();
+    eventually("the data sets are equal", || data_set(&mut reader) == data_set(&mut client));
+    assert!(is(&mut reader, &["GET", "counter"], "50"));
+    let refused = call(&mut reader, &["SET", "k", "v"]);
+    assert_eq!(refused, Reply::Error(b"READONLY You can't write against a read only replica.".to_vec()));
+    write(&mut client, 0, 1);
+    eventually("the data sets are equal again", || data_set(&mut reader) == data_set(&mut client));
+    assert_eq!(text(&call(&mut reader, &["REPLICAOF", "NO", "ONE"])), "OK");
+    eventually("it takes writes", || is(&mut reader, &["SET", "k", "v"], "OK"));
 }

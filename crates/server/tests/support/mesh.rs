@@ -1,6 +1,7 @@
 //! Nodes with the configuration of the user documentation, and a proxy that damages the links between them.
 
-use super::{PATIENCE, eventually, program, signal, text};
+use super::{PATIENCE, call, eventually, program, signal, text};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -31,12 +32,17 @@ pub struct Node {
 impl Mesh {
     /// Starts `count` nodes; `masters` gives those of each, as numbers of nodes.
     pub fn start(count: usize, masters: impl Fn(usize) -> Vec<usize>) -> Mesh {
+        Mesh::start_with("", count, masters)
+    }
+
+    /// The same with more lines of configuration.
+    pub fn start_with(lines: &str, count: usize, masters: impl Fn(usize) -> Vec<usize>) -> Mesh {
         let ports = free_ports(count);
-        Mesh::start_at(&ports, |node| masters(node).into_iter().map(|master| ports[master]).collect())
+        Mesh::start_at(lines, &ports, |node| masters(node).into_iter().map(|master| ports[master]).collect())
     }
 
     /// The same where the ports of the nodes and of their masters are given: a master may be behind a proxy.
-    pub fn start_at(ports: &[u16], masters: impl Fn(usize) -> Vec<u16>) -> Mesh {
+    pub fn start_at(lines: &str, ports: &[u16], masters: impl Fn(usize) -> Vec<u16>) -> Mesh {
         let number = MESHES.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("fluidB-mesh-test-{}-{number}", std::process::id()));
         let nodes = ports.iter().enumerate().map(|(index, &port)| {
@@ -44,7 +50,7 @@ impl Mesh {
             fs::create_dir_all(&directory).unwrap();
             let mut text = format!(
                 "bind 127.0.0.1\nport {port}\ndir {directory}\nlogfile {directory}/log\nrequirepass {PASSWORD}\n\
-                 masterauth {PASSWORD}\nmulti-master yes\nactive-replica yes\n",
+                 masterauth {PASSWORD}\nmulti-master yes\nactive-replica yes\n{lines}",
                 directory = directory.display()
             );
             for master in masters(index) {
@@ -64,12 +70,12 @@ impl Mesh {
         let mut clients: Vec<Client> = self.nodes.iter().map(Node::client).collect();
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let digests: Vec<String> =
-                clients.iter_mut().map(|client| text(&client.call(&["DEBUG", "DIGEST"]).unwrap())).collect();
-            if digests.iter().all(|digest| *digest == digests[0]) && clients.iter_mut().all(&holds) {
+            let data_sets: Vec<DataSet> = clients.iter_mut().map(data_set).collect();
+            if data_sets.iter().all(|data_set| *data_set == data_sets[0]) && clients.iter_mut().all(&holds) {
                 return;
             }
-            assert!(Instant::now() < deadline, "not converged: {digests:?}\n{}", self.logs());
+            let sizes: Vec<usize> = data_sets.iter().map(BTreeMap::len).collect();
+            assert!(Instant::now() < deadline, "not converged, {sizes:?} keys\n{}", self.logs());
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -142,6 +148,33 @@ impl Node {
     pub fn log(&self) -> String {
         fs::read_to_string(self.config.with_file_name("log")).unwrap_or_default()
     }
+}
+
+/// Keys with all that clients can see of them.
+pub type DataSet = BTreeMap<Reply, Vec<Reply>>;
+
+/// Everything that a node holds in its first database.
+pub fn data_set(client: &mut Client) -> DataSet {
+    let keys = call(client, &["KEYS", "*"]).elements().expect("KEYS gives an array").to_vec();
+    let describe = |key: Reply| {
+        let name = text(&key);
+        let value = match text(&call(client, &["TYPE", &name])).as_str() {
+            "string" => call(client, &["GET", &name]),
+            "set" => sorted(call(client, &["SMEMBERS", &name]), 1),
+            "hash" => sorted(call(client, &["HGETALL", &name]), 2),
+            // Deleted since KEYS.
+            _ => Reply::Null,
+        };
+        (key, vec![value, call(client, &["PEXPIRETIME", &name])])
+    };
+    keys.into_iter().map(describe).collect()
+}
+
+/// An array whose order says nothing, in groups of `group` elements.
+fn sorted(reply: Reply, group: usize) -> Reply {
+    let mut groups: Vec<&[Reply]> = reply.elements().unwrap_or_default().chunks(group).collect();
+    groups.sort();
+    Reply::Array(groups.concat())
 }
 
 /// Ports that nobody uses now; all are held until all are found, so they differ.
