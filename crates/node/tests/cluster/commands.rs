@@ -30,7 +30,7 @@ fn replicaof_appends_in_multi_master() {
     assert_eq!(cluster.text(0, "REPLICAOF NO ONE"), "OK");
     cluster.run(20);
     assert_eq!(field(&mut cluster, 0, "role"), "master");
-    assert_eq!(cluster.text(0, "REPLICAOF n1 notaport"), "ERR value is not an integer or out of range");
+    assert_eq!(cluster.text(0, "REPLICAOF n1 notaport"), "ERR Invalid master port");
 }
 
 #[test]
