@@ -72,7 +72,7 @@ impl Mesh {
         inflow.checked(now.monotonic_ms);
         let best = self.best_feeder(origin, &inflow, now);
         let beyond_logs = best.is_none() && self.is_offered(origin, inflow.received);
-        if best != inflow.feeder || inflow.resubscribe {
+        if best != inflow.feeder || inflow.wants_again(now.monotonic_ms) {
             if let Some(old) = inflow.feeder.filter(|old| Some(*old) != best) {
                 requests.hold.entry(old).or_default().push(origin);
                 self.counters.feeder_switches += 1;
@@ -80,6 +80,7 @@ impl Mesh {
             if let Some(new) = best.filter(|_| ready) {
                 requests.subscribe.entry(new).or_default().advance(origin, inflow.received);
                 inflow.resubscribe = false;
+                inflow.subscribed_ms = now.monotonic_ms;
             }
             inflow.feeder = best;
         }

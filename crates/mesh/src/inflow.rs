@@ -24,8 +24,9 @@ pub(crate) struct Inflow {
     pub(crate) waits_for: Option<Cause>,
     /// Records that waited were dropped for lack of room; fetch them when this is here.
     pub(crate) suspended: Option<Cause>,
-    /// Ask the feeder again from `received` on.
+    /// Ask the feeder again from `received` on, but not too often: what it sent meanwhile may be under way.
     pub(crate) resubscribe: bool,
+    pub(crate) subscribed_ms: u64,
     /// The newest stamp that somebody says exists, while `received` is behind it, and since when.
     target: Stamp,
     behind_since_ms: Option<u64>,
@@ -80,9 +81,15 @@ impl Inflow {
         }
     }
 
-    /// When to look again whether the feeder stalls.
+    /// Is it time to ask the feeder again?
+    pub(crate) fn wants_again(&self, now_ms: u64) -> bool {
+        self.resubscribe && now_ms >= self.subscribed_ms + STALL_MS
+    }
+
+    /// When to look at it again: whether the feeder stalls, or has to be asked again.
     pub(crate) fn check_ms(&self) -> Option<u64> {
-        self.stalls_ms()
+        let again_ms = (self.resubscribe && self.feeder.is_some()).then_some(self.subscribed_ms + STALL_MS);
+        self.stalls_ms().into_iter().chain(again_ms).min()
     }
 
     pub(crate) fn avoid(&mut self, link: LinkId, now_ms: u64) {

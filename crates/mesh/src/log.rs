@@ -152,6 +152,15 @@ impl RelayLog {
         self.evicted
     }
 
+    /// Up to this stamp the records of `origin` were here, and are gone.
+    pub fn evicted(&self, origin: Origin) -> Stamp {
+        if self.evicted {
+            self.chunks.front().map_or(Stamp::ZERO, |chunk| chunk.before.get(origin))
+        } else {
+            Stamp::ZERO
+        }
+    }
+
     /// What came before is not in the log: it came as state, or was written while nobody listened.
     pub fn raise_floor(&mut self, origin: Origin, stamp: Stamp) {
         self.imported.advance(origin, stamp);

@@ -91,6 +91,8 @@ pub struct Mesh {
     /// An import broke off: only another one mends it.
     pub(crate) unsettled: bool,
     pub(crate) counters: Counters,
+    /// Per origin the last stamp of a record with effects.
+    pub(crate) last_effects: VersionVector,
     /// Records with effects applied or made here, and origins heard of: what peers are told soon.
     pub(crate) effects_applied: u64,
     /// How often a replica said what it has.
@@ -138,6 +140,7 @@ impl Mesh {
             import: None,
             unsettled: false,
             counters: Counters::default(),
+            last_effects: VersionVector::new(),
             effects_applied: 0,
             acknowledgements: 0,
             batch: BatchWriter::default(),
@@ -261,6 +264,7 @@ impl Mesh {
         self.stable_dirty = true;
         if count > 0 {
             self.effects_applied += 1;
+            self.last_effects.advance(self.own, self.vector.get(self.own));
         }
     }
 
@@ -484,7 +488,7 @@ impl Mesh {
         self.close_silent(store, now);
         self.release_held(store, now);
         self.tell(now);
-        if self.inflows.values().any(|inflow| inflow.is_stalled(now.monotonic_ms)) {
+        if self.inflows.values().any(|inflow| inflow.check_ms().is_some_and(|due_ms| due_ms <= now.monotonic_ms)) {
             self.assign_feeders(now);
             self.inflows.values_mut().for_each(|inflow| inflow.checked(now.monotonic_ms));
         }
@@ -570,7 +574,7 @@ impl Mesh {
         }
         let transfers = self.links.values().filter_map(|link| link.downstream()?.transfer.as_ref());
         let pins = transfers.map(|transfer| &transfer.pin);
-        let mut next = self.rows.watermarks(self.own, &self.vector, |origin| self.log.floor(origin), pins);
+        let mut next = self.rows.watermarks(self.own, &self.vector, |origin| self.log.evicted(origin), pins);
         next.clock = next.clock.max(self.stable.clock);
         if next != self.stable {
             store.stabilize(&next);

@@ -186,6 +186,9 @@ impl Mesh {
             inflow.suspended = inflow.waits_for.or(Some(cause));
             let freed = inflow.drop_held(applied);
             self.held_bytes -= freed;
+            if let Some(feeder) = inflow.feeder.and_then(|feeder| self.links.get_mut(&feeder)) {
+                feeder.send(&Message::Hold { origins: vec![origin] });
+            }
             self.log_line(
                 Severity::Warning,
                 format!("Too much of {origin:?} waits for its causes: it is fetched again later"),
@@ -221,6 +224,7 @@ impl Mesh {
             self.report(context, origin, last, now);
             self.counters.records_applied += 1;
             self.effects_applied += 1;
+            self.last_effects.advance(origin, last);
         }
         let record = Record { previous: self.vector.get(origin), ..*record };
         self.vector.advance(origin, last);

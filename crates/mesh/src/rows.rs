@@ -62,20 +62,33 @@ impl Rows {
         self.rows.clear();
     }
 
-    /// `vector`: what this node, `own`, has. `floor`: where its relay log begins, per origin.
+    /// `vector`: what this node, `own`, has. `evicted`: up to where its relay log has lost an origin's records.
     pub fn watermarks<'p>(
         &self,
         own: Origin,
         vector: &VersionVector,
-        floor: impl Fn(Origin) -> Stamp,
+        evicted: impl Fn(Origin) -> Stamp,
         pins: impl Iterator<Item = &'p Pin> + Clone,
     ) -> Watermarks {
-        let members: Vec<(Origin, Option<&VersionVector>)> = vector
+        let present: Vec<(Origin, Option<&VersionVector>)> = vector
             .iter()
             .map(|(origin, _)| (origin, self.rows.get(&origin)))
-            .filter(|(origin, row)| *origin != own && !row.is_some_and(|row| has_fallen_behind(*origin, row, &floor)))
-            .filter(|(origin, _)| !self.is_over(*origin, own, vector))
+            .filter(|(origin, row)| *origin != own && !row.is_some_and(|row| has_fallen_behind(*origin, row, &evicted)))
             .collect();
+        let has_ended = |origin: Origin| {
+            let newer = |other: Origin| other.node == origin.node && other.incarnation > origin.incarnation;
+            newer(own) || vector.iter().any(|(other, _)| newer(other))
+        };
+        let living: Vec<_> = present.iter().filter(|(origin, _)| !has_ended(*origin)).collect();
+        // A life that has ended counts until all who live have the same of it.
+        let is_settled = |origin: Origin| {
+            living
+                .iter()
+                .filter_map(|(_, row)| *row)
+                .all(|row| !row.contains(origin) || row.get(origin) == vector.get(origin))
+        };
+        let counts = |origin: Origin| !has_ended(origin) || !is_settled(origin);
+        let members: Vec<_> = present.iter().filter(|(origin, _)| counts(*origin)).collect();
         let passed = members.iter().map(|(origin, _)| vector.get(*origin));
         let pinned = pins.clone().map(|pin| pin.clock);
         let clock = passed.chain(pinned).fold(vector.get(own), Stamp::min);
@@ -91,23 +104,11 @@ impl Rows {
         });
         Watermarks { clock, causal: causal.collect() }
     }
-
-    /// A life that has ended, and everybody has the same of it.
-    fn is_over(&self, origin: Origin, own: Origin, vector: &VersionVector) -> bool {
-        let newer = |other: Origin| other.node == origin.node && other.incarnation > origin.incarnation;
-        let ended = newer(own) || vector.iter().any(|(other, _)| newer(other));
-        ended
-            && self
-                .rows
-                .iter()
-                .filter(|(member, _)| **member != origin && **member != own)
-                .all(|(_, row)| !row.contains(origin) || row.get(origin) == vector.get(origin))
-    }
 }
 
-/// Its own records since then are gone from our log: it has to come back by merging state anyway.
-fn has_fallen_behind(member: Origin, row: &VersionVector, floor: impl Fn(Origin) -> Stamp) -> bool {
-    row.iter().any(|(origin, stamp)| origin != member && stamp < floor(origin))
+/// What it lacks is gone from our log: it has to come back by merging state anyway.
+fn has_fallen_behind(member: Origin, row: &VersionVector, evicted: impl Fn(Origin) -> Stamp) -> bool {
+    row.iter().any(|(origin, stamp)| origin != member && stamp < evicted(origin))
 }
 
 #[cfg(test)]
@@ -174,6 +175,18 @@ mod tests {
         assert_eq!(behind.watermarks(A, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(20));
         let equal = rows(&[(B_AGAIN, &[(B, 20)]), (C, &[(B, 20)])]);
         assert_eq!(equal.watermarks(A, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(70));
+    }
+
+    #[test]
+    fn lives_that_ended_do_not_hold_each_other_back() {
+        // B died, came back, and died again before it had fetched all of its first life.
+        let third = Origin { node: NodeId(2), incarnation: 3 };
+        let have = vector(&[(A, 80), (B, 20), (B_AGAIN, 50), (third, 70), (C, 75)]);
+        let all = vector(&[(B, 20), (B_AGAIN, 50)]);
+        let mut rows = rows(&[(B_AGAIN, &[(B, 10)])]);
+        rows.row_mut(third).merge(&all);
+        rows.row_mut(C).merge(&all);
+        assert_eq!(rows.watermarks(A, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(70));
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Mesh {
             peer: link.and_then(|link| link.peer),
             last_error: master.last_error.clone(),
             silent_ms: now.monotonic_ms.saturating_sub(heard_ms),
-            lag_ms: link.map_or(0, |link| lag_ms(&link.announced, &self.vector)),
+            lag_ms: link.map_or(0, |link| lag_ms(&link.announced, &self.vector, now)),
             bytes_received: link.map_or(0, |link| link.bytes_received),
             bytes_sent: link.map_or(0, |link| link.bytes_sent),
             rtt_ms: link.and_then(|link| link.upstream()).map_or(0, |upstream| upstream.rtt_ms),
@@ -149,7 +149,7 @@ impl Mesh {
             offset: if idle { self.log.appended() } else { offset },
             acknowledged: link.announced.clone(),
             silent_ms: now.monotonic_ms.saturating_sub(link.heard_ms),
-            lag_ms: lag_ms(&self.vector, &link.announced),
+            lag_ms: lag_ms(&self.last_effects, &link.announced, now),
             lag_bytes: if idle { 0 } else { self.log.appended() - offset },
             bytes_received: link.bytes_received,
             bytes_sent: link.bytes_sent,
@@ -165,8 +165,10 @@ impl Mesh {
     }
 }
 
-/// The largest difference, over all origins, between what one has and what the other has.
-fn lag_ms(ahead: &VersionVector, behind: &VersionVector) -> u64 {
+/// How long ago, at most, was made what one has and the other has not, by the stamps?
+fn lag_ms(ahead: &VersionVector, behind: &VersionVector, now: Now) -> u64 {
     let missing = ahead.iter().filter(|(origin, stamp)| !behind.covers(*origin, *stamp));
-    missing.map(|(origin, stamp)| stamp.ms().saturating_sub(behind.get(origin).ms().max(1))).max().unwrap_or(0)
+    let has_ms =
+        |origin: Origin, stamp: Stamp| if behind.get(origin) > Stamp::ZERO { behind.get(origin) } else { stamp };
+    missing.map(|(origin, stamp)| now.unix_ms.saturating_sub(has_ms(origin, stamp).ms())).max().unwrap_or(0)
 }
