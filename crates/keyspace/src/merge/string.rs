@@ -3,7 +3,7 @@
 use super::cell::{Action, Cell, StringCell};
 use super::{Cut, Merge, Parts, version_of};
 use crate::KeyType;
-use crate::entry::{Entry, NewValue};
+use crate::entry::{Entry, NewValue, ValueRef};
 use crate::table::{KeyHasher, Slot};
 use crate::view::StringRef;
 use effect::Deadline;
@@ -65,6 +65,9 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     /// when something older has arrived.
     pub(crate) fn string_operation(&mut self, action: Action) {
         if self.is_plain() {
+            if self.add_in_place(&action) {
+                return;
+            }
             let header = self.author.header(None);
             let (hash, key) = (self.hash, self.key);
             if self.entry().is_some_and(|entry| entry.key_type() != KeyType::String) {
@@ -75,6 +78,27 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             return;
         }
         self.with_record(|parts| parts.string_operation(action));
+    }
+
+    /// An increment of what is an integer already, or is not there, as nearly all of them are: with one
+    /// lookup.
+    fn add_in_place(&mut self, action: &Action) -> bool {
+        let author = self.author;
+        let &Action::Add(delta) = action else { return false };
+        match self.database.table.slot(self.hash, self.key) {
+            Slot::Occupied(mut entry) => {
+                let ValueRef::Int(current) = entry.value() else { return false };
+                let Some(sum) = current.checked_add(delta) else { return false };
+                entry.set_int(sum);
+                if author.stamping {
+                    entry.set_version(Some(author.version));
+                }
+            }
+            Slot::Vacant(vacant) => {
+                vacant.insert(Entry::new(self.key, NewValue::Int(delta), author.header(None)));
+            }
+        }
+        true
     }
 }
 

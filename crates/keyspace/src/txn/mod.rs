@@ -176,6 +176,9 @@ impl<'k> Txn<'k> {
         let hash = self.view.keyspace.hash(key);
         let shard = self.view.guard.shard(hash);
         let database = &shard.databases[self.view.db as usize];
+        if database.table.expires_len() == 0 && !self.switches.peers {
+            return;
+        }
         match database.table.find(hash, key) {
             Some(entry) if is_expired(entry, self.view.now_ms) => {
                 shard.counters.expired.set(shard.counters.expired.get() + 1);
