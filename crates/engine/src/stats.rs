@@ -91,6 +91,7 @@ const ERROR_CODES_MAX: usize = 128;
 
 /// How many samples the rates are taken from.
 const SAMPLES: usize = 16;
+const SAMPLE_INTERVAL_US: u64 = 100_000;
 
 /// All counters of an engine.
 #[derive(Default)]
@@ -178,10 +179,13 @@ impl Stats {
         totals
     }
 
-    /// Takes a sample for `rates`; call it about ten times a second.
+    /// Takes a sample for `rates`, unless the last one is fresh.
     pub fn sample(&self, now: Now) {
-        let totals = self.totals();
         let mut samples = self.samples.lock();
+        if samples.back().is_some_and(|(last_us, _)| now.monotonic_us < last_us + SAMPLE_INTERVAL_US) {
+            return;
+        }
+        let totals = self.totals();
         samples.push_back((now.monotonic_us, totals));
         if samples.len() > SAMPLES {
             samples.pop_front();

@@ -34,7 +34,7 @@ impl ServerHost {
                 allocator: allocator::NAME,
             },
             started: Instant::now(),
-            startup_bytes: allocator::used_bytes(),
+            startup_bytes: allocator::usage().used,
         }
     }
 }
@@ -110,6 +110,12 @@ impl Host for ServerHost {
         log::write(level, text);
     }
 
+    fn discard(&self, garbage: Box<dyn Send>) {
+        let free = std::thread::Builder::new().name("free".into());
+        // Where there is no thread to be had, the closure and what it holds are dropped here.
+        let _ = free.spawn(move || drop(garbage));
+    }
+
     fn purge_memory(&self) {
         allocator::purge();
     }
@@ -123,6 +129,10 @@ impl Host for ServerHost {
     }
 
     fn reconfigure(&self, before: &Config, after: &Config) -> Result<(), String> {
+        if after.maxmemory > 0 {
+            // The limit counts from the next command on.
+            allocator::usage();
+        }
         let (places_before, places) = (TcpPlaces::of(before), TcpPlaces::of(after));
         if places != places_before && self.listeners.move_tcp(&places).is_err() {
             // Back to where clients find us; the log has the reason for either failure.

@@ -341,6 +341,7 @@ impl Reactor {
         }
         if now_us >= self.next_memory_us {
             self.next_memory_us = now_us + MEMORY_INTERVAL_US;
+            self.engine.stats.sample(self.now);
             if self.engine.config.load().maxmemory > 0 {
                 allocator::usage();
             }

@@ -2,8 +2,8 @@
 
 mod support;
 
-use support::mesh::{Damage, Mesh, Proxy, data_set, free_ports};
 use std::thread;
+use support::mesh::{Damage, Mesh, Proxy, data_set, free_ports};
 use support::{call, eventually, start, text};
 use testkit::{Client, Reply};
 

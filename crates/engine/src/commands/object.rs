@@ -5,8 +5,9 @@ use super::help::help;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::context::SessionContext;
 use crate::fault::Fault;
-use keyspace::View;
+use keyspace::{StringRef, View};
 use resp::{Args, Out};
+use values::Encoding;
 
 pub(super) const COMMANDS: &[&Command] = &[&OBJECT];
 
@@ -111,12 +112,19 @@ const OBJECT_REFCOUNT: Command = Command {
     ..GENERIC
 };
 
-/// Values are never shared.
+/// No value is shared, but clients know that Redis shares small integers.
 fn object_refcount(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    if view.exists(args.at(2)) {
-        out.integer(1)
-    } else {
-        out.null()
-    }
+    const SHARED: std::ops::Range<i64> = 0..10_000;
+    let key = args.at(2);
+    let number = match view.encoding(key) {
+        None => {
+            out.null();
+            return Ok(());
+        }
+        Some(Encoding::Int) => view.string(key)?.and_then(StringRef::as_integer),
+        Some(_) => None,
+    };
+    let shared = number.is_some_and(|number| SHARED.contains(&number));
+    out.integer(if shared { i64::from(i32::MAX) } else { 1 });
     Ok(())
 }
