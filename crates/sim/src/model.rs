@@ -6,6 +6,7 @@
 
 use effect::{Deadline, Effect, Origin, Stamp, VersionVector};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use stdx::LongDouble;
 
 /// A record as its origin committed it: effects with consecutive stamps, and all that the origin had
@@ -19,11 +20,24 @@ pub struct Record {
 }
 
 /// What a key holds in the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Value {
     String(Vec<u8>),
     Set(BTreeSet<Vec<u8>>),
     Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        match self {
+            Value::String(value) => write!(f, "{:?}", text(value)),
+            Value::Set(members) => f.debug_set().entries(members.iter().map(text)).finish(),
+            Value::Hash(fields) => {
+                f.debug_map().entries(fields.iter().map(|(field, value)| (text(field), text(value)))).finish()
+            }
+        }
+    }
 }
 
 /// The final state: (database, key) -> value and deadline (milliseconds since the Unix epoch).
@@ -66,10 +80,6 @@ impl Cell {
     fn increment(&mut self, increment: Increment) {
         add(&mut self.value, &increment.delta);
         self.increments.push(increment);
-    }
-
-    fn is_absent(&self) -> bool {
-        self.value.is_none()
     }
 }
 
@@ -306,6 +316,29 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
             Some((name, (key.into_value()?, deadline_ms)))
         })
         .collect()
+}
+
+/// The effects on one key in the order of the contract, a line each: what a failing history shows.
+pub fn tale(records: &[Record], db: u32, key: &[u8]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for record in records {
+        let (mut selected, mut stamp) = (0, record.first);
+        for effect in effect::EffectReader::new(&record.effects).flatten() {
+            if let Effect::Select { db } = effect {
+                selected = db;
+                continue;
+            }
+            let text = format!("{effect:?}");
+            let flushes = matches!(effect, Effect::FlushAll) || (matches!(effect, Effect::FlushDb) && selected == db);
+            if flushes || (selected == db && text.contains(&format!("{key:?}"))) {
+                let context: Vec<_> = record.context.iter().collect();
+                lines.push((stamp, record.origin, format!("{stamp:?} {:?} {text} had seen {context:?}", record.origin)));
+            }
+            stamp = stamp.plus(1);
+        }
+    }
+    lines.sort();
+    lines.into_iter().map(|(.., line)| line).collect()
 }
 
 /// Overwrites `value` at `offset`, zero-padded.

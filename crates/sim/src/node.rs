@@ -247,7 +247,9 @@ impl Machine {
                     Value::String(StringRef::to_vec(string))
                 } else if let Ok(Some(set)) = view.set(&key) {
                     let mut members = std::collections::BTreeSet::new();
-                    set.for_each(|member| drop(members.insert(member.to_vec())));
+                    set.for_each(|member| {
+                        members.insert(member.to_vec());
+                    });
                     Value::Set(members)
                 } else {
                     let mut fields = std::collections::BTreeMap::new();

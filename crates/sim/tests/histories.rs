@@ -1,0 +1,42 @@
+//! Seeded histories, judged by the contract. A failing seed runs alone with
+//! `FLUIDB_SIM_FIRST=n FLUIDB_SIM_HISTORIES=1 cargo test -p sim`; `cargo xtask soak` runs many.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Histories of an everyday run.
+const HISTORIES: u64 = 1000;
+/// Divergences that are written out whole.
+const SHOWN: usize = 3;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
+}
+
+#[test]
+fn every_history_converges_to_the_contract() {
+    let first = number("FLUIDB_SIM_FIRST").unwrap_or(0);
+    let histories = number("FLUIDB_SIM_HISTORIES").unwrap_or(HISTORIES);
+    let next = AtomicU64::new(first);
+    let divergences = Mutex::new(Vec::new());
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + histories {
+                        break;
+                    }
+                    if let Err(divergence) = sim::history::run(seed) {
+                        divergences.lock().unwrap().push(divergence);
+                    }
+                }
+            });
+        }
+    });
+    let divergences = divergences.into_inner().unwrap();
+    let seeds: Vec<u64> = divergences.iter().map(|divergence| divergence.seed).collect();
+    let shown: String = divergences.iter().take(SHOWN).map(|divergence| divergence.to_string()).collect();
+    assert!(divergences.is_empty(), "{} of {histories} histories diverge: {seeds:?}\n{shown}", seeds.len());
+}
