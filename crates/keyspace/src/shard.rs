@@ -13,7 +13,7 @@ pub(crate) struct Database<H> {
     pub recent: Recent,
     /// The newest flush of the database.
     pub flushed: Version,
-    /// The newest write that left no record.
+    /// Not older than any key that has no record.
     pub newest_plain: Stamp,
 }
 

@@ -59,7 +59,6 @@ impl Keyspace {
             row: Row::All,
             stamping: switches.stamping,
             peers: switches.peers,
-            horizon: self.horizon(),
             access: 0,
         }
     }

@@ -22,10 +22,11 @@ pub(crate) fn flush(
     database.flushed = author.origins.newest(database.flushed, author.version);
     // Keys about which more has to be remembered than that they are gone.
     let mut keys: Vec<Box<[u8]>> = database.recent.keys().map(|key| Box::from(&**key)).collect();
-    if database.newest_plain > author.horizon {
+    // A flush that comes late, after keys that are newer as a whole.
+    if database.newest_plain >= author.version.stamp {
         let entries = database.table.iter().filter(|entry| !entry.has_recent());
-        let unstable = entries.filter(|entry| version_of(entry).stamp > author.horizon);
-        keys.extend(unstable.map(|entry| Box::from(entry.key())));
+        let newer = entries.filter(|entry| author.is_older_than(version_of(entry)));
+        keys.extend(newer.map(|entry| Box::from(entry.key())));
     }
     let mut survivors = Vec::new();
     for key in &keys {

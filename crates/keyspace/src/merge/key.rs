@@ -1,7 +1,7 @@
 //! What concerns keys of any type: DEL, PUT, EXPIRE, FLUSH.
 
 use super::operations::{Cause, Horizon};
-use super::{Cut, Merge, Parts};
+use super::{Cut, Merge, Parts, version_of};
 use crate::entry::{Entry, NewValue, Value};
 use crate::table::{KeyHasher, Slot};
 use crate::view::StringRef;
@@ -58,6 +58,8 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             self.database.recent.remove(self.key);
             if let Some(mut entry) = self.entry_mut() {
                 entry.set_has_recent(false);
+                let written = version_of(&entry).stamp;
+                self.database.newest_plain = self.database.newest_plain.max(written);
             }
         }
         is_stable

@@ -29,8 +29,6 @@ pub(crate) struct Author<'a> {
     pub(crate) stamping: bool,
     /// There are other writers: keep records.
     pub(crate) peers: bool,
-    /// Nothing as old as this can arrive any more.
-    pub(crate) horizon: Stamp,
     /// For entries that are new: the clock of the last access.
     pub(crate) access: u32,
 }

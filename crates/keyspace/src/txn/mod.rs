@@ -151,7 +151,6 @@ impl<'k> Txn<'k> {
             row,
             stamping: self.switches.stamping,
             peers: self.switches.peers,
-            horizon: self.view.keyspace.horizon(),
             access: self.view.access_clock(),
         }
     }
