@@ -250,13 +250,14 @@ impl Reactor {
 
     fn connection_event(&mut self, index: usize, event: &Event) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        connection.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        connection.readable |= event.is_readable() || event.is_read_closed();
         connection.end_reported |= event.is_read_closed();
         if event.is_writable() {
             connection.awaits_room = false;
         }
-        let gone = event.is_error() || event.is_read_closed();
-        if gone && matches!(connection.state, State::Blocked { .. }) {
+        // Whoever ends the connection while its command waits no longer wants the reply.
+        let gave_up = event.is_read_closed() && matches!(connection.state, State::Blocked { .. });
+        if event.is_error() || gave_up {
             self.close(index);
         } else if !connection.queued {
             self.serve(index);

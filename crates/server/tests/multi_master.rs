@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::process::Command;
 use std::thread;
 use support::mesh::{Damage, Mesh, Proxy, data_set, free_ports};
 use support::{call, eventually, start, text};
@@ -161,4 +162,22 @@ fn a_classic_replica_takes_over_the_data_set_and_refuses_writes() {
     eventually("the data sets are equal again", || data_set(&mut reader) == data_set(&mut client));
     assert_eq!(text(&call(&mut reader, &["REPLICAOF", "NO", "ONE"])), "OK");
     eventually("it takes writes", || is(&mut reader, &["SET", "k", "v"], "OK"));
+}
+
+#[test]
+fn a_replica_that_nobody_talks_to_dials_its_master() {
+    let master = start(&[]);
+    let mut client = master.client().unwrap();
+    let mut replica = Command::new(support::program())
+        .args(["--port", "0", "--logfile", "/dev/null", "--replicaof", "127.0.0.1", &master.address.port().to_string()])
+        .spawn()
+        .unwrap();
+    eventually("the master has a replica", || {
+        client.info("replication").unwrap().contains(&("connected_slaves".to_owned(), "1".to_owned()))
+    });
+    replica.kill().unwrap();
+    replica.wait().unwrap();
+    eventually("the master has none", || {
+        client.info("replication").unwrap().contains(&("connected_slaves".to_owned(), "0".to_owned()))
+    });
 }
