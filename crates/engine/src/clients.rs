@@ -218,7 +218,7 @@ impl Client {
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} watch={} \
              qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events={} cmd={} \
-             user={} redir=-1 resp={} lib-name={} lib-ver={}",
+             user={} redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
             self.id,
             self.connection.address,
             self.connection.local_address,
@@ -243,6 +243,9 @@ impl Client {
             if self.resp3.load(Relaxed) { 3 } else { 2 },
             names.library,
             names.library_version,
+            self.net_input_bytes.load(Relaxed),
+            self.net_output_bytes.load(Relaxed),
+            self.commands.load(Relaxed),
         );
         line
     }

@@ -27,7 +27,8 @@ impl From<Fault> for Refusal {
 
 type Gate = fn(&SessionContext<'_>, &Entry, Args<'_>) -> Result<(), Refusal>;
 
-const GATES: [Gate; 9] = [arity, debug, authentication, transaction, memory, read_only, stale, loading, pause];
+const GATES: [Gate; 10] =
+    [arity, debug, authentication, transaction, memory, enough_replicas, read_only, stale, loading, pause];
 
 #[inline]
 pub(crate) fn check(context: &SessionContext<'_>, entry: &Entry, args: Args<'_>) -> Result<(), Refusal> {
@@ -86,6 +87,18 @@ fn memory(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<()
 }
 
 #[inline]
+fn enough_replicas(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
+    let needed = context.config().min_replicas_to_write;
+    if needed == 0 || !effective(context, entry, Flags::WRITE) || context.engine.replication.role() == Role::Replica {
+        return Ok(());
+    }
+    if context.engine.replication.replicas().len() >= needed {
+        return Ok(());
+    }
+    Err(Fault::Text("NOREPLICAS Not enough good replicas to write.").into())
+}
+
+#[inline]
 fn read_only(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
     if !effective(context, entry, Flags::WRITE) {
         return Ok(());
@@ -99,7 +112,7 @@ fn read_only(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result
 #[inline]
 fn stale(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
     if context.config().replica_serve_stale_data
-        || entry.has(Flags::STALE)
+        || throughout(context, entry, Flags::STALE)
         || context.engine.replication.role() != Role::Replica
         || context.engine.replication.master_link_up()
     {
@@ -110,7 +123,7 @@ fn stale(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(),
 
 #[inline]
 fn loading(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
-    if !context.engine.loading.load(Relaxed) || entry.has(Flags::LOADING) {
+    if !context.engine.loading.load(Relaxed) || throughout(context, entry, Flags::LOADING) {
         return Ok(());
     }
     Err(Fault::Loading.into())
@@ -126,6 +139,12 @@ fn pause(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(),
         return Ok(());
     }
     Err(Refusal::Postpone { until_ms })
+}
+
+/// True where the command has this flag, and for EXEC all of those queued have it.
+fn throughout(context: &SessionContext<'_>, entry: &Entry, flag: Flags) -> bool {
+    let queue = context.session.queue.as_ref().filter(|_| entry.command.name == "exec");
+    entry.has(flag) && queue.is_none_or(|queue| queue.all_have(flag))
 }
 
 /// True where the command, or for EXEC one of those queued, has one of these flags.

@@ -275,15 +275,19 @@ fn error_stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
 }
 
 fn latency_stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    if !context.config().latency_tracking {
+        return;
+    }
+    let percentiles = context.config().latency_tracking_info_percentiles.clone();
     for_each_used_command(context, |entry, totals| {
         if totals.calls == 0 || entry.has(Flags::BLOCKING) {
             return;
         }
-        let percentile = |fraction: f64| totals.latency.percentile_us(fraction);
-        lines.add(
-            &format!("latency_percentiles_usec_{}", entry.full_name),
-            format_args!("p50={:.3},p99={:.3},p99.9={:.3}", percentile(0.5), percentile(0.99), percentile(0.999)),
-        );
+        let values: Vec<String> = percentiles
+            .iter()
+            .map(|&percentile| format!("p{percentile}={:.3}", totals.latency.percentile_us(percentile / 100.0)))
+            .collect();
+        lines.add(&format!("latency_percentiles_usec_{}", entry.full_name), values.join(","));
     });
 }
 

@@ -12,8 +12,10 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Commands that wait for EXEC.
 pub(crate) struct Queue {
     commands: Vec<(&'static Entry, OwnedArgs)>,
-    /// The flags of all of them.
+    /// The flags that any of them has.
     flags: Flags,
+    /// The flags that all of them have.
+    common: Flags,
     /// A command was refused: EXEC will be, too.
     spoiled: bool,
     size: usize,
@@ -21,7 +23,7 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn new() -> Queue {
-        Queue { commands: Vec::new(), flags: Flags::empty(), spoiled: false, size: 0 }
+        Queue { commands: Vec::new(), flags: Flags::empty(), common: Flags::all(), spoiled: false, size: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -35,6 +37,10 @@ impl Queue {
 
     pub(crate) fn has(&self, flags: Flags) -> bool {
         self.flags.intersects(flags)
+    }
+
+    pub(crate) fn all_have(&self, flag: Flags) -> bool {
+        self.common.contains(flag)
     }
 
     pub(crate) fn spoil(&mut self) {
@@ -56,6 +62,7 @@ pub(crate) fn enqueue(context: &mut SessionContext<'_>, entry: &'static Entry, a
         queue.commands.push((entry, args));
     }
     queue.flags |= entry.command.flags;
+    queue.common &= entry.command.flags;
     out.status("QUEUED");
 }
 

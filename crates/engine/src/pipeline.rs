@@ -39,7 +39,9 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
     drop(context);
     worker.batch = batch;
     session.out = out;
-    Turn { consumed: session.decoder.take_consumed(), next }
+    let consumed = session.decoder.take_consumed();
+    session.client.net_input_bytes.fetch_add(consumed as u64, Relaxed);
+    Turn { consumed, next }
 }
 
 /// Batch by batch, until the input or the budget of the turn is used up.
@@ -212,6 +214,7 @@ fn account(context: &SessionContext<'_>, batch: &Batch, requests: Range<usize>, 
         return;
     }
     let share_ns = elapsed_ns / requests.len() as u64;
+    context.session.client.commands.fetch_add(requests.len() as u64, Relaxed);
     let stats = &context.worker.stats;
     stats.commands_processed.add(requests.len() as u64);
     let slow_us = context.config().slowlog_log_slower_than;

@@ -517,6 +517,16 @@ const TRACKING: Command = Command {
 
 /// Switching it off is always true; on is not there yet.
 fn tracking(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let mut words = Cursor::new(args, 3);
+    while let Some(word) = words.next() {
+        if is(word, "REDIRECT") {
+            integer(words.value()?)?;
+        } else if is(word, "PREFIX") {
+            words.value()?;
+        } else if !["BCAST", "OPTIN", "OPTOUT", "NOLOOP"].iter().any(|option| is(word, option)) {
+            return Err(Fault::Syntax);
+        }
+    }
     if on_or_off(args.at(2))? {
         return Err(Fault::Text("ERR Client side caching is not supported"));
     }

@@ -79,6 +79,8 @@ pub struct Config {
     pub replicaof: Vec<Master>,
     pub replica_read_only: bool,
     pub replica_serve_stale_data: bool,
+    /// Writes are refused while fewer replicas are connected.
+    pub min_replicas_to_write: usize,
     pub replica_priority: u32,
     pub replica_announced: bool,
     pub replica_announce_port: u16,
@@ -114,6 +116,7 @@ pub struct Config {
     /// Microseconds; negative: off.
     pub slowlog_log_slower_than: i64,
     pub slowlog_max_len: usize,
+    pub latency_tracking: bool,
     pub latency_tracking_info_percentiles: Vec<f64>,
     /// As CONFIG GET prints it: "AKE".
     pub notify_keyspace_events: String,
@@ -328,6 +331,7 @@ impl Config {
             replicaof: Vec::new(),
             replica_read_only: false,
             replica_serve_stale_data: false,
+            min_replicas_to_write: 0,
             replica_priority: 0,
             replica_announced: false,
             replica_announce_port: 0,
@@ -348,6 +352,7 @@ impl Config {
             set_max_listpack_value: 0,
             slowlog_log_slower_than: 0,
             slowlog_max_len: 0,
+            latency_tracking: false,
             latency_tracking_info_percentiles: Vec::new(),
             notify_keyspace_events: String::new(),
             save: Vec::new(),

@@ -214,6 +214,51 @@ fn inside_exec_info_and_flushes_run_under_the_locks_of_the_group() {
     assert!(replies.iter().all(|reply| !reply.is_error()));
 }
 
+/// The engine of these tests uses one megabyte and has no replicas.
+#[test]
+fn refused_writes_abort_the_transaction_that_holds_them() {
+    for (limit, code) in [("maxmemory 1", "OOM"), ("min-replicas-to-write 1", "NOREPLICAS")] {
+        let server = server();
+        let (mut client, mut admin) = (server.client(), server.client());
+        for words in ["MULTI", "SET a 1", "GET a"] {
+            client.words(words);
+        }
+        admin.words(&format!("CONFIG SET {limit}"));
+        let reply = error(&client.words("EXEC"));
+        assert!(reply.contains(&format!("EXECABORT Transaction discarded because of: {code} ")), "{reply}");
+        assert!(error(&client.words("SET a 1")).contains(code));
+        assert!(!client.words("GET a").is_error());
+        for words in ["MULTI", "GET a"] {
+            assert!(!client.words(words).is_error());
+        }
+        assert!(client.words("EXEC").elements().is_some());
+    }
+}
+
+#[test]
+fn a_short_threshold_puts_commands_into_the_slow_log() {
+    let server = Server::new({
+        let mut config = Config::default();
+        config.enable_debug_command = "yes";
+        config
+    });
+    let mut client = server.client();
+    client.words("CONFIG SET slowlog-log-slower-than 10000");
+    client.words("DEBUG SLEEP 0.009");
+    client.words("DEBUG SLEEP 0.02");
+    let entries = client.words("SLOWLOG GET");
+    let entries = entries.elements().unwrap();
+    assert_eq!(entries.len(), 1);
+    let entry = entries[0].elements().unwrap();
+    assert_eq!(entry[2].integer(), Some(20_000));
+    assert_eq!(
+        error(&entry[3]),
+        error(&Reply::Array(["DEBUG", "SLEEP", "0.02"].map(|word| Reply::Bulk(word.into())).to_vec()))
+    );
+    client.words("SLOWLOG RESET");
+    assert_eq!(client.words("SLOWLOG LEN").integer(), Some(0));
+}
+
 proptest! {
     /// However the bytes of a pipeline are cut, the replies are the same.
     #[test]

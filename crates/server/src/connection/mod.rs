@@ -220,6 +220,7 @@ impl Connection {
                     self.sent += count;
                     worker.stats.writes.add(1);
                     worker.stats.net_output_bytes.add(count as u64);
+                    self.session.client.net_output_bytes.fetch_add(count as u64, Relaxed);
                 }
                 None => self.awaits_room = true,
             }

@@ -24,8 +24,12 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Milliseconds above which an event is recorded, 0 for off.",
     )
     .without_effect("the latency monitor comes with a later version"),
-    Directive::bool("latency-tracking", true, no_bool, "Keep a histogram of every command's duration.")
-        .without_effect("histograms of commands come with a later version"),
+    Directive::bool(
+        "latency-tracking",
+        true,
+        |config, on| config.latency_tracking = on,
+        "Show how the durations of commands are distributed.",
+    ),
     Directive::other(
         "latency-tracking-info-percentiles",
         Kind::Special(special::LATENCY_PERCENTILES),

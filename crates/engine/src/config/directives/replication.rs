@@ -175,11 +175,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "min-replicas-to-write",
         (0, i32::MAX as i64),
         "0",
-        no_number,
-        "Replicas without which writes are refused.",
+        |config, count| config.min_replicas_to_write = count as usize,
+        "Connected replicas without which writes are refused.",
     )
-    .alias(&["min-slaves-to-write"])
-    .without_effect("writes do not depend on other nodes; WAIT tells what they have"),
+    .alias(&["min-slaves-to-write"]),
     Directive::integer(
         "min-replicas-max-lag",
         (0, i32::MAX as i64),
@@ -188,7 +187,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Seconds of silence after which a replica does not count.",
     )
     .alias(&["min-slaves-max-lag"])
-    .without_effect("writes do not depend on other nodes; WAIT tells what they have"),
+    .without_effect("a replica counts while its link is up"),
     Directive::integer(
         "mesh-clock-skew-max",
         (1, i64::MAX),
