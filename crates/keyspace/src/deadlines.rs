@@ -39,6 +39,12 @@ impl Deadlines {
         Deadlines { writes: SmallVec::from_elem(Write { version, deadline_ms }, 1) }
     }
 
+    /// `None` where there are no writes.
+    pub(crate) fn from_writes(mut writes: Vec<Write>, origins: &Origins) -> Option<Deadlines> {
+        writes.sort_by(|a, b| origins.compare(a.version, b.version));
+        (!writes.is_empty()).then(|| Deadlines { writes: SmallVec::from_vec(writes) })
+    }
+
     /// What the register holds.
     pub(crate) fn current(&self) -> Option<u64> {
         self.newest().deadline_ms
@@ -55,7 +61,8 @@ impl Deadlines {
     /// EXPIRE and PERSIST.
     pub(crate) fn write(&mut self, origins: &Origins, version: Version, deadline_ms: Option<u64>) {
         let at = self.writes.partition_point(|write| origins.newer(version, write.version));
-        if at > 0 {
+        let known = self.writes.get(at).is_some_and(|write| write.version == version);
+        if at > 0 && !known {
             self.writes.insert(at, Write { version, deadline_ms });
         }
     }
@@ -87,14 +94,14 @@ impl Deadlines {
 
     /// Is there no more to it than what the entry says?
     pub(crate) fn is_stable(&self, horizon: &Horizon<'_>) -> bool {
-        self.writes.len() == 1 && horizon.passed(self.writes[0].version)
+        self.writes.len() == 1 && horizon.known(self.writes[0].version)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::OriginIndex;
+    use crate::{CausalMark, OriginIndex};
 
     fn version(ms: u64) -> Version {
         Version { stamp: Stamp::from_ms(ms), origin: OriginIndex(1) }
@@ -114,7 +121,9 @@ mod tests {
         deadlines.write(&origins, version(40), None);
         assert_eq!(deadlines.current(), Some(100));
         assert_eq!(settle(&mut deadlines, 99), None);
-        assert!(deadlines.is_stable(&Horizon { clock: Stamp::from_ms(60), causal: &[] }));
+        let causal = [0, 60].map(|ms| CausalMark { stamp: Stamp::from_ms(ms), unheard: false });
+        assert!(!deadlines.is_stable(&Horizon { clock: Stamp::from_ms(60), causal: &[] }));
+        assert!(deadlines.is_stable(&Horizon { clock: Stamp::from_ms(60), causal: &causal }));
         assert_eq!(settle(&mut deadlines, 100), Some(100));
         assert_eq!(deadlines.current(), None);
     }

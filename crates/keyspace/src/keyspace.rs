@@ -1,7 +1,7 @@
 //! All databases of a node, split over shards behind locks.
 
 use crate::guard::{DEFAULT_SHARDS, Shards, Wanted};
-use crate::shard::Shard;
+use crate::shard::{Database, Shard};
 use crate::stamping::{Stamping, Switches};
 use crate::table::{KeyHasher, Table};
 use crate::version::{OriginIndex, Origins};
@@ -171,6 +171,23 @@ impl Keyspace {
     /// How many remote records have been applied: `Commit::context` says which of them a commit had seen.
     pub fn context_version(&self) -> u64 {
         self.stamping.take().context()
+    }
+
+    /// Is there nothing at all, not even something to remember?
+    pub(crate) fn is_empty(&self) -> bool {
+        let guard = self.shards.lock(Wanted::All);
+        let mut databases = (0..guard.count()).flat_map(|index| &guard.at(index).databases);
+        databases.all(|database| database.table.is_empty() && database.recent.is_empty())
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        let mut guard = self.shards.lock(Wanted::All);
+        for index in 0..guard.count() {
+            for database in &mut guard.at_mut(index).databases {
+                *database = Database::new(KeyHash);
+            }
+        }
     }
 
     /// When small collections give up their compact encodings.

@@ -92,35 +92,53 @@ impl Record {
         others.fold(Version::ZERO, |newest, (_, version)| origins.newest(newest, *version))
     }
 
+    /// Operations of a type that the key does not have cannot be; a record from elsewhere may still claim so.
+    pub(crate) fn keep_operations_of(&mut self, there: Option<KeyType>) {
+        if there.is_some_and(|there| there != KeyType::String) {
+            self.operations = Operations::default();
+        }
+        let is_string = there == Some(KeyType::String) || (there.is_none() && !self.operations.is_empty());
+        if is_string || there == Some(KeyType::Set) {
+            self.fields.values_mut().for_each(|field| field.increments = Operations::default());
+        }
+    }
+
+    /// The versions of all increments that are kept apart.
+    pub(crate) fn increments(&self) -> Vec<Version> {
+        let in_fields = self.fields.values().flat_map(|field| field.increments.iter());
+        self.operations.iter().chain(in_fields).map(|operation| operation.version).collect()
+    }
+
     pub(crate) fn has_deadline(&self) -> bool {
         self.deadlines.current().is_some()
     }
 
-    /// Drops what is stable. True where nothing is left that the entry itself does not say.
-    /// `absent`: there is no entry.
+    /// Drops what nothing can touch any more and everybody knows. True where nothing is left that the
+    /// entry itself does not say. `absent`: there is no entry.
     pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>, absent: bool) -> bool {
-        // Below a clear that is not stable itself, another may arrive that cancels what it had seen.
-        let clear = horizon.passed(self.clear);
+        // Below a clear that is not stable itself, another may arrive that cancels what it had seen; and
+        // what becomes part of a base must be known wherever the base is.
+        let clear = horizon.known(self.clear);
         let settle = |operations: &mut Operations, clear: bool| {
             operations.fold(|operation| {
                 if operation.action.is_increment() {
                     clear && horizon.settled(operation.version)
                 } else {
-                    horizon.passed(operation.version)
+                    clear && horizon.known(operation.version)
                 }
             });
-            operations.condense(|operation| clear && horizon.condensable(operation.version));
+            operations.condense(|operation| clear && horizon.known(operation.version));
         };
         settle(&mut self.operations, clear);
-        self.members.retain(|_, version| !horizon.passed(*version));
+        self.members.retain(|_, version| !horizon.known(*version));
         self.fields.retain(|_, field| {
-            let passed = field.version.is_none_or(|version| horizon.passed(version));
-            settle(&mut field.increments, clear && passed);
-            !field.increments.is_empty() || !passed
+            let written = field.version.is_none_or(|version| horizon.known(version));
+            settle(&mut field.increments, clear && written);
+            !field.increments.is_empty() || !written
         });
         // A deadline without a key lies in wait for the next one.
         let orphan = absent && self.has_deadline();
-        horizon.passed(self.newest)
+        self.creations.iter().chain([&self.clear, &self.newest]).all(|version| horizon.known(*version))
             && self.deadlines.is_stable(horizon)
             && self.operations.is_empty()
             && self.members.is_empty()

@@ -42,7 +42,7 @@ impl Counters {
 }
 
 impl<H: KeyHasher> Database<H> {
-    fn new(hasher: H) -> Database<H> {
+    pub fn new(hasher: H) -> Database<H> {
         Database {
             table: Table::new(hasher),
             recent: Recent::default(),

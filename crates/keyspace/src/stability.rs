@@ -51,7 +51,7 @@ impl Keyspace {
     }
 
     /// Who does what follows from time alone.
-    fn nobody(&self) -> Author<'_> {
+    pub(crate) fn nobody(&self) -> Author<'_> {
         let switches = self.switches();
         Author {
             origins: &self.origins,

@@ -40,8 +40,10 @@ impl Row<'_> {
     pub(crate) fn covers(self, author: Version, version: Version) -> bool {
         match self {
             Row::All => true,
+            // Whatever the row says: what one has seen has a smaller stamp.
+            Row::Seen(_) if version.stamp >= author.stamp => false,
             Row::Seen(stamps) => {
-                (version.origin == author.origin && version.stamp < author.stamp)
+                version.origin == author.origin
                     || stamps.get(version.origin.0 as usize).is_some_and(|&seen| seen >= version.stamp)
             }
         }

@@ -56,7 +56,8 @@ pub enum KeyType {
 }
 
 impl KeyType {
-    pub(crate) const COUNT: usize = 3;
+    pub(crate) const ALL: [KeyType; 3] = [KeyType::String, KeyType::Set, KeyType::Hash];
+    pub(crate) const COUNT: usize = KeyType::ALL.len();
 
     /// As TYPE prints it.
     pub fn name(self) -> &'static str {

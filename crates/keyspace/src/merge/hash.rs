@@ -134,6 +134,16 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         self.drop_empty();
     }
 
+    pub(super) fn redo_increments(&mut self) {
+        let limits = self.limits;
+        let mut fields = std::mem::take(&mut self.record.fields);
+        for (name, field) in fields.iter_mut().filter(|(_, field)| !field.increments.is_empty()) {
+            self.with_hash(|hash| field.increments.restart(&mut FieldCell { hash, field: name, limits }));
+        }
+        self.record.fields = fields;
+        self.drop_empty();
+    }
+
     fn is_hash(&self) -> bool {
         self.table.find(self.hash, self.key).is_some_and(|entry| entry.key_type() == KeyType::Hash)
     }

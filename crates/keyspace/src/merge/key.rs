@@ -2,6 +2,7 @@
 
 use super::operations::{Cause, Horizon};
 use super::{Cut, Merge, Parts, version_of};
+use crate::KeyType;
 use crate::entry::{Entry, NewValue, Value};
 use crate::table::{KeyHasher, Slot};
 use crate::view::StringRef;
@@ -51,6 +52,26 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         });
     }
 
+    /// A clear that leaves the deadline alone, and the value that it left.
+    pub(crate) fn clear_value(&mut self, mut value: Option<Value>) {
+        self.with_record(|parts| parts.clear(value.as_mut().map(Value::as_new)));
+    }
+
+    /// That the key was made a `key_type`, without what it was given then.
+    pub(crate) fn note_creation(&mut self, key_type: KeyType) {
+        self.with_record(|parts| parts.create(key_type));
+    }
+
+    /// What a clear does to the deadline, without the clear.
+    pub(crate) fn begin_life(&mut self, deadline_ms: Option<u64>) {
+        self.with_record(|parts| parts.restart_deadline(deadline_ms));
+    }
+
+    /// The record came with a transfer of state, and the entry holds what is below its operations.
+    pub(crate) fn redo_operations(&mut self) {
+        self.with_record(|parts| parts.redo_operations());
+    }
+
     /// Forgets what is stable about the key. True where its record is gone.
     pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>) -> bool {
         let is_stable = self.with_record(|parts| parts.stabilize(horizon));
@@ -96,6 +117,15 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         self.cut_string(cut, string);
         self.cut_set(cut, set);
         self.cut_hash(cut, hash);
+    }
+
+    fn redo_operations(&mut self) {
+        if !self.record.operations.is_empty() {
+            let mut operations = std::mem::take(&mut self.record.operations);
+            operations.restart(&mut self.string_cell());
+            self.record.operations = operations;
+        }
+        self.redo_increments();
     }
 
     /// What a clear does to the deadline: another life begins.

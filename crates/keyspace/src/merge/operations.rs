@@ -2,7 +2,7 @@
 //! base value that is not kept: each operation knows how to take itself back.
 
 use super::cell::{Action, Cell, Undo};
-use crate::version::{Origins, Row, Version};
+use crate::version::{OriginIndex, Origins, Row, Version};
 use crate::view::StringRef;
 use effect::Stamp;
 use std::collections::VecDeque;
@@ -45,6 +45,12 @@ pub(crate) struct Operations {
     mode: Mode,
 }
 
+impl Operation {
+    pub(crate) fn new(version: Version, action: Action) -> Operation {
+        Operation { version, action, undo: Undo::Nothing }
+    }
+}
+
 impl Default for Operations {
     fn default() -> Operations {
         Operations { list: VecDeque::new(), asleep: Vec::new(), mode: Mode::Ordered }
@@ -52,6 +58,28 @@ impl Default for Operations {
 }
 
 impl Operations {
+    /// Not done yet: `restart` does them.
+    pub(crate) fn from_parts(mut asleep: Vec<Operation>, mut awake: Vec<Operation>, origins: &Origins) -> Operations {
+        for list in [&mut asleep, &mut awake] {
+            list.sort_by(|a, b| origins.compare(a.version, b.version));
+            list.dedup_by_key(|operation| operation.version);
+        }
+        Operations { list: awake.into(), asleep, mode: Mode::Ordered }
+    }
+
+    pub(crate) fn awake(&self) -> impl Iterator<Item = &Operation> {
+        self.list.iter()
+    }
+
+    /// How many sleep, and how many do not: in this order `iter` gives them.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        (self.asleep.len(), self.list.len())
+    }
+
+    pub(crate) fn contains(&self, version: Version) -> bool {
+        self.iter().any(|operation| operation.version == version)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty() && self.asleep.is_empty()
     }
@@ -60,11 +88,8 @@ impl Operations {
         self.asleep.iter().chain(&self.list)
     }
 
-    pub(crate) fn newest(&self) -> Version {
-        self.iter().last().map_or(Version::ZERO, |operation| operation.version)
-    }
-
-    /// Puts an operation in its place: what is newer is undone before and redone after.
+    /// Puts an operation in its place: what is newer is undone before and redone after. One that is there
+    /// already, from a transfer of state, stays as it is.
     pub(crate) fn insert(&mut self, origins: &Origins, version: Version, action: Action, cell: &mut impl Cell) {
         if self.list.is_empty() {
             self.mode = Mode::of(cell);
@@ -75,7 +100,14 @@ impl Operations {
             }
             _ => self.list.len(),
         };
-        let operation = Operation { version, action, undo: Undo::Nothing };
+        let is = |operation: Option<&Operation>| operation.is_some_and(|operation| operation.version == version);
+        if is(self.list.get(at))
+            || is(at.checked_sub(1).and_then(|at| self.list.get(at)))
+            || self.asleep.iter().any(|operation| is(Some(operation)))
+        {
+            return;
+        }
+        let operation = Operation::new(version, action);
         if let Some(sum) = self.mode.admit(&operation.action) {
             let value = cell.read(|value| value.and_then(StringRef::as_integer)).unwrap_or(0);
             cell.write(StringRef::Int(value + sum));
@@ -302,14 +334,14 @@ impl Horizon<'_> {
         version.stamp <= self.clock
     }
 
-    /// Passed, and everybody who will ever write has seen it.
-    pub(crate) fn settled(&self, version: Version) -> bool {
-        let mark = self.mark(version);
-        self.passed(version) && (version == Version::ZERO || (version.stamp <= mark.stamp && !mark.unheard))
+    /// Passed, and each of the others has seen it, or never will: a clear that arrives from now on has seen
+    /// it or is of an origin that sees nothing of its author.
+    pub(crate) fn known(&self, version: Version) -> bool {
+        self.passed(version) && (version.origin == OriginIndex::NONE || version.stamp <= self.mark(version).stamp)
     }
 
-    /// Passed, and each of the others has seen it or will never have.
-    pub(crate) fn condensable(&self, version: Version) -> bool {
-        self.passed(version) && version.stamp <= self.mark(version).stamp
+    /// Passed, and everybody who will ever write has seen it.
+    pub(crate) fn settled(&self, version: Version) -> bool {
+        self.known(version) && !self.mark(version).unheard
     }
 }

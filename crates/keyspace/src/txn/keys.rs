@@ -134,9 +134,7 @@ impl Txn<'_> {
 
     /// Keys, encoded values and deadlines of the selected database.
     fn contents(&self) -> Vec<(Vec<u8>, Vec<u8>, Option<u64>)> {
-        let shards = (0..self.view.guard.count()).map(|index| self.view.guard.at(index));
-        let entries = shards.flat_map(|shard| shard.databases[self.view.db as usize].table.iter());
-        let alive = entries.filter(|entry| !crate::view::is_expired(entry, self.view.now_ms));
-        alive.map(|entry| (entry.key().to_vec(), codec::encoded(entry.value()), entry.deadline_ms())).collect()
+        let entries = self.view.entries(self.view.db);
+        entries.map(|entry| (entry.key().to_vec(), codec::encoded(entry.value()), entry.deadline_ms())).collect()
     }
 }

@@ -4,7 +4,9 @@
 mod model;
 
 use effect::{EffectReader, NodeId, Origin, Stamp, VersionVector};
-use keyspace::{CausalMark, Horizon, Keyspace, Options, Row, Scope, SetDeadline, Switches, Txn, Version};
+use keyspace::{
+    CausalMark, Cursor, Horizon, Import, Keyspace, Options, Row, Scope, SetDeadline, Switches, Txn, Version,
+};
 use model::{Record, State, Value};
 use proptest::prelude::*;
 
@@ -44,6 +46,11 @@ enum Step {
     },
     Stabilize {
         node: usize,
+    },
+    /// The data set of `from` is merged into that of `node`.
+    Import {
+        node: usize,
+        from: usize,
     },
     Pass {
         ms: u64,
@@ -147,6 +154,7 @@ impl World {
             Step::Deliver { node, from } => drop(self.deliver(*node, *from)),
             Step::Tick { node } => self.tick(*node),
             Step::Stabilize { node } => self.stabilize(*node),
+            Step::Import { node, from } => self.import(*node, *from),
             Step::Pass { ms } => self.now_ms += ms,
         }
     }
@@ -222,6 +230,36 @@ impl World {
         node.keyspace.expire_due(self.now_ms, 1);
     }
 
+    /// All of `from`, in small pieces. Writes on both sides go on before and after.
+    fn import(&mut self, index: usize, from: usize) {
+        if index == from {
+            return;
+        }
+        let sender = &self.nodes[from];
+        let theirs = sender.seen.clone();
+        let rows = sender.rows.clone();
+        let mut chunks = Vec::new();
+        let mut cursor = Some(Cursor::default());
+        while let Some(at) = cursor {
+            let mut chunk = Vec::new();
+            cursor = sender.keyspace.export(at, 1, &mut chunk);
+            chunks.push(chunk);
+        }
+        let node = &mut self.nodes[index];
+        let mut import = Import::begin(&node.keyspace, &theirs, &node.seen, false);
+        chunks.iter().for_each(|chunk| import.merge(&node.keyspace, chunk).unwrap());
+        import.end(&node.keyspace, true);
+        node.seen.merge(&theirs);
+        for (row, theirs) in node.rows.iter_mut().zip(&rows) {
+            row.merge(theirs);
+        }
+        for origin in 0..self.nodes.len() {
+            let seen = self.nodes[index].seen.get(self.nodes[origin].origin);
+            let done = self.nodes[origin].log.iter().take_while(|record| record.first <= seen).count();
+            self.nodes[index].applied[origin] = self.nodes[index].applied[origin].max(done);
+        }
+    }
+
     fn state(&self, index: usize, now_ms: u64) -> State {
         let txn = self.nodes[index].keyspace.begin(Scope::All, 0, now_ms);
         let mut keys = Vec::new();
@@ -276,6 +314,8 @@ impl World {
         let expected = model::execute(&records, now_ms);
         for index in 0..self.nodes.len() {
             assert_eq!(self.state(index, now_ms), expected, "node {index} against the model at {now_ms}");
+            let digest = |node: &Node| node.keyspace.digest(now_ms);
+            assert_eq!(digest(&self.nodes[index]), digest(&self.nodes[0]));
         }
     }
 }

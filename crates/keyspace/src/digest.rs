@@ -1,0 +1,136 @@
+//! Digests of the data set: one to compare nodes by, and Redis's own.
+
+use crate::entry::{Entry, ValueRef};
+use crate::view::{StringRef, is_expired};
+use crate::{KeyHash, Keyspace, Scope, View, shard::Shard};
+use sha1::{Digest as _, Sha1};
+
+/// As DEBUG DIGEST prints it, in hexadecimal.
+pub type DebugDigest = [u8; 20];
+
+/// Redis mixes the number of the type into the digest of a value.
+mod type_number {
+    pub(super) const STRING: u32 = 0;
+    pub(super) const SET: u32 = 2;
+    pub(super) const HASH: u32 = 4;
+}
+
+impl Keyspace {
+    /// Equal on all nodes whose data sets are equal, deadlines included, whatever the order and the
+    /// encodings. What is past its deadline does not count. Locks everything while it walks.
+    pub fn digest(&self, now_ms: u64) -> u64 {
+        let txn = self.begin(Scope::All, 0, now_ms);
+        (0..self.databases())
+            .fold(0, |sum, db| txn.entries(db).fold(sum, |sum: u64, entry| sum.wrapping_add(entry_digest(db, entry))))
+    }
+
+    /// What DEBUG DIGEST of a Redis with the same data set gives.
+    pub fn debug_digest(&self, now_ms: u64) -> DebugDigest {
+        let txn = self.begin(Scope::All, 0, now_ms);
+        let mut digest = DebugDigest::default();
+        for db in 0..self.databases() {
+            let mut entries = txn.entries(db).peekable();
+            if entries.peek().is_some() {
+                mix(&mut digest, &db.to_be_bytes());
+            }
+            for entry in entries {
+                let mut of_key = DebugDigest::default();
+                mix(&mut of_key, entry.key());
+                add_value(&mut of_key, entry);
+                xor(&mut digest, &of_key);
+            }
+        }
+        digest
+    }
+}
+
+impl View<'_> {
+    /// What DEBUG DIGEST-VALUE gives for one key; zeros where there is none.
+    pub fn debug_digest_value(&self, key: &[u8]) -> DebugDigest {
+        let mut digest = DebugDigest::default();
+        if let Some(entry) = self.find(key) {
+            add_value(&mut digest, entry);
+        }
+        digest
+    }
+
+    /// The entries of a database that are not past their deadlines. Needs all shards.
+    pub(crate) fn entries(&self, db: u32) -> impl Iterator<Item = &Entry> {
+        let shards = self.guard.held().map(|index| self.guard.at(index));
+        let tables = shards.flat_map(move |shard: &Shard<KeyHash>| shard.databases[db as usize].table.iter());
+        tables.filter(|entry| !is_expired(entry, self.now_ms))
+    }
+}
+
+/// Parts are told apart by the seed, members of a collection added up: their order does not count.
+fn entry_digest(db: u32, entry: &Entry) -> u64 {
+    let hash = stdx::hash::portable;
+    let value = match entry.value() {
+        ValueRef::Int(int) => StringRef::Int(int).with_bytes(|bytes| hash(1, bytes)),
+        ValueRef::Bytes(bytes) => hash(1, bytes),
+        ValueRef::Set(set) => {
+            let mut sum = 2;
+            set.for_each(|member| sum = hash(2, member).wrapping_add(sum));
+            sum
+        }
+        ValueRef::Hash(fields) => {
+            let mut sum = 3;
+            fields.for_each(|field, value| sum = hash(hash(3, field), value).wrapping_add(sum));
+            sum
+        }
+    };
+    let deadline = entry.deadline_ms().map_or(0, |deadline_ms| hash(4, &deadline_ms.to_le_bytes()));
+    let mut parts = [0; 20];
+    parts[..8].copy_from_slice(&value.to_le_bytes());
+    parts[8..16].copy_from_slice(&deadline.to_le_bytes());
+    parts[16..].copy_from_slice(&db.to_le_bytes());
+    hash(hash(5, entry.key()), &parts)
+}
+
+fn sha1(bytes: &[u8]) -> DebugDigest {
+    Sha1::digest(bytes).into()
+}
+
+fn xor(digest: &mut DebugDigest, other: &DebugDigest) {
+    digest.iter_mut().zip(other).for_each(|(byte, other)| *byte ^= other);
+}
+
+/// What comes in any order.
+fn add(digest: &mut DebugDigest, bytes: &[u8]) {
+    xor(digest, &sha1(bytes));
+}
+
+/// What comes in this order.
+fn mix(digest: &mut DebugDigest, bytes: &[u8]) {
+    add(digest, bytes);
+    *digest = sha1(digest);
+}
+
+fn add_value(digest: &mut DebugDigest, entry: &Entry) {
+    match entry.value() {
+        ValueRef::Int(int) => {
+            mix(digest, &type_number::STRING.to_be_bytes());
+            StringRef::Int(int).with_bytes(|bytes| mix(digest, bytes));
+        }
+        ValueRef::Bytes(bytes) => {
+            mix(digest, &type_number::STRING.to_be_bytes());
+            mix(digest, bytes);
+        }
+        ValueRef::Set(set) => {
+            mix(digest, &type_number::SET.to_be_bytes());
+            set.for_each(|member| add(digest, member));
+        }
+        ValueRef::Hash(hash) => {
+            mix(digest, &type_number::HASH.to_be_bytes());
+            hash.for_each(|field, value| {
+                let mut element = DebugDigest::default();
+                mix(&mut element, field);
+                mix(&mut element, value);
+                xor(digest, &element);
+            });
+        }
+    }
+    if entry.has_deadline() {
+        add(digest, b"!!expire!!");
+    }
+}

@@ -1,0 +1,201 @@
+//! Bytes -> keys and their registers. Nothing that is read is trusted.
+
+use super::{action, flag, item};
+use crate::KeyType;
+use crate::codec::{self, Decoded};
+use crate::deadlines::{Deadlines, Write};
+use crate::merge::cell::Action;
+use crate::merge::operations::{Operation, Operations};
+use crate::recent::{Elements, Field, Record};
+use crate::version::{OriginIndex, Origins, Version};
+use effect::{DecodeError, NodeId, Origin, Stamp, take_varint};
+use std::fmt;
+
+/// Why bytes are not a piece of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportError {
+    /// They are cut off, or a number is out of range.
+    Malformed(DecodeError),
+    /// An origin that the chunk does not list.
+    UnknownOrigin,
+    /// More origins than this process can tell apart.
+    TooManyOrigins,
+}
+
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImportError::Malformed(error) => write!(f, "malformed state: {error}"),
+            ImportError::UnknownOrigin => write!(f, "malformed state: an origin that is not listed"),
+            ImportError::TooManyOrigins => write!(f, "too many origins"),
+        }
+    }
+}
+
+impl std::error::Error for ImportError {}
+
+impl From<DecodeError> for ImportError {
+    fn from(error: DecodeError) -> ImportError {
+        ImportError::Malformed(error)
+    }
+}
+
+pub(super) enum Item<'a> {
+    Flush { db: u32, flushed: Version },
+    Key(KeyItem<'a>),
+}
+
+/// A key as it is at another node.
+pub(super) struct KeyItem<'a> {
+    pub(super) db: u32,
+    pub(super) key: &'a [u8],
+    /// Below the operations of the record.
+    pub(super) value: Option<Decoded<'a>>,
+    pub(super) version: Option<Version>,
+    pub(super) deadline_ms: Option<u64>,
+    pub(super) record: Option<Record>,
+}
+
+pub(super) struct Reader<'a, 'o> {
+    rest: &'a [u8],
+    origins: &'o Origins,
+    /// By the number that the chunk uses.
+    indexes: Vec<OriginIndex>,
+}
+
+impl<'a, 'o> Reader<'a, 'o> {
+    pub(super) fn new(chunk: &'a [u8], origins: &'o Origins) -> Result<Reader<'a, 'o>, ImportError> {
+        let mut reader = Reader { rest: chunk, origins, indexes: Vec::new() };
+        if chunk.is_empty() {
+            return Ok(reader);
+        }
+        for _ in 0..reader.number()? {
+            let Some((node, rest)) = reader.rest.split_first_chunk() else { return Err(DecodeError::Truncated.into()) };
+            reader.rest = rest;
+            let incarnation = u32::try_from(reader.number()?).map_err(|_| DecodeError::BadNumber)?;
+            let index = match u64::from_le_bytes(*node) {
+                0 => OriginIndex::NONE,
+                node => {
+                    let origin = Origin { node: NodeId(node), incarnation };
+                    origins.intern(origin).ok_or(ImportError::TooManyOrigins)?
+                }
+            };
+            reader.indexes.push(index);
+        }
+        Ok(reader)
+    }
+
+    /// The next item; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Item<'a>>, ImportError> {
+        let Some((&tag, rest)) = self.rest.split_first() else { return Ok(None) };
+        self.rest = rest;
+        match tag {
+            item::FLUSH => Ok(Some(Item::Flush { db: self.db()?, flushed: self.version()? })),
+            item::KEY => self.key().map(Item::Key).map(Some),
+            unknown => Err(DecodeError::UnknownTag(unknown).into()),
+        }
+    }
+
+    fn key(&mut self) -> Result<KeyItem<'a>, ImportError> {
+        let flags = self.byte()?;
+        let has = |flag: u8| flags & flag != 0;
+        let (db, key) = (self.db()?, self.bytes()?);
+        let value = if has(flag::VALUE) { Some(codec::decode(self.bytes()?)?) } else { None };
+        let version = if has(flag::VERSION) { Some(self.version()?) } else { None };
+        let deadline_ms = if has(flag::DEADLINE) { Some(self.number()?) } else { None };
+        let record = if has(flag::RECORD) { Some(self.record()?) } else { None };
+        Ok(KeyItem { db, key, value, version, deadline_ms, record })
+    }
+
+    fn record(&mut self) -> Result<Record, ImportError> {
+        let mut record = Record::new(None, Version::ZERO);
+        record.newest = self.version()?;
+        record.clear = self.version()?;
+        for index in 0..KeyType::COUNT {
+            record.creations[index] = self.version()?;
+        }
+        let mut writes = Vec::new();
+        for _ in 0..self.number()? {
+            let version = self.version()?;
+            writes.push(Write { version, deadline_ms: Some(self.number()?).filter(|deadline_ms| *deadline_ms > 0) });
+        }
+        record.deadlines = Deadlines::from_writes(writes, self.origins).ok_or(DecodeError::BadNumber)?;
+        record.operations = self.operations()?;
+        record.members = Elements::default();
+        for _ in 0..self.number()? {
+            let member = self.bytes()?;
+            record.members.insert(member.into(), self.version()?);
+        }
+        for _ in 0..self.number()? {
+            let name = self.bytes()?;
+            let version = if self.number()? == 0 { None } else { Some(self.version()?) };
+            let increments = self.operations()?;
+            record.fields.insert(name.into(), Field { version, increments });
+        }
+        Ok(record)
+    }
+
+    fn operations(&mut self) -> Result<Operations, ImportError> {
+        let (asleep, awake) = (self.number()?, self.number()?);
+        let mut list = Vec::new();
+        for _ in 0..asleep {
+            list.push(self.operation()?);
+        }
+        let asleep = std::mem::take(&mut list);
+        for _ in 0..awake {
+            list.push(self.operation()?);
+        }
+        Ok(Operations::from_parts(asleep, list, self.origins))
+    }
+
+    fn operation(&mut self) -> Result<Operation, ImportError> {
+        let version = self.version()?;
+        let action = match self.byte()? {
+            action::ADD => {
+                let zigzag = self.number()?;
+                Action::Add((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
+            }
+            action::ADD_FLOAT => Action::AddFloat(self.bytes()?.into()),
+            action::APPEND => Action::Append(self.bytes()?.into()),
+            action::SET_RANGE => Action::SetRange { offset: self.number()?, bytes: self.bytes()?.into() },
+            action::SET_BITS => {
+                let bit_offset = self.number()?;
+                let width = match self.number()? {
+                    width @ 1..=64 => width as u8,
+                    _ => return Err(DecodeError::BadNumber.into()),
+                };
+                Action::SetBits { bit_offset, width, value: self.number()? }
+            }
+            unknown => return Err(DecodeError::UnknownTag(unknown).into()),
+        };
+        Ok(Operation::new(version, action))
+    }
+
+    fn version(&mut self) -> Result<Version, ImportError> {
+        let stamp = Stamp(self.number()?);
+        let index = self.number()?;
+        let origin = usize::try_from(index).ok().and_then(|index| self.indexes.get(index));
+        Ok(Version { stamp, origin: *origin.ok_or(ImportError::UnknownOrigin)? })
+    }
+
+    fn db(&mut self) -> Result<u32, ImportError> {
+        Ok(u32::try_from(self.number()?).map_err(|_| DecodeError::BadNumber)?)
+    }
+
+    fn byte(&mut self) -> Result<u8, ImportError> {
+        let (&byte, rest) = self.rest.split_first().ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(byte)
+    }
+
+    fn number(&mut self) -> Result<u64, ImportError> {
+        Ok(take_varint(&mut self.rest)?)
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], ImportError> {
+        let len = usize::try_from(self.number()?).map_err(|_| DecodeError::Truncated)?;
+        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,190 @@
+//! Keys and their registers -> bytes.
+
+use super::{action, flag, item};
+use crate::codec;
+use crate::entry::{Entry, ValueRef};
+use crate::merge::cell::{Action, Cell, FieldCell, string_of};
+use crate::merge::operations::Operations;
+use crate::recent::Record;
+use crate::version::{OriginIndex, Origins, Version};
+use crate::view::StringRef;
+use effect::put_varint;
+use values::{EncodingLimits, Hash};
+
+/// A chunk under construction: its items, and the origins that occur in them.
+#[derive(Default)]
+pub(super) struct Chunk {
+    items: Vec<u8>,
+    origins: Vec<OriginIndex>,
+}
+
+/// A string by itself, to take operations back on a copy.
+struct OwnedCell {
+    value: Option<Vec<u8>>,
+}
+
+impl Cell for OwnedCell {
+    fn read<R>(&self, f: impl FnOnce(Option<StringRef<'_>>) -> R) -> R {
+        f(self.value.as_deref().map(StringRef::Bytes))
+    }
+    fn write(&mut self, value: StringRef<'_>) {
+        self.value = Some(value.to_vec());
+    }
+    fn remove(&mut self) {
+        self.value = None;
+    }
+}
+
+impl Chunk {
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Appends the chunk to `output`: the origins, then the items. Nothing where there are none.
+    pub(super) fn finish(self, origins: &Origins, output: &mut Vec<u8>) {
+        if self.items.is_empty() {
+            return;
+        }
+        put_varint(output, self.origins.len() as u64);
+        for index in self.origins {
+            let (node, incarnation) =
+                origins.origin(index).map_or((0, 0), |origin| (origin.node.0, origin.incarnation));
+            output.extend_from_slice(&node.to_le_bytes());
+            put_varint(output, u64::from(incarnation));
+        }
+        output.extend_from_slice(&self.items);
+    }
+
+    pub(super) fn flush(&mut self, db: u32, flushed: Version) {
+        self.items.push(item::FLUSH);
+        self.number(u64::from(db));
+        self.version(flushed);
+    }
+
+    pub(super) fn key(
+        &mut self,
+        db: u32,
+        key: &[u8],
+        entry: Option<&Entry>,
+        record: Option<&Record>,
+        limits: &EncodingLimits,
+    ) {
+        let version = entry.and_then(Entry::version);
+        let deadline_ms = entry.and_then(Entry::deadline_ms);
+        let value = base_value(entry, record, limits);
+        let flags = (flag::VALUE * u8::from(value.is_some()))
+            | (flag::VERSION * u8::from(version.is_some()))
+            | (flag::DEADLINE * u8::from(deadline_ms.is_some()))
+            | (flag::RECORD * u8::from(record.is_some()));
+        self.items.extend_from_slice(&[item::KEY, flags]);
+        self.number(u64::from(db));
+        self.bytes(key);
+        if let Some(value) = value {
+            self.bytes(&value);
+        }
+        if let Some(version) = version {
+            self.version(version);
+        }
+        if let Some(deadline_ms) = deadline_ms {
+            self.number(deadline_ms);
+        }
+        if let Some(record) = record {
+            self.record(record);
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        self.version(record.newest);
+        self.version(record.clear);
+        record.creations.iter().for_each(|version| self.version(*version));
+        self.number(record.deadlines.writes().len() as u64);
+        for write in record.deadlines.writes() {
+            self.version(write.version);
+            // None is 0, which no deadline is: it would have deleted.
+            self.number(write.deadline_ms.map_or(0, |deadline_ms| deadline_ms.max(1)));
+        }
+        self.operations(&record.operations);
+        self.number(record.members.len() as u64);
+        for (member, version) in &record.members {
+            self.bytes(member);
+            self.version(*version);
+        }
+        self.number(record.fields.len() as u64);
+        for (name, field) in &record.fields {
+            self.bytes(name);
+            self.number(u64::from(field.version.is_some()));
+            if let Some(version) = field.version {
+                self.version(version);
+            }
+            self.operations(&field.increments);
+        }
+    }
+
+    fn operations(&mut self, operations: &Operations) {
+        let (asleep, awake) = operations.counts();
+        self.number(asleep as u64);
+        self.number(awake as u64);
+        for operation in operations.iter() {
+            self.version(operation.version);
+            match &operation.action {
+                Action::Add(delta) => self.tagged(action::ADD).number((delta << 1 ^ delta >> 63) as u64),
+                Action::AddFloat(delta) => self.tagged(action::ADD_FLOAT).bytes(delta),
+                Action::Append(bytes) => self.tagged(action::APPEND).bytes(bytes),
+                Action::SetRange { offset, bytes } => self.tagged(action::SET_RANGE).number(*offset).bytes(bytes),
+                Action::SetBits { bit_offset, width, value } => {
+                    self.tagged(action::SET_BITS).number(*bit_offset).number(u64::from(*width)).number(*value)
+                }
+            };
+        }
+    }
+
+    fn version(&mut self, version: Version) {
+        let index = self.origins.iter().position(|origin| *origin == version.origin).unwrap_or_else(|| {
+            self.origins.push(version.origin);
+            self.origins.len() - 1
+        });
+        self.number(version.stamp.0);
+        self.number(index as u64);
+    }
+
+    fn tagged(&mut self, tag: u8) -> &mut Chunk {
+        self.items.push(tag);
+        self
+    }
+
+    fn number(&mut self, number: u64) -> &mut Chunk {
+        put_varint(&mut self.items, number);
+        self
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Chunk {
+        self.number(bytes.len() as u64);
+        self.items.extend_from_slice(bytes);
+        self
+    }
+}
+
+/// The encoded value below all operations that are kept apart.
+fn base_value(entry: Option<&Entry>, record: Option<&Record>, limits: &EncodingLimits) -> Option<Vec<u8>> {
+    let value = entry?.value();
+    match (value, record) {
+        (ValueRef::Int(_) | ValueRef::Bytes(_), Some(record)) if !record.operations.is_empty() => {
+            let mut cell = OwnedCell { value: string_of(value).map(StringRef::to_vec) };
+            record.operations.take_back(&mut cell);
+            cell.value.map(|bytes| codec::encoded(ValueRef::Bytes(&bytes)))
+        }
+        (ValueRef::Hash(hash), Some(record)) => {
+            let hash = base_hash(hash, record, limits);
+            (!hash.is_empty()).then(|| codec::encoded(ValueRef::Hash(&hash)))
+        }
+        _ => Some(codec::encoded(value)),
+    }
+}
+
+fn base_hash(hash: &Hash, record: &Record, limits: &EncodingLimits) -> Hash {
+    let mut base = hash.clone();
+    for (name, field) in &record.fields {
+        field.increments.take_back(&mut FieldCell { hash: &mut base, field: name, limits });
+    }
+    base
+}

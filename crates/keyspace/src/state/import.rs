@@ -1,0 +1,172 @@
+//! Merging the data set of another node into ours, key by key.
+
+use super::decode::{ImportError, Item, KeyItem, Reader};
+use super::place::{KeyState, Place};
+use crate::garbage::Garbage;
+use crate::guard::Wanted;
+use crate::merge::{Author, flush, version_of};
+use crate::recent::Record;
+use crate::shard::Database;
+use crate::table::KeyHasher;
+use crate::version::{OriginIndex, Row, Version};
+use crate::{KeyHash, Keyspace};
+use effect::{Stamp, VersionVector};
+use std::collections::HashSet;
+
+/// A data set of another node on its way into ours. Nothing else from other nodes is applied meanwhile.
+pub struct Import {
+    /// What the other node had seen when it began, and what we had.
+    theirs: Vec<Stamp>,
+    ours: Vec<Stamp>,
+    /// Hashes of the keys that they have, where we had some as well: what is missing was deleted there.
+    /// (Two keys with the same 64 bits: the one stays, to be noticed by a comparison of digests.)
+    received: Option<HashSet<u64>>,
+    newest: Stamp,
+}
+
+/// Had somebody with this vector seen the effect?
+pub(super) fn covers(vector: &[Stamp], version: Version) -> bool {
+    vector.get(version.origin.0 as usize).is_some_and(|seen| *seen >= version.stamp)
+}
+
+impl Import {
+    /// `theirs`: the version vector with which their walk began; `ours`: our own by now.
+    /// `replace`: what we have is given up for it.
+    pub fn begin(keyspace: &Keyspace, theirs: &VersionVector, ours: &VersionVector, replace: bool) -> Import {
+        let stamps = |vector: &VersionVector| {
+            let mut stamps = Vec::new();
+            for (origin, stamp) in vector.iter() {
+                let index = keyspace.origin_index(origin).0 as usize;
+                stamps.resize(stamps.len().max(index + 1), Stamp::ZERO);
+                stamps[index] = stamp;
+            }
+            stamps
+        };
+        if replace {
+            keyspace.clear();
+        }
+        let received = (!keyspace.is_empty()).then(HashSet::new);
+        Import { theirs: stamps(theirs), ours: stamps(ours), received, newest: Stamp::ZERO }
+    }
+
+    /// Merges a chunk that `Keyspace::export` wrote there. After an error some of its keys are merged; the
+    /// others are as they were.
+    pub fn merge(&mut self, keyspace: &Keyspace, chunk: &[u8]) -> Result<(), ImportError> {
+        let mut reader = Reader::new(chunk, &keyspace.origins)?;
+        while let Some(item) = reader.next()? {
+            match item {
+                Item::Flush { db, .. } | Item::Key(KeyItem { db, .. }) if db >= keyspace.databases() => {}
+                Item::Flush { db, flushed } => self.merge_flush(keyspace, db, flushed),
+                Item::Key(item) => self.merge_key(keyspace, item),
+            }
+        }
+        Ok(())
+    }
+
+    /// That was all: what they do not have any more goes here, too. `complete` is false where the rest did
+    /// not come. Returns the context version: commits of this node from now on have seen the import.
+    pub fn end(self, keyspace: &Keyspace, complete: bool) -> u64 {
+        if complete && let Some(received) = &self.received {
+            for index in 0..keyspace.shards.count() {
+                let mut guard = keyspace.shards.lock(Wanted::Hashes(&[index as u64]));
+                let shard = guard.at_mut(index);
+                for (db, database) in shard.databases.iter_mut().enumerate() {
+                    self.drop_missing(db as u32, database, received);
+                }
+            }
+        }
+        let mut ticket = keyspace.stamping.take();
+        ticket.observe(self.newest);
+        ticket.raise_context()
+    }
+
+    fn drop_missing(&self, db: u32, database: &mut Database<KeyHash>, received: &HashSet<u64>) {
+        let Database { table, recent, .. } = database;
+        table.retain(|entry| {
+            let record = if entry.has_recent() { recent.get(entry.key()) } else { None };
+            let version = version_of(entry);
+            let was_seen = covers(&self.theirs, version) && record.is_none_or(|record| !self.has_unseen(record));
+            let goes = was_seen && !received.contains(&identity(db, entry.key()));
+            if goes {
+                recent.remove(entry.key());
+            }
+            !goes
+        });
+    }
+
+    /// Is there something in the record that they had not seen?
+    fn has_unseen(&self, record: &Record) -> bool {
+        let elements = record.members.values().copied().chain(record.fields.values().filter_map(|field| field.version));
+        let increments = record.fields.values().flat_map(|field| field.increments.iter());
+        let operations = record.operations.iter().chain(increments).map(|operation| operation.version);
+        elements.chain(operations).chain([record.clear]).any(|version| self.is_unseen(version))
+    }
+
+    fn is_unseen(&self, version: Version) -> bool {
+        version.origin != OriginIndex::NONE && !covers(&self.theirs, version)
+    }
+
+    fn merge_flush(&mut self, keyspace: &Keyspace, db: u32, flushed: Version) {
+        self.newest = self.newest.max(flushed.stamp);
+        // Every shard there says the same, so it is done once.
+        for index in 0..keyspace.shards.count() {
+            let mut guard = keyspace.shards.lock(Wanted::Hashes(&[index as u64]));
+            let shard = guard.at_mut(index);
+            let database = &mut shard.databases[db as usize];
+            if keyspace.origins.newer(flushed, database.flushed) {
+                let author = Author { version: flushed, row: Row::Seen(&self.theirs), ..keyspace.nobody() };
+                flush::flush(database, &shard.limits, author, &mut Garbage::default());
+            }
+        }
+    }
+
+    fn merge_key(&mut self, keyspace: &Keyspace, item: KeyItem<'_>) {
+        let hash = keyspace.hash(item.key);
+        if let Some(received) = &mut self.received {
+            received.insert(identity(item.db, item.key));
+        }
+        let newest = item.record.as_ref().map_or(item.version, |record| Some(record.newest)).unwrap_or(Version::ZERO);
+        self.newest = self.newest.max(newest.stamp);
+        let mut guard = keyspace.shards.lock(Wanted::Hashes(&[hash]));
+        let shard = guard.shard_mut(hash);
+        let database = &mut shard.databases[item.db as usize];
+        let (key, limits) = (item.key, &shard.limits);
+        let author = keyspace.nobody();
+        let mut place = Place { database, limits, author, hash, key };
+        let seen_here = newest != Version::ZERO && covers(&self.ours, newest);
+        // A version alone, of an effect that they lack: only ours can be what is newer.
+        let is_whole_here = place.is_whole() && place.version().is_some_and(|version| self.is_unseen(version));
+        match place.version() {
+            // We had it, and it went; only what we have not seen of it may be new.
+            None if seen_here => {
+                place.reapply(KeyState::from_item(item, limits), Row::Seen(&self.theirs), &self.ours);
+            }
+            None => place.install(KeyState::from_item(item, limits)),
+            Some(_) if seen_here && is_whole_here => {
+                place.reapply(KeyState::from_item(item, limits), Row::Seen(&self.theirs), &self.ours);
+            }
+            // Data without a stamp fills gaps. Where both have some, the larger value stays at both.
+            Some(own) if newest == Version::ZERO => {
+                let theirs = KeyState::from_item(item, limits);
+                if own == Version::ZERO && place.encoded() < theirs.encoded() {
+                    drop(place.take());
+                    place.install(theirs);
+                }
+            }
+            Some(_) => {
+                let own = place.take();
+                place.install(KeyState::from_item(item, limits));
+                place.reapply(own, Row::Seen(&self.ours), &self.theirs);
+            }
+        }
+        let flushed = place.database.flushed;
+        if self.is_unseen(flushed) {
+            place.reapply_flush(flushed, Row::Seen(&self.ours));
+        }
+    }
+}
+
+/// A key of either node.
+fn identity(db: u32, key: &[u8]) -> u64 {
+    KeyHash.hash(key).wrapping_add(u64::from(db).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}

@@ -1,0 +1,267 @@
+//! One key here, about to be merged with the same key of another node.
+
+use super::decode::KeyItem;
+use super::import::covers;
+use crate::codec;
+use crate::entry::{Entry, Header, Value, ValueRef};
+use crate::merge::cell::{FieldCell, StringCell};
+use crate::merge::{Author, Merge, version_of};
+use crate::recent::Record;
+use crate::shard::Database;
+use crate::version::{OriginIndex, Row, Version};
+use crate::{KeyHash, KeyType};
+use effect::Stamp;
+use values::{EncodingLimits, Hash, Set};
+
+/// A key, apart from any table. Without a record it is as if it had been Put whole at its version.
+pub(super) struct KeyState {
+    /// Below the operations of the record.
+    value: Option<Value>,
+    version: Option<Version>,
+    deadline_ms: Option<u64>,
+    record: Option<Record>,
+}
+
+pub(super) struct Place<'p> {
+    pub(super) database: &'p mut Database<KeyHash>,
+    pub(super) limits: &'p EncodingLimits,
+    pub(super) author: Author<'p>,
+    pub(super) hash: u64,
+    pub(super) key: &'p [u8],
+}
+
+impl KeyState {
+    pub(super) fn from_item(item: KeyItem<'_>, limits: &EncodingLimits) -> KeyState {
+        KeyState {
+            value: item.value.map(|value| value.build(limits)),
+            version: item.version,
+            deadline_ms: item.deadline_ms,
+            record: item.record,
+        }
+    }
+
+    /// For comparing values that nothing else tells apart.
+    pub(super) fn encoded(&self) -> Option<(Vec<u8>, Option<u64>)> {
+        Some((codec::encoded(self.value.as_ref()?.as_ref()), self.deadline_ms))
+    }
+}
+
+impl Place<'_> {
+    /// Of the newest effect on the key; `None` where nothing is known of it.
+    pub(super) fn version(&self) -> Option<Version> {
+        match self.database.recent.get(self.key) {
+            Some(record) => Some(record.newest),
+            None => self.database.table.find(self.hash, self.key).map(version_of),
+        }
+    }
+
+    /// Does one version describe the key?
+    pub(super) fn is_whole(&self) -> bool {
+        self.database.recent.get(self.key).is_none()
+    }
+
+    pub(super) fn encoded(&self) -> Option<(Vec<u8>, Option<u64>)> {
+        let entry = self.database.table.find(self.hash, self.key)?;
+        Some((codec::encoded(entry.value()), entry.deadline_ms()))
+    }
+
+    fn string_cell(&mut self, header: Header) -> StringCell<'_, KeyHash> {
+        StringCell { table: &mut self.database.table, hash: self.hash, key: self.key, header }
+    }
+
+    /// Takes the key out of the table.
+    pub(super) fn take(&mut self) -> KeyState {
+        let record = self.database.recent.get(self.key).cloned();
+        self.database.recent.remove(self.key);
+        let entry = self.database.table.find(self.hash, self.key);
+        let (version, deadline_ms) = entry.map_or((None, None), |entry| (entry.version(), entry.deadline_ms()));
+        if let Some(record) = &record {
+            let limits = self.limits;
+            if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key)
+                && let Some(hash) = entry.hash_mut()
+            {
+                for (field, register) in &record.fields {
+                    register.increments.take_back(&mut FieldCell { hash, field, limits });
+                }
+            } else if !record.operations.is_empty() {
+                record.operations.take_back(&mut self.string_cell(Header::default()));
+            }
+        }
+        let value = self.database.table.remove(self.hash, self.key).map(Entry::into_value);
+        KeyState { value, version, deadline_ms, record }
+    }
+
+    /// Puts a key into the table that is not there.
+    pub(super) fn install(&mut self, state: KeyState) {
+        let KeyState { value, version, deadline_ms, record } = state;
+        let header = Header { deadline_ms, version, access: self.author.access };
+        if let Some(mut value) = value {
+            self.database.table.insert(self.hash, Entry::new(self.key, value.as_new(), header));
+        }
+        if !self.author.peers {
+            return self.do_operations(record, header);
+        }
+        if let Some(mut record) = record {
+            let newest = record.newest;
+            let there = self.database.table.find(self.hash, self.key).map(Entry::key_type);
+            record.keep_operations_of(there);
+            self.database.recent.entry(self.key, newest.stamp, || record);
+            self.merge(Version::ZERO, Row::All).redo_operations();
+        }
+    }
+
+    /// Without other writers operations are simply done, and forgotten.
+    fn do_operations(&mut self, record: Option<Record>, header: Header) {
+        let Some(mut record) = record else { return };
+        record.keep_operations_of(self.database.table.find(self.hash, self.key).map(Entry::key_type));
+        let limits = self.limits;
+        record.operations.restart(&mut self.string_cell(header));
+        for (name, field) in &mut record.fields {
+            if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key)
+                && let Some(hash) = entry.hash_mut()
+            {
+                field.increments.restart(&mut FieldCell { hash, field: name, limits });
+            }
+        }
+    }
+
+    fn merge<'m>(&'m mut self, version: Version, row: Row<'m>) -> Merge<'m, 'm, KeyHash> {
+        let author = Author { version, row, ..self.author };
+        Merge { database: self.database, limits: self.limits, author, hash: self.hash, key: self.key }
+    }
+
+    /// Does once more, on top of the key as it is now, what `seen` does not cover of another state of it.
+    /// `row`: what had been seen there.
+    pub(super) fn reapply(&mut self, state: KeyState, row: Row<'_>, seen: &[Stamp]) {
+        let unseen = |version: Version| version.origin != OriginIndex::NONE && !covers(seen, version);
+        let version = state.version.unwrap_or(Version::ZERO);
+        match (state.record, state.value) {
+            (Some(record), value) => self.reapply_record(&record, value, row, unseen),
+            (None, Some(value)) if unseen(version) => self.reapply_whole(value, state.deadline_ms, version, row),
+            (None, _) => {}
+        }
+    }
+
+    /// Our flush, which they had not seen, on what they have sent.
+    pub(super) fn reapply_flush(&mut self, flushed: Version, row: Row<'_>) {
+        self.merge(flushed, row).flush();
+    }
+
+    /// A key that one version describes: a string is newer or older as a whole; collections are united.
+    fn reapply_whole(&mut self, value: Value, deadline_ms: Option<u64>, version: Version, row: Row<'_>) {
+        match value {
+            Value::Int(_) | Value::Bytes(_) => return self.merge(version, row).put(value, deadline_ms),
+            Value::Set(set) => {
+                let members: Vec<Vec<u8>> = set.iter().map(|member| member.to_vec()).collect();
+                self.merge(version, row).set_add(members.iter().map(Vec::as_slice));
+            }
+            Value::Hash(hash) => {
+                let pairs: Vec<_> = hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect();
+                self.merge(version, row).hash_set(pairs.iter().map(|(field, value)| (&field[..], &value[..])));
+            }
+        }
+        if deadline_ms.is_some() {
+            self.merge(version, row).expire(deadline_ms);
+        }
+    }
+
+    fn reapply_record(
+        &mut self,
+        record: &Record,
+        value: Option<Value>,
+        row: Row<'_>,
+        unseen: impl Fn(Version) -> bool,
+    ) {
+        for (key_type, version) in KeyType::ALL.into_iter().zip(record.creations) {
+            if unseen(version) {
+                self.merge(version, row).note_creation(key_type);
+            }
+        }
+        // The row is that of the whole state, not of its clears: what lived on top of them there lives on.
+        let survivors = self.database.recent.get(self.key).map_or_else(Vec::new, Record::increments);
+        if unseen(record.clear) {
+            self.reapply_clear(record, value.as_ref(), row);
+        }
+        let is_due = |version: Version| unseen(version) || survivors.contains(&version);
+        let (mut set, mut hash) = (None, None);
+        match &value {
+            Some(Value::Set(members)) => set = Some(members),
+            Some(Value::Hash(fields)) => hash = Some(fields),
+            _ => {}
+        }
+        for (member, version) in record.members.iter().filter(|(_, version)| unseen(**version)) {
+            let mut merge = self.merge(*version, row);
+            let member = std::iter::once(&**member);
+            if set.is_some_and(|set| set.contains(member.clone().next().unwrap_or_default())) {
+                merge.set_add(member);
+            } else {
+                merge.set_remove(member);
+            }
+        }
+        for (name, field) in &record.fields {
+            if let Some(version) = field.version.filter(|version| unseen(*version)) {
+                let mut merge = self.merge(version, row);
+                match hash.and_then(|hash| hash.value(name)) {
+                    Some(value) => {
+                        value.with_bytes(|value| merge.hash_set(std::iter::once((&**name, value))));
+                    }
+                    None => {
+                        merge.hash_delete(std::iter::once(&**name));
+                    }
+                }
+            }
+            for operation in field.increments.awake().filter(|operation| is_due(operation.version)) {
+                self.merge(operation.version, row).hash_operation(name, operation.action.clone());
+            }
+        }
+        for operation in record.operations.awake().filter(|operation| is_due(operation.version)) {
+            self.merge(operation.version, row).string_operation(operation.action.clone());
+        }
+        for (index, write) in record.deadlines.writes().iter().enumerate() {
+            match index {
+                _ if !unseen(write.version) => {}
+                0 => self.merge(write.version, row).begin_life(write.deadline_ms),
+                _ => self.merge(write.version, row).expire(write.deadline_ms),
+            }
+        }
+    }
+
+    /// The clear of a record, with what it left: the part of the value that no newer register describes.
+    fn reapply_clear(&mut self, record: &Record, value: Option<&Value>, row: Row<'_>) {
+        let base = match value {
+            Some(Value::Int(int)) => Some(Value::Int(*int)),
+            Some(Value::Bytes(bytes)) => Some(Value::Bytes(bytes.clone())),
+            Some(Value::Set(set)) => {
+                let mut base = Set::new();
+                for member in
+                    set.iter().filter(|member| member.with_bytes(|member| !record.members.contains_key(member)))
+                {
+                    member.with_bytes(|member| base.insert(member, self.limits));
+                }
+                (!base.is_empty()).then_some(Value::Set(base))
+            }
+            Some(Value::Hash(hash)) => {
+                let mut base = Hash::new();
+                hash.for_each(|name, value| {
+                    if record.fields.get(name).is_none_or(|field| field.version.is_none()) {
+                        base.insert(name, value, self.limits);
+                    }
+                });
+                (!base.is_empty()).then_some(Value::Hash(base))
+            }
+            None => None,
+        };
+        self.merge(record.clear, row).clear_value(base);
+    }
+}
+
+impl Value {
+    fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Value::Int(int) => ValueRef::Int(*int),
+            Value::Bytes(bytes) => ValueRef::Bytes(bytes),
+            Value::Set(set) => ValueRef::Set(set),
+            Value::Hash(hash) => ValueRef::Hash(hash),
+        }
+    }
+}
