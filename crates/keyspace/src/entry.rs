@@ -88,7 +88,7 @@ pub(crate) struct Header {
 #[repr(transparent)]
 pub(crate) struct Entry {
     tagged: NonNull<u8>,
-    owns: PhantomData<(Box<Vec<u8>>, Box<Set>, Box<Hash>)>,
+    owns: PhantomData<(Vec<u8>, Set, Hash)>,
 }
 
 // SAFETY: an entry owns its allocation and what that points to, which is all `Send` (asserted

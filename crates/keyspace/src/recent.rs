@@ -156,10 +156,6 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
-    pub(crate) fn len(&self) -> usize {
-        self.records.len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
@@ -171,13 +167,6 @@ impl Recent {
         self.records.get(key).map(|record| &**record)
     }
 
-    pub(crate) fn get_mut(&mut self, key: &[u8]) -> Option<&mut Record> {
-        if self.records.is_empty() {
-            return None;
-        }
-        self.records.get_mut(key).map(|record| &mut **record)
-    }
-
     /// The record of `key`; a new one is looked at when `stamp` is stable.
     pub(crate) fn entry(&mut self, key: &[u8], stamp: Stamp, new: impl FnOnce() -> Record) -> &mut Record {
         if !self.records.contains_key(key) {
@@ -186,11 +175,6 @@ impl Recent {
             self.queue.push_back((stamp, key));
         }
         self.records.get_mut(key).expect("there, or just inserted")
-    }
-
-    /// Forgets everything: the database is empty now.
-    pub(crate) fn clear(&mut self) {
-        *self = Recent::default();
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) {

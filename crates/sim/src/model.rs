@@ -62,12 +62,16 @@ enum Delta {
 struct Cell {
     value: Option<Vec<u8>>,
     increments: Vec<Increment>,
+    /// Those that went to sleep when the key expired: a clear that had not seen them wakes them up.
+    asleep: Vec<Increment>,
 }
 
 impl Cell {
     /// SET, DEL and their like: `value` replaces what is there; increments that the author of the
     /// clear had not seen stay on top of it.
     fn clear(&mut self, record: &Record, value: Option<Vec<u8>>) {
+        let asleep = std::mem::take(&mut self.asleep);
+        self.increments.splice(..0, asleep);
         self.increments.retain(|increment| {
             increment.origin != record.origin && !record.context.covers(increment.origin, increment.stamp)
         });
@@ -75,6 +79,11 @@ impl Cell {
         for increment in &self.increments {
             add(&mut self.value, &increment.delta);
         }
+    }
+
+    fn expire(&mut self) {
+        self.value = None;
+        self.asleep.append(&mut self.increments);
     }
 
     fn increment(&mut self, increment: Increment) {
@@ -173,7 +182,12 @@ impl Key {
     /// Time has come to `stamp`: a key past its deadline begins a new life.
     fn expire(&mut self, stamp: Stamp) {
         if self.deadline_ms.is_some_and(|deadline_ms| Stamp::from_ms(deadline_ms) <= stamp) {
-            *self = Key::default();
+            match &mut self.content {
+                Some(Content::String(cell)) => cell.expire(),
+                Some(Content::Hash(fields)) => fields.values_mut().for_each(Cell::expire),
+                Some(Content::Set(_)) | None => self.content = None,
+            }
+            self.deadline_ms = None;
         }
     }
 

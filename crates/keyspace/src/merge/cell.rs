@@ -23,10 +23,6 @@ pub(crate) trait Cell {
         value.truncate(len);
         self.write(StringRef::Bytes(&value));
     }
-
-    fn is_absent(&self) -> bool {
-        self.read(|value| value.is_none())
-    }
 }
 
 /// The string at a key. What another type has there is overwritten.

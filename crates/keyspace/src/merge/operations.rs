@@ -76,10 +76,6 @@ impl Operations {
         (self.asleep.len(), self.list.len())
     }
 
-    pub(crate) fn contains(&self, version: Version) -> bool {
-        self.iter().any(|operation| operation.version == version)
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty() && self.asleep.is_empty()
     }

@@ -42,7 +42,7 @@ impl From<DecodeError> for ImportError {
 
 pub(super) enum Item<'a> {
     Flush { db: u32, flushed: Version },
-    Key(KeyItem<'a>),
+    Key(Box<KeyItem<'a>>),
 }
 
 /// A key as it is at another node.
@@ -91,7 +91,7 @@ impl<'a, 'o> Reader<'a, 'o> {
         self.rest = rest;
         match tag {
             item::FLUSH => Ok(Some(Item::Flush { db: self.db()?, flushed: self.version()? })),
-            item::KEY => self.key().map(Item::Key).map(Some),
+            item::KEY => Ok(Some(Item::Key(Box::new(self.key()?)))),
             unknown => Err(DecodeError::UnknownTag(unknown).into()),
         }
     }

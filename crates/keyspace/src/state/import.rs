@@ -2,6 +2,7 @@
 
 use super::decode::{ImportError, Item, KeyItem, Reader};
 use super::place::{KeyState, Place};
+use crate::entry::Entry;
 use crate::garbage::Garbage;
 use crate::guard::Wanted;
 use crate::merge::{Author, flush, version_of};
@@ -55,9 +56,10 @@ impl Import {
         let mut reader = Reader::new(chunk, &keyspace.origins)?;
         while let Some(item) = reader.next()? {
             match item {
-                Item::Flush { db, .. } | Item::Key(KeyItem { db, .. }) if db >= keyspace.databases() => {}
-                Item::Flush { db, flushed } => self.merge_flush(keyspace, db, flushed),
-                Item::Key(item) => self.merge_key(keyspace, item),
+                // What is in a database that this node does not have has no place here.
+                Item::Flush { db, flushed } if db < keyspace.databases() => self.merge_flush(keyspace, db, flushed),
+                Item::Key(item) if item.db < keyspace.databases() => self.merge_key(keyspace, *item),
+                Item::Flush { .. } | Item::Key(_) => {}
             }
         }
         Ok(())
@@ -82,16 +84,17 @@ impl Import {
 
     fn drop_missing(&self, db: u32, database: &mut Database<KeyHash>, received: &HashSet<u64>) {
         let Database { table, recent, .. } = database;
-        table.retain(|entry| {
+        let is_missing = |entry: &&Entry| {
             let record = if entry.has_recent() { recent.get(entry.key()) } else { None };
-            let version = version_of(entry);
-            let was_seen = covers(&self.theirs, version) && record.is_none_or(|record| !self.has_unseen(record));
-            let goes = was_seen && !received.contains(&identity(db, entry.key()));
-            if goes {
-                recent.remove(entry.key());
-            }
-            !goes
-        });
+            covers(&self.theirs, version_of(entry))
+                && record.is_none_or(|record| !self.has_unseen(record))
+                && !received.contains(&identity(db, entry.key()))
+        };
+        let missing: Vec<Box<[u8]>> = table.iter().filter(is_missing).map(|entry| Box::from(entry.key())).collect();
+        for key in missing {
+            table.remove(KeyHash.hash(&key), &key);
+            recent.remove(&key);
+        }
     }
 
     /// Is there something in the record that they had not seen?

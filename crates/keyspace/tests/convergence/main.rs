@@ -122,7 +122,7 @@ fn perform(txn: &mut Txn<'_>, write: &Write) {
                 txn.rename(key, KEYS[write.name]);
             }
         }
-        _ if write.ms % 4 == 0 => drop(txn.flush_all()),
+        _ if write.ms.is_multiple_of(4) => drop(txn.flush_all()),
         _ => {}
     }
 }
