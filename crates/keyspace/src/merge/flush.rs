@@ -5,14 +5,16 @@ use crate::KeyHash;
 use crate::garbage::Garbage;
 use crate::shard::Database;
 use crate::table::KeyHasher;
+use effect::Stamp;
 use values::EncodingLimits;
 
 /// What is older than the flush goes to the garbage; what is newer, and increments that its author had
-/// not seen, live on.
+/// not seen, live on. `horizon`: nothing as old as this can arrive any more.
 pub(crate) fn flush(
     database: &mut Database<KeyHash>,
     limits: &EncodingLimits,
     author: Author<'_>,
+    horizon: Stamp,
     garbage: &mut Garbage,
 ) {
     if !author.peers {
@@ -22,11 +24,15 @@ pub(crate) fn flush(
     database.flushed = author.origins.newest(database.flushed, author.version);
     // Keys about which more has to be remembered than that they are gone.
     let mut keys: Vec<Box<[u8]>> = database.recent.keys().map(|key| Box::from(&**key)).collect();
-    // A flush that comes late, after keys that are newer as a whole.
-    if database.newest_plain >= author.version.stamp {
+    // Keys that are newer as a whole, as the flush comes late; and those that something late, of another
+    // type, may still have to be told of.
+    if database.newest_plain >= author.version.stamp.min(horizon) {
         let entries = database.table.iter().filter(|entry| !entry.has_recent());
-        let newer = entries.filter(|entry| author.is_older_than(version_of(entry)));
-        keys.extend(newer.map(|entry| Box::from(entry.key())));
+        let needed = entries.filter(|entry| {
+            let version = version_of(entry);
+            version.stamp > horizon || author.is_older_than(version)
+        });
+        keys.extend(needed.map(|entry| Box::from(entry.key())));
     }
     let mut survivors = Vec::new();
     for key in &keys {

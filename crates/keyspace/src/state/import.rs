@@ -118,7 +118,7 @@ impl Import {
             let database = &mut shard.databases[db as usize];
             if keyspace.origins.newer(flushed, database.flushed) {
                 let author = Author { version: flushed, row: Row::Seen(&self.theirs), ..keyspace.nobody() };
-                flush::flush(database, &shard.limits, author, &mut Garbage::default());
+                flush::flush(database, &shard.limits, author, keyspace.horizon(), &mut Garbage::default());
             }
         }
     }

@@ -91,11 +91,12 @@ impl Txn<'_> {
 
     pub(crate) fn flush(&mut self, databases: Range<u32>, version: Version, row: Row<'_>) -> Garbage {
         let author = self.author(version, row);
+        let horizon = self.view.keyspace.horizon();
         let mut garbage = Garbage::default();
         for index in 0..self.view.guard.count() {
             let shard = self.view.guard.at_mut(index);
             for db in databases.clone() {
-                flush::flush(&mut shard.databases[db as usize], &shard.limits, author, &mut garbage);
+                flush::flush(&mut shard.databases[db as usize], &shard.limits, author, horizon, &mut garbage);
             }
         }
         garbage
