@@ -1,6 +1,6 @@
 //! The connection itself: who it is, which protocol it speaks, which database it works on.
 
-use crate::arguments::{Cursor, integer, is};
+use crate::arguments::{Cursor, database_index, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::context::SessionContext;
 use crate::engine::REDIS_VERSION;
@@ -212,12 +212,7 @@ const SELECT: Command = Command {
 };
 
 fn select(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let number = integer(args.at(1))?;
-    let databases = context.engine.keyspace.databases();
-    context.session.db = u32::try_from(number)
-        .ok()
-        .filter(|&number| number < databases)
-        .ok_or(Fault::Text("ERR DB index is out of range"))?;
+    context.session.db = database_index(args.at(1), context.engine.keyspace.databases())?;
     out.ok();
     Ok(())
 }

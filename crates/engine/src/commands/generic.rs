@@ -1,7 +1,7 @@
 //! Keys of any type: deleting, renaming, copying, walking.
 
 use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_scan, scan_cursor};
-use crate::arguments::{Cursor, integer, is};
+use crate::arguments::{Cursor, database_index, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{Txn, View};
@@ -24,15 +24,6 @@ pub(super) const COMMANDS: &[&Command] = &[
 ];
 
 pub(super) const GENERIC: Command = Command { group: "generic", categories: &["keyspace"], ..Command::BASE };
-
-/// The number of a database.
-pub(super) fn database(argument: &[u8], view: &View<'_>) -> Result<u32, Fault> {
-    let number = integer(argument)?;
-    u32::try_from(number)
-        .ok()
-        .filter(|&number| number < view.databases())
-        .ok_or(Fault::Text("ERR DB index is out of range"))
-}
 
 const COPY: Command = Command {
     name: "copy",
@@ -61,7 +52,7 @@ fn copy(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         if is(word, "REPLACE") {
             replace = true;
         } else if is(word, "DB") {
-            db = database(words.value()?, txn)?;
+            db = database_index(words.value()?, txn.databases())?;
         } else {
             return Err(Fault::Syntax);
         }
@@ -200,7 +191,7 @@ const MOVE: Command = Command {
 
 fn move_key(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let key = args.at(1);
-    let db = database(args.at(2), txn)?;
+    let db = database_index(args.at(2), txn.databases())?;
     if db == txn.db() {
         return Err(SAME_OBJECT);
     }

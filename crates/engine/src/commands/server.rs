@@ -1,6 +1,6 @@
 //! The server as a whole.
 
-use crate::arguments::{integer, is};
+use crate::arguments::{database_index, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::context::SessionContext;
 use crate::engine::FLUIDB_VERSION;
@@ -218,17 +218,12 @@ const SWAPDB: Command = Command {
 };
 
 fn swapdb(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let number = |argument: &[u8], text: &'static str| integer(argument).map_err(|_| Fault::Text(text));
-    let first = number(args.at(1), "ERR invalid first DB index")?;
-    let second = number(args.at(2), "ERR invalid second DB index")?;
-    let engine = context.engine;
-    let database = |number: i64| {
-        u32::try_from(number)
-            .ok()
-            .filter(|&number| number < engine.keyspace.databases())
-            .ok_or(Fault::Text("ERR DB index is out of range"))
-    };
-    let (first, second) = (database(first)?, database(second)?);
+    let databases = context.engine.keyspace.databases();
+    for (index, text) in [(1, "ERR invalid first DB index"), (2, "ERR invalid second DB index")] {
+        let number = integer(args.at(index)).ok().and_then(|number| i32::try_from(number).ok());
+        number.ok_or(Fault::Text(text))?;
+    }
+    let (first, second) = (database_index(args.at(1), databases)?, database_index(args.at(2), databases)?);
     if first != second {
         context.with_scope(Scope::All, |txn| {
             engine.watched.observe_swap(txn, first, second);
