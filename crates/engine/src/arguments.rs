@@ -14,10 +14,7 @@ pub fn integer(argument: &[u8]) -> Result<i64, Fault> {
 pub fn database_index(argument: &[u8], databases: u32) -> Result<u32, Fault> {
     let number = i32::try_from(integer(argument)?)
         .map_err(|_| Fault::Text("ERR value is out of range, value must between -2147483648 and 2147483647"))?;
-    u32::try_from(number)
-        .ok()
-        .filter(|&number| number < databases)
-        .ok_or(Fault::Text("ERR DB index is out of range"))
+    u32::try_from(number).ok().filter(|&number| number < databases).ok_or(Fault::Text("ERR DB index is out of range"))
 }
 
 /// True where `argument` is `word`, in any case.

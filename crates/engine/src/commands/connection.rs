@@ -1,6 +1,6 @@
 //! The connection itself: who it is, which protocol it speaks, which database it works on.
 
-use crate::arguments::{Cursor, database_index, integer, is};
+use crate::arguments::{Cursor, database_index, is};
 use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::context::SessionContext;
 use crate::engine::REDIS_VERSION;

@@ -218,7 +218,8 @@ const SWAPDB: Command = Command {
 };
 
 fn swapdb(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let databases = context.engine.keyspace.databases();
+    let engine = context.engine;
+    let databases = engine.keyspace.databases();
     for (index, text) in [(1, "ERR invalid first DB index"), (2, "ERR invalid second DB index")] {
         let number = integer(args.at(index)).ok().and_then(|number| i32::try_from(number).ok());
         number.ok_or(Fault::Text(text))?;

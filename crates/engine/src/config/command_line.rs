@@ -1,5 +1,6 @@
 //! `fluidB-server [CONFIG|-] [--directive value ...]`
 
+use super::file::words_of;
 use super::special::join_words;
 use std::fmt;
 
@@ -44,7 +45,7 @@ impl CommandLine {
             match (argument.strip_prefix("--"), directives.last_mut()) {
                 (Some("version"), _) => return Ok(CommandLine::ShowVersion),
                 (Some("help"), _) => return Ok(CommandLine::ShowHelp),
-                (Some(name), _) if !name.is_empty() => directives.push(vec![name.to_string()]),
+                (Some(directive), _) if !directive.is_empty() => directives.push(words_of_argument(directive)),
                 (_, Some(words)) => words.push(argument),
                 (_, None) => match argument.as_str() {
                     "-v" => return Ok(CommandLine::ShowVersion),
@@ -56,6 +57,11 @@ impl CommandLine {
         }
         Ok(CommandLine::Run { file, directives })
     }
+}
+
+/// A directive may come with its values in one argument (`"--port 7000"`).
+fn words_of_argument(directive: &str) -> Vec<String> {
+    words_of(directive.as_bytes()).unwrap_or_else(|_| vec![directive.to_string()])
 }
 
 /// How a message shows a directive of the command line.

@@ -136,6 +136,9 @@ impl Loader<'_> {
             };
         }
         let Some((index, directive)) = find_directive(name) else { return Err(Stop::Here(unknown(name))) };
+        // Nothing at all is how tools of Redis write that there are no save points.
+        let no_points = [String::new()];
+        let values = if values.is_empty() && directive.name == "save" { &no_points } else { values };
         if values.is_empty() {
             return Err(Stop::Here("wrong number of arguments".into()));
         }

@@ -198,6 +198,8 @@ fn command_lines_name_masters_in_three_ways() {
 
 #[test]
 fn save_points_on_the_command_line() {
+    assert_eq!(run(&["--save"]).config.get("save").as_deref(), Some(""));
+    assert_eq!(run(&["--save 900 1"]).config.get("save").as_deref(), Some("900 1"));
     assert_eq!(run(&["--save", ""]).config.save, []);
     assert_eq!(run(&["--save", "900", "1", "300", "10"]).config.get("save").as_deref(), Some("900 1 300 10"));
     assert_eq!(run(&["--save", "900 1", "--save", "300 10"]).config.get("save").as_deref(), Some("900 1 300 10"));

@@ -39,7 +39,8 @@ impl Generator {
                 continue;
             }
             let mut rest_ms = 0;
-            if self.chance(3) {
+            // A cursor that no server gave means nothing.
+            if self.chance(3) && !matches!(comparison, Comparison::Iteration(_)) {
                 self.spoil(&mut arguments);
             } else if arguments[0] == b"PEXPIRE" && !self.in_multi[connection] && self.chance(20) {
                 arguments[2] = b"2".to_vec();
