@@ -72,7 +72,6 @@ pub(crate) struct Downstream {
     /// Everything before is sent, or not wanted.
     pub(crate) position: Position,
     pub(crate) transfer: Option<Transfer>,
-    pub(crate) transfers: u64,
 }
 
 /// The data set on its way to a downstream peer.
@@ -83,6 +82,8 @@ pub(crate) struct Transfer {
     pub(crate) keep: Position,
     /// What the peer has when it is done.
     pub(crate) pin: Pin,
+    /// When to tell the others of it again.
+    pub(crate) announce_ms: u64,
     pub(crate) ended_ms: u64,
 }
 

@@ -23,6 +23,8 @@ const REPORT_MS: u64 = 100;
 const TELL_MS: u64 = 50;
 /// … and of nothing but ticks, or of nothing at all, this often.
 const TELL_IDLE_MS: u64 = 1000;
+/// An announced joiner is believed in for so long; it is announced every second.
+const JOINING_MS: u64 = 5000;
 /// Watermarks are computed at most this often.
 const STABILIZE_MS: u64 = 50;
 /// A dialled connection speaks frames within this time.
@@ -100,6 +102,8 @@ pub struct Mesh {
     pub(crate) batch: BatchWriter,
     /// How far ahead of ours the clocks at the other ends of links are, and when we heard it (monotonic), in ms.
     pub(crate) clock_offsets: BTreeMap<Origin, (i64, u64)>,
+    /// Nodes that are receiving the data set of some other node, and do not speak for themselves yet.
+    pub(crate) joining: BTreeMap<Origin, Joining>,
     /// Remote effects that no own record has reported: (context version, origin, stamp), in order.
     unreported: VecDeque<(u64, Origin, Stamp)>,
     report_ms: Option<u64>,
@@ -112,6 +116,14 @@ pub struct Mesh {
     stable_dirty: bool,
     stabilize_ms: u64,
     context: Vec<(Origin, Stamp)>,
+}
+
+/// A node that has something, but not what came since; so nothing becomes stable meanwhile.
+pub(crate) struct Joining {
+    /// Forgotten where nobody repeats it (monotonic).
+    pub(crate) until_ms: u64,
+    /// What its row mentions once it speaks for itself.
+    pub(crate) origins: Vec<Origin>,
 }
 
 /// A data set on its way in.
@@ -145,6 +157,7 @@ impl Mesh {
             acknowledgements: 0,
             batch: BatchWriter::default(),
             clock_offsets: BTreeMap::new(),
+            joining: BTreeMap::new(),
             unreported: VecDeque::new(),
             report_ms: None,
             tick_ms: now.monotonic_ms,
@@ -202,6 +215,7 @@ impl Mesh {
         if !self.active {
             self.active = true;
             self.vector.advance(self.own, last);
+            self.rows.begin(self.own, last);
             self.log.clear(&self.vector);
         }
     }
@@ -244,7 +258,7 @@ impl Mesh {
                 break;
             }
             self.unreported.pop_front();
-            match seen.iter_mut().find(|(known, _)| *known == origin) {
+            match seen.iter_mut().find(|(known, at)| *known == origin && *at > Stamp::ZERO) {
                 Some((_, known)) => *known = stamp.max(*known),
                 None => seen.push((origin, stamp)),
             }
@@ -296,6 +310,23 @@ impl Mesh {
         if origin != self.own && !self.vector.covers(origin, stamp) {
             self.inflows.entry(origin).or_default().expect(stamp, now.monotonic_ms);
         }
+    }
+
+    /// Tells everybody, in our stream, that `joiner` is about to have what we have now, and no more.
+    pub(crate) fn announce_joiner(&mut self, joiner: Origin, now: Now) {
+        self.unreported.push_front((0, joiner, Stamp::ZERO));
+        self.report_ms = Some(now.monotonic_ms + 1);
+    }
+
+    /// Somebody announced a joiner.
+    pub(crate) fn note_joiner(&mut self, joiner: Origin, now: Now) {
+        if joiner == self.own {
+            return;
+        }
+        let living = self.vector.iter().filter(|(origin, stamp)| *stamp > Stamp::ZERO && *origin != joiner);
+        let origins = living.map(|(origin, _)| origin).collect();
+        let joining = self.joining.entry(joiner).or_insert(Joining { until_ms: 0, origins });
+        joining.until_ms = now.monotonic_ms + JOINING_MS;
     }
 
     pub(crate) fn mark_stable_dirty(&mut self) {
@@ -569,6 +600,13 @@ impl Mesh {
         self.stable_dirty = false;
         self.stabilize_ms = now.monotonic_ms + STABILIZE_MS;
         // A master that was never reached counts as a member that has nothing; like others, until the log moves on.
+        self.joining.retain(|member, joining| {
+            now.monotonic_ms < joining.until_ms && !self.rows.mentions(*member, &joining.origins)
+        });
+        if !self.joining.is_empty() {
+            self.stable_dirty = true;
+            return;
+        }
         if self.masters.iter().any(Master::may_bring_the_unknown) && !self.log.has_evicted() {
             return;
         }

@@ -71,7 +71,7 @@ impl Mesh {
                 Ok(())
             }
             Message::StateRequest if !upstream => {
-                self.begin_transfer(id);
+                self.begin_transfer(id, now);
                 Ok(())
             }
             _ => Err("a message that does not belong on this side of a link".to_owned()),
@@ -219,6 +219,11 @@ impl Mesh {
             row.advance(*of, *stamp);
         }
         row.advance(origin, last);
+        self.rows.begin(origin, record.first);
+        if let Some((joiner, _)) = record.context.iter().find(|(_, stamp)| *stamp == Stamp::ZERO) {
+            self.note_joiner(*joiner, now);
+        }
+        let row = self.rows.row_mut(origin);
         if !record.is_tick() {
             let context = store.apply(record, row)?;
             self.report(context, origin, last, now);
@@ -341,12 +346,17 @@ impl Mesh {
             return Err("the end of a data set that was not asked for".to_owned());
         };
         let context = store.import_end(true);
-        for (origin, stamp) in vector.iter() {
-            if origin != self.own && !self.vector.covers(origin, stamp) {
+        for (origin, stamp) in vector.iter().filter(|(_, stamp)| *stamp > Stamp::ZERO) {
+            if origin == self.own {
+                continue;
+            }
+            if !self.vector.covers(origin, stamp) {
                 self.log.raise_floor(origin, stamp);
                 self.vector.advance(origin, stamp);
-                self.report(context, origin, stamp, now);
+                self.rows.begin(origin, Stamp::from_ms(now.unix_ms));
             }
+            // All of it, so that everybody sees that we are with them.
+            self.report(context, origin, stamp, now);
         }
         if replace {
             self.log.clear(&self.vector);

@@ -3,10 +3,16 @@
 use effect::{Origin, Stamp, VersionVector};
 use std::collections::BTreeMap;
 
+/// Who has not mentioned an origin this long after its first record never will: their links do not lead there, in
+/// milliseconds by the stamps.
+const UNHEARD_MS: u64 = 10_000;
+
 /// For each origin its *row*: its version vector as of its last record received here.
 #[derive(Default)]
 pub struct Rows {
     rows: BTreeMap<Origin, VersionVector>,
+    /// First stamp of each origin here.
+    beginnings: BTreeMap<Origin, Stamp>,
 }
 
 /// Up to which stamps nothing can change any more.
@@ -38,6 +44,11 @@ impl Rows {
     /// `origin` has the stamp (`of`, `stamp`).
     pub fn advance(&mut self, origin: Origin, of: Origin, stamp: Stamp) {
         self.rows.entry(origin).or_default().advance(of, stamp);
+    }
+
+    /// `origin` is heard of for the first time, unless it was already.
+    pub fn begin(&mut self, origin: Origin, stamp: Stamp) {
+        self.beginnings.entry(origin).or_insert(stamp);
     }
 
     pub fn row_mut(&mut self, origin: Origin) -> &mut VersionVector {
@@ -93,16 +104,28 @@ impl Rows {
         let pinned = pins.clone().map(|pin| pin.clock);
         let clock = passed.chain(pinned).fold(vector.get(own), Stamp::min);
         let causal = vector.iter().map(|(origin, stamp)| {
-            let others = members.iter().filter(|(member, _)| *member != origin).map(|(_, row)| *row);
-            let heard = others.clone().flatten().filter(|row| row.contains(origin)).map(|row| row.get(origin));
+            // `None`: does not hear of it. Who has not mentioned it yet has nothing of it.
+            let seen = |(member, row): &&(Origin, Option<&VersionVector>)| {
+                let seen = row.map_or(Stamp::ZERO, |row| row.get(origin));
+                let begun = self.beginnings.get(&origin).map_or(0, |begun| begun.ms());
+                (seen > Stamp::ZERO || vector.get(*member).ms() <= begun + UNHEARD_MS).then_some(seen)
+            };
+            let others = members.iter().filter(|(member, _)| *member != origin);
             let pinned = pins.clone().map(|pin| pin.vector.get(origin));
             CausalWatermark {
                 origin,
-                stamp: heard.chain(pinned).fold(stamp, Stamp::min),
-                heard_by_all: others.clone().all(|row| row.is_some_and(|row| row.contains(origin))),
+                stamp: others.clone().filter_map(|other| seen(&other)).chain(pinned).fold(stamp, Stamp::min),
+                heard_by_all: others.clone().all(|other| seen(&other).is_some()),
             }
         });
         Watermarks { clock, causal: causal.collect() }
+    }
+}
+
+impl Rows {
+    /// Does the row of `member` mention all of `origins`?
+    pub fn mentions(&self, member: Origin, origins: &[Origin]) -> bool {
+        self.rows.get(&member).is_some_and(|row| origins.iter().all(|origin| row.contains(*origin)))
     }
 }
 
@@ -153,9 +176,15 @@ mod tests {
     }
 
     #[test]
-    fn who_never_heard_of_an_origin_does_not_hold_it_back() {
-        let rows = rows(&[(B, &[(B, 60)]), (C, &[(A, 70), (B, 20), (C, 55)])]);
-        let marks = rows.watermarks(A, &vector(&[(A, 80), (B, 60), (C, 55)]), |_| Stamp::ZERO, [].iter());
+    fn who_never_heard_of_an_origin_does_not_hold_it_back_for_ever() {
+        let mut rows = rows(&[(B, &[(B, 60)]), (C, &[(A, 70), (B, 20), (C, 55)])]);
+        let have = vector(&[(A, 80), (B, 60), (C, 55)]);
+        let marks = rows.watermarks(A, &have, |_| Stamp::ZERO, [].iter());
+        assert_eq!(causal(&marks, A), (0, true), "it may hear of it yet");
+        let late = Stamp::from_ms(UNHEARD_MS + 1);
+        rows.advance(B, B, late);
+        let have = vector(&[(A, 80), (B, late.0), (C, 55)]);
+        let marks = rows.watermarks(A, &have, |_| Stamp::ZERO, [].iter());
         assert_eq!(causal(&marks, A), (70, false));
         assert_eq!(causal(&marks, C), (55, false));
     }

@@ -5,7 +5,7 @@ use crate::log::RelayLog;
 use crate::message::Message;
 use crate::rows::Pin;
 use crate::store::{Cursor, Store};
-use crate::{BatchWriter, LinkId, Mesh, Now, Severity};
+use crate::{BatchWriter, LinkId, Mesh, Mode, Now, Severity};
 use effect::VersionVector;
 
 /// Size of a batch of records or of a piece of a data set, in bytes; a single large record may exceed it.
@@ -13,6 +13,8 @@ const FRAME_BYTES: usize = 32 * 1024;
 /// After a transfer its receiver counts as a member for at least this long, while its own stream is on its
 /// way to us, in milliseconds.
 const PIN_GRACE_MS: u64 = 5_000;
+/// How often the others are told of it meanwhile, in milliseconds.
+const ANNOUNCE_MS: u64 = 1_000;
 
 impl Mesh {
     pub(crate) fn subscribe(&mut self, id: LinkId, after: &VersionVector) {
@@ -41,7 +43,7 @@ impl Mesh {
     }
 
     /// The peer wants our data set: it counts from now on as a member that has what we have now.
-    pub(crate) fn begin_transfer(&mut self, id: LinkId) {
+    pub(crate) fn begin_transfer(&mut self, id: LinkId, now: Now) {
         let (vector, keep) = (self.vector.clone(), self.log.end());
         let mut rows: Vec<_> = self.rows.iter().map(|(origin, row)| (origin, row.clone())).collect();
         rows.push((self.own, vector.clone()));
@@ -49,22 +51,34 @@ impl Mesh {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.send(&Message::StateBegin { vector: vector.clone(), rows });
         let text = format!("Sending the data set to replica {}", link.address());
+        let joiner = link.peer.filter(|peer| peer.mode != Mode::Classic).map(|peer| peer.origin);
+        let announce_ms = now.monotonic_ms + ANNOUNCE_MS;
         let Some(downstream) = link.downstream_mut() else { return };
         downstream.subscriptions.clear();
         let pin = Pin { vector, clock };
-        downstream.transfer = Some(Transfer { cursor: Some(Cursor::default()), keep, pin, ended_ms: 0 });
-        downstream.transfers += 1;
+        downstream.transfer = Some(Transfer { cursor: Some(Cursor::default()), keep, pin, announce_ms, ended_ms: 0 });
         self.counters.state_exports += 1;
+        if let Some(joiner) = joiner {
+            self.announce_joiner(joiner, now);
+        }
         self.log_line(Severity::Notice, text);
     }
 
     /// A receiver that has it all and speaks for itself needs no pin any more.
     pub(crate) fn release_pins(&mut self, now: Now) {
         let mut released = false;
+        let mut joiners = Vec::new();
         for link in self.links.values_mut() {
             let Link { side: Side::Downstream(Downstream { transfer, .. }), announced, peer, .. } = link else {
                 continue;
             };
+            if let (Some(transfer), Some(peer)) = (transfer.as_mut(), &peer)
+                && peer.mode != Mode::Classic
+                && now.monotonic_ms >= transfer.announce_ms
+            {
+                transfer.announce_ms = now.monotonic_ms + ANNOUNCE_MS;
+                joiners.push(peer.origin);
+            }
             let done = transfer.as_ref().is_some_and(|transfer| {
                 let member = peer.and_then(|peer| self.rows.get(peer.origin));
                 let speaks = member.is_some_and(|row| row.dominates(&transfer.pin.vector));
@@ -78,6 +92,9 @@ impl Mesh {
         }
         if released {
             self.mark_stable_dirty();
+        }
+        for joiner in joiners {
+            self.announce_joiner(joiner, now);
         }
     }
 

@@ -58,6 +58,33 @@ fn nothing_newer_becomes_stable_while_a_data_set_is_under_way() {
 }
 
 #[test]
+fn everybody_waits_for_a_joiner() {
+    // 2 joins through 1; 0 hears of it before anything newer than what 2 gets could become stable.
+    let mut network = Network::new(3, options());
+    network.nodes[2].up = false;
+    network.nodes.iter_mut().for_each(|node| node.store.has_late_joiners = true);
+    fill(&mut network, 1, 20_000, 100);
+    network.both(0, 1);
+    network.settle(5_000);
+    network.run(6_000);
+    network.bandwidth = 3_000;
+    network.nodes[2].up = true;
+    network.both(2, 1);
+    network.run(150);
+    let before = network.nodes[0].mesh.watermarks().clone();
+    for round in 0..50 {
+        network.set(0, &[("a", &round.to_string())]);
+        network.run(10);
+    }
+    assert!(!network.is_settled(), "still under way");
+    assert_eq!(*network.nodes[0].mesh.watermarks(), before);
+    network.bandwidth = usize::MAX;
+    network.settle(5_000);
+    network.run(10_000);
+    assert!(network.nodes[0].mesh.watermarks().clock > before.clock);
+}
+
+#[test]
 fn a_data_set_that_breaks_off_is_asked_for_again() {
     let mut network = Network::new(2, options());
     fill(&mut network, 0, 20_000, 100);
