@@ -66,11 +66,11 @@ mod tests {
                         // SAFETY: the layout is not empty; each block is written within its size.
                         unsafe {
                             let block = Jemalloc.alloc_zeroed(layout);
-                            assert!(!block.is_null() && block.addr() % align == 0);
+                            assert!(!block.is_null() && block.addr().is_multiple_of(align));
                             assert!((0..size).all(|at| *block.add(at) == 0));
                             block.write_bytes(fill, size);
                             let block = Jemalloc.realloc(block, layout, grown.size());
-                            assert!(!block.is_null() && block.addr() % align == 0);
+                            assert!(!block.is_null() && block.addr().is_multiple_of(align));
                             (block, fill)
                         }
                     })
