@@ -4,6 +4,7 @@ use crate::command::{Flags, Handler, Reply};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::keys::{KeyHashes, hash_keys};
+use crate::secrets::secret_arguments;
 use crate::services::Now;
 use crate::session::{Next, Parked, Parking, Session};
 use crate::table::{Entry, KeyShape};
@@ -144,7 +145,8 @@ impl<'a> SessionContext<'a> {
     pub(crate) fn log_slow(&self, entry: &Entry, args: Args<'_>, duration_ns: u64) {
         if !entry.has(Flags::SKIP_SLOWLOG) {
             let max_len = self.config().slowlog_max_len;
-            self.engine.slow_log.record(duration_ns / 1000, args, &self.session.client, self.now, max_len);
+            let secrets = secret_arguments(entry, args);
+            self.engine.slow_log.record(duration_ns / 1000, args, &secrets, &self.session.client, self.now, max_len);
         }
     }
 

@@ -20,6 +20,7 @@ mod keys;
 mod multi;
 mod pipeline;
 pub mod replication;
+mod secrets;
 mod services;
 mod session;
 mod slowlog;

@@ -156,8 +156,9 @@ fn execute(
         Err(Refusal::Postpone { until_ms }) => {
             context.session.postponed = Some(args.to_owned());
             context.session.client.postponed.store(true, Relaxed);
-            let wait_us = until_ms.saturating_sub(context.now.unix_ms()) * 1000;
-            return Flow::Stop(Next::Blocked { deadline_us: Some(context.now.monotonic_us + wait_us) });
+            // A pause may be meant to last for ever.
+            let wait_us = until_ms.saturating_sub(context.now.unix_ms()).saturating_mul(1000);
+            return Flow::Stop(Next::Blocked { deadline_us: Some(context.now.monotonic_us.saturating_add(wait_us)) });
         }
     }
     settle_reply(context, mark, out)

@@ -52,7 +52,7 @@ pub enum Report {
     Nodes,
     /// One entry per link.
     Links,
-    /// One entry: what was decided between writes that did not know of each other.
+    /// One entry: what the links did about writes that did not know of each other.
     Conflicts,
 }
 

@@ -32,8 +32,17 @@ pub struct SlowLog {
 }
 
 impl SlowLog {
-    pub fn record(&self, duration_us: u64, args: Args<'_>, client: &crate::Client, now: Now, max_len: usize) {
-        let arguments = shorten(args);
+    /// `secrets`: indexes of arguments that nobody may read here.
+    pub fn record(
+        &self,
+        duration_us: u64,
+        args: Args<'_>,
+        secrets: &[usize],
+        client: &crate::Client,
+        now: Now,
+        max_len: usize,
+    ) {
+        let arguments = shorten(args, secrets);
         let client_name = client.names.lock().name.clone();
         let mut ring = self.ring.lock();
         let id = ring.next_id;
@@ -67,9 +76,12 @@ impl SlowLog {
     }
 }
 
-fn shorten(args: Args<'_>) -> Vec<Vec<u8>> {
+fn shorten(args: Args<'_>, secrets: &[usize]) -> Vec<Vec<u8>> {
     let shown = if args.len() > ARGUMENTS_MAX { ARGUMENTS_MAX - 1 } else { args.len() };
-    let mut arguments: Vec<Vec<u8>> = args.iter().take(shown).map(shorten_argument).collect();
+    let show = |(index, argument)| {
+        if secrets.contains(&index) { b"(redacted)".to_vec() } else { shorten_argument(argument) }
+    };
+    let mut arguments: Vec<Vec<u8>> = args.iter().enumerate().take(shown).map(show).collect();
     if shown < args.len() {
         arguments.push(format!("... ({} more arguments)", args.len() - shown).into_bytes());
     }

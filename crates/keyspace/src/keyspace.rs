@@ -190,12 +190,9 @@ impl Keyspace {
         }
     }
 
-    /// When small collections give up their compact encodings.
+    /// Takes all locks; who holds them asks its `Txn`.
     pub fn set_encoding_limits(&self, limits: &EncodingLimits) {
-        let mut guard = self.shards.lock(Wanted::All);
-        for index in 0..guard.count() {
-            guard.at_mut(index).limits = limits.clone();
-        }
+        self.begin(Scope::All, 0, 0).set_encoding_limits(limits);
     }
 
     /// Takes all locks; who holds some asks its `View`.

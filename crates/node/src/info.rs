@@ -3,7 +3,6 @@
 use effect::{Origin, Stamp};
 use engine::Role;
 use engine::replication::{Field, Fields};
-use keyspace::Statistics;
 use mesh::{MasterState, MasterStatus, Mode, ReplicaStatus, Status};
 use std::fmt::Write;
 
@@ -194,10 +193,9 @@ pub(crate) fn links(status: &Status) -> Vec<Fields> {
     masters.chain(replicas).collect()
 }
 
-/// What was decided between writes that did not know of each other, and what the links did about order.
-pub(crate) fn conflicts(status: &Status, keyspace: &Statistics) -> Fields {
+/// What the links did about order.
+pub(crate) fn conflicts(status: &Status) -> Fields {
     vec![
-        ("type-clashes", integer(keyspace.conflicts)),
         ("records-applied", integer(status.counters.records_applied)),
         ("records-held-back", integer(status.counters.held_back)),
         ("held-back-bytes", integer(status.held_bytes as u64)),

@@ -188,7 +188,7 @@ impl Replication for Shared {
         match report {
             Report::Nodes => info::nodes(&self.status()),
             Report::Links => info::links(&self.status()),
-            Report::Conflicts => vec![info::conflicts(&self.status(), &self.keyspace.statistics())],
+            Report::Conflicts => vec![info::conflicts(&self.status())],
         }
     }
 

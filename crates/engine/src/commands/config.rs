@@ -93,7 +93,7 @@ fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
     }
     let pairs = pairs(args.from(2))?;
     let engine = context.engine;
-    let _held = engine.config_change.lock();
+    let held = engine.config_change.lock();
     let before = engine.config.load_full();
     let protected = match before.enable_protected_configs {
         "yes" => true,
@@ -101,13 +101,8 @@ fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
         _ => false,
     };
     let after = before.with(&pairs, protected)?;
-    // The locks that a transaction holds are the ones that a change of encodings takes.
-    let encodings = after.encoding_limits();
-    let changes_encodings = encodings != before.encoding_limits();
+    let changes_encodings = after.encoding_limits() != before.encoding_limits();
     let related = pairs[0].0.to_ascii_lowercase();
-    if changes_encodings && context.in_transaction() {
-        return Err(refused(&related, "encodings can't be changed within a transaction"));
-    }
     engine.host.reconfigure(&before, &after).map_err(|reason| refused(&related, &reason))?;
     // REPLICAOF may have changed the masters meanwhile.
     engine.config.rcu(|current| {
@@ -115,8 +110,11 @@ fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
         after.replicaof.clone_from(&current.replicaof);
         after
     });
+    // A transaction has the shards before it gets here: nobody may wait for them while holding this.
+    drop(held);
     if changes_encodings {
-        engine.keyspace.set_encoding_limits(&encodings);
+        // Whoever comes last sets what is in force.
+        context.with_scope(Scope::All, |txn| txn.set_encoding_limits(&engine.config.load().encoding_limits()));
     }
     out.ok();
     Ok(())

@@ -6,6 +6,7 @@ use crate::context::SessionContext;
 use crate::fault::Fault;
 use crate::replication::{Field, Fields, Report};
 use crate::session::{Parked, Resume};
+use keyspace::Scope;
 use resp::{Args, Out};
 
 pub(super) const COMMANDS: &[&Command] = &[&MESH];
@@ -119,7 +120,10 @@ fn map(fields: &Fields, out: &mut Out) {
 }
 
 fn conflicts(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    map(&context.engine.replication.report(Report::Conflicts).concat(), out);
+    let type_clashes = context.with_scope(Scope::All, |txn| txn.statistics().conflicts);
+    let mut fields = vec![("type-clashes", Field::Integer(type_clashes as i64))];
+    fields.extend(context.engine.replication.report(Report::Conflicts).concat());
+    map(&fields, out);
     Ok(())
 }
 

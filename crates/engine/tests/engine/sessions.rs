@@ -87,6 +87,19 @@ fn a_pause_ends_by_itself() {
 }
 
 #[test]
+fn a_pause_may_be_meant_for_ever() {
+    let server = server();
+    let (mut client, mut admin) = (server.client(), server.client());
+    admin.words("CLIENT PAUSE 9223372036854775807");
+    client.send(&request(&["PING"])).unwrap();
+    assert!(client.poll().is_none());
+    server.advance(Duration::from_secs(1_000_000));
+    assert!(client.poll().is_none());
+    admin.words("CLIENT UNPAUSE");
+    assert!(client.poll().is_some());
+}
+
+#[test]
 fn a_killed_client_is_closed_and_gone_from_the_list() {
     let server = server();
     let (mut victim, mut admin) = (server.client(), server.client());
@@ -111,6 +124,24 @@ fn replies_are_switched_off_skipped_and_on_again() {
     assert_eq!(client.receive().unwrap().bytes(), Some(&b"second"[..]));
     assert_eq!(format!("{}", client.receive().unwrap()), "OK");
     assert!(client.poll().is_none());
+}
+
+#[test]
+fn what_needs_every_lock_runs_within_a_transaction() {
+    let server = server();
+    let mut client = server.client();
+    for words in ["MULTI", "SET a 1", "CONFIG SET set-max-intset-entries 1", "SADD s 1 2", "OBJECT ENCODING s"] {
+        client.words(words);
+    }
+    for words in ["MESH CONFLICTS", "INFO everything", "CONFIG RESETSTAT", "MEMORY STATS", "ROLE", "DBSIZE"] {
+        client.words(words);
+    }
+    let replies = client.words("EXEC");
+    let replies = replies.elements().unwrap();
+    assert_eq!(replies.len(), 10);
+    assert!(replies.iter().all(|reply| !reply.is_error()), "{replies:?}");
+    // The new limit holds for what follows it.
+    assert_ne!(replies[3].bytes(), Some(&b"intset"[..]));
 }
 
 fn keys_of(effects: &[u8]) -> Vec<String> {

@@ -16,6 +16,7 @@ use crate::{KeyHash, ValueError, View};
 use effect::{Effect, EffectWriter, Stamp};
 use std::cell::Cell;
 use std::ops::Deref;
+use values::EncodingLimits;
 
 /// What a string write does to the deadline.
 pub use effect::Deadline as SetDeadline;
@@ -70,6 +71,13 @@ impl<'k> Txn<'k> {
     /// Another database, for the rest of the command (MULTI with SELECT, MOVE, COPY … DB).
     pub fn select(&mut self, db: u32) {
         self.view.db = db;
+    }
+
+    /// When small collections give up their compact encodings; all shards must be locked.
+    pub fn set_encoding_limits(&mut self, limits: &EncodingLimits) {
+        for index in 0..self.view.guard.count() {
+            self.view.guard.at_mut(index).limits = limits.clone();
+        }
     }
 
     /// How many changes were made so far (the dirty counter's step).
