@@ -84,7 +84,6 @@ pub struct Client {
     pub postponed: AtomicBool,
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
-    pub close_asap: AtomicBool,
     pub resp3: AtomicBool,
     pub db: AtomicU32,
     /// Commands queued by MULTI; -1 outside of it.
@@ -122,7 +121,6 @@ impl Client {
             postponed: AtomicBool::new(false),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
-            close_asap: AtomicBool::new(false),
             resp3: AtomicBool::new(false),
             db: AtomicU32::new(0),
             queued: AtomicI64::new(-1),

@@ -43,7 +43,6 @@ bitflags! {
         const NO_ASYNC_LOADING = 1 << 15;
         const NO_MULTI = 1 << 16;
         const ALLOW_BUSY = 1 << 17;
-        const MOVABLE_KEYS = 1 << 18;
     }
 }
 

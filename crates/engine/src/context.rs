@@ -1,5 +1,6 @@
 //! What a session command works on, and how any command is run.
 
+use crate::clients::ClientKind;
 use crate::command::{Flags, Handler, Reply};
 use crate::config::Config;
 use crate::engine::Engine;
@@ -96,6 +97,7 @@ impl<'a> SessionContext<'a> {
     /// Gives the connection to the node, as a mesh link, once the replies are sent. `arguments`: what
     /// followed MESH LINK.
     pub fn become_link(&mut self, arguments: Vec<Vec<u8>>) {
+        self.session.client.set_kind(ClientKind::Replica);
         self.session.link_arguments = arguments;
         self.next = Some(Next::Link);
     }

@@ -105,6 +105,7 @@ impl Engine {
     /// Shows effects that came from elsewhere to the local readers of the stream; called under the
     /// locks under which they are applied.
     pub fn observe_remote(&self, effects: &[u8]) {
+        self.stats.shared.remote_dirty.fetch_add(1, Relaxed);
         self.watched.observe(effects);
     }
 }

@@ -11,7 +11,6 @@ pub enum Fault {
     NotFloat,
     WrongType,
     NoSuchKey,
-    IndexOutOfRange,
     /// A value that is out of its range, "must be positive" where it says so.
     OutOfRange,
     /// The time given to this command (lower case) is none.
@@ -65,7 +64,6 @@ impl Fault {
             Fault::NotFloat => "ERR value is not a valid float",
             Fault::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             Fault::NoSuchKey => "ERR no such key",
-            Fault::IndexOutOfRange => "ERR index out of range",
             Fault::OutOfRange => "ERR value is out of range",
             Fault::InvalidExpire(command) => {
                 return Cow::Owned(format!("ERR invalid expire time in '{command}' command"));

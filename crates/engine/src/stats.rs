@@ -80,9 +80,8 @@ pub struct SharedCounters {
     pub connections_received: AtomicU64,
     pub rejected_connections: AtomicU64,
     pub error_replies: AtomicU64,
-    pub unexpected_error_replies: AtomicU64,
     pub auth_failures: AtomicU64,
-    /// Changes that came from other nodes.
+    /// Records of changes that came from other nodes.
     pub remote_dirty: AtomicU64,
 }
 
@@ -230,7 +229,6 @@ impl Stats {
         self.shared.connections_received.store(0, Relaxed);
         self.shared.rejected_connections.store(0, Relaxed);
         self.shared.error_replies.store(0, Relaxed);
-        self.shared.unexpected_error_replies.store(0, Relaxed);
         self.shared.auth_failures.store(0, Relaxed);
     }
 }
