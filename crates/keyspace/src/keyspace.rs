@@ -174,7 +174,7 @@ impl Keyspace {
     }
 
     /// Is there nothing at all, not even something to remember?
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         let guard = self.shards.lock(Wanted::All);
         let mut databases = (0..guard.count()).flat_map(|index| &guard.at(index).databases);
         databases.all(|database| database.table.is_empty() && database.recent.is_empty())

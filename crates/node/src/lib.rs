@@ -128,7 +128,7 @@ impl Node {
     /// handed to `handle` next.
     pub fn accept(&self, request: LinkRequest, now: Now) -> LinkId {
         let mut machine = self.shared.machine.lock();
-        self.activate(&mut machine);
+        self.activate(&mut machine, now);
         let words: Vec<_> = request.arguments.iter().map(|word| String::from_utf8_lossy(word)).collect();
         let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
         machine.mesh.accept(&words, &request.peer_host, request.listening_port, now)
@@ -152,7 +152,7 @@ impl Node {
         for request in requests {
             match request {
                 Request::AddMaster { host, port } => {
-                    self.activate(&mut machine);
+                    self.activate(&mut machine, now);
                     machine.mesh.add_master(&host, port, now);
                 }
                 Request::RemoveMaster { host, port } => machine.remove_master(&host, port, now),
@@ -191,13 +191,17 @@ impl Node {
     }
 
     /// There are others from now on: commits are kept for them.
-    fn activate(&self, machine: &mut Machine) {
+    fn activate(&self, machine: &mut Machine, now: Now) {
         if machine.mesh.is_active() {
             return;
         }
         let peers = machine.mesh.options().mode != Mode::Classic;
         self.shared.keyspace.set_switches(Switches { recording: true, stamping: true, peers });
         self.shared.journal.activate();
+        // What is here without a stamp (written while there was no need for any) is as old as the first one.
+        if !self.shared.keyspace.is_empty() {
+            self.shared.keyspace.tick(now.unix_ms);
+        }
         machine.mesh.activate(self.shared.keyspace.last_stamp());
     }
 

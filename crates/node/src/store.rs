@@ -2,7 +2,7 @@
 
 use effect::{EffectReader, Origin, Stamp, VersionVector};
 use engine::Engine;
-use keyspace::{CausalMark, Horizon, Keyspace, OriginIndex, Row, Scope, Version, check_effects};
+use keyspace::{CausalMark, Horizon, Import, Keyspace, OriginIndex, Row, Scope, Version, check_effects};
 use mesh::{Cursor, Record, Store, Watermarks};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -17,6 +17,8 @@ pub(crate) struct KeyspaceStore {
     indexes: HashMap<Origin, OriginIndex>,
     /// What is stable, by `OriginIndex`, while the keyspace has not yet been through with it.
     stable: Option<(Stamp, Vec<CausalMark>)>,
+    /// The data set that is being received.
+    import: Option<Import>,
     hashes: Vec<u64>,
     seen: Vec<Stamp>,
 }
@@ -28,6 +30,7 @@ impl KeyspaceStore {
             engine: Weak::new(),
             indexes: HashMap::new(),
             stable: None,
+            import: None,
             hashes: Vec::new(),
             seen: Vec::new(),
         }
@@ -117,14 +120,25 @@ impl Store for KeyspaceStore {
         self.stable = Some((watermarks.clock, causal));
     }
 
-    fn export(&mut self, _cursor: Cursor, _budget: usize, _output: &mut Vec<u8>) -> Option<Cursor> {
-        None
+    fn export(&mut self, cursor: Cursor, budget: usize, output: &mut Vec<u8>) -> Option<Cursor> {
+        let Cursor { db, position } = cursor;
+        let next = self.keyspace.export(keyspace::Cursor { db, position }, budget, output);
+        next.map(|keyspace::Cursor { db, position }| Cursor { db, position })
     }
-    fn import_begin(&mut self, _theirs: &VersionVector, _ours: &VersionVector, _replace: bool) {}
-    fn import(&mut self, _bytes: &[u8]) -> Result<(), String> {
-        Ok(())
+
+    fn import_begin(&mut self, theirs: &VersionVector, ours: &VersionVector, replace: bool) {
+        self.import = Some(Import::begin(&self.keyspace, theirs, ours, replace));
     }
-    fn import_end(&mut self, _complete: bool) -> u64 {
-        self.keyspace.context_version()
+
+    fn import(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let import = self.import.as_mut().ok_or("no import was begun")?;
+        import.merge(&self.keyspace, bytes).map_err(|error| error.to_string())
+    }
+
+    fn import_end(&mut self, complete: bool) -> u64 {
+        match self.import.take() {
+            Some(import) => import.end(&self.keyspace, complete),
+            None => self.keyspace.context_version(),
+        }
     }
 }

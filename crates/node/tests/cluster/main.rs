@@ -3,3 +3,4 @@
 mod commands;
 mod convergence;
 mod harness;
+mod state;
