@@ -211,6 +211,7 @@ impl Pair {
             comparison => {
                 let left = self.left.call(operation.connection, &operation.arguments)?;
                 let right = self.right.call(operation.connection, &operation.arguments)?;
+                self.follow(operation, &left);
                 // The generator queues nothing random, but the minimiser may leave out an EXEC.
                 let is_plain = left.is_error() || right.is_error() || left == Reply::Status(b"QUEUED".to_vec());
                 let same = if is_plain {
