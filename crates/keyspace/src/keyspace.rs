@@ -7,6 +7,7 @@ use crate::table::{KeyHasher, Table};
 use crate::version::{OriginIndex, Origins};
 use crate::{Txn, View};
 use effect::{Origin, Stamp};
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use values::EncodingLimits;
 
@@ -53,6 +54,8 @@ pub struct Keyspace {
     pub(crate) origins: Origins,
     /// The clock of the newest horizon.
     pub(crate) horizon: AtomicU64,
+    /// By `OriginIndex`: up to where the newest horizon said that everybody has seen it.
+    pub(crate) known: Mutex<Vec<Stamp>>,
     random: AtomicU64,
 }
 
@@ -76,6 +79,7 @@ impl Keyspace {
             stamping: Stamping::new(),
             origins: Origins::new(),
             horizon: AtomicU64::new(0),
+            known: Mutex::new(Vec::new()),
             random: AtomicU64::new(options.seed),
         }
     }

@@ -17,10 +17,15 @@ impl Keyspace {
         Stamp(self.horizon.load(Ordering::Relaxed))
     }
 
+    pub(crate) fn known(&self) -> Vec<Stamp> {
+        self.known.lock().clone()
+    }
+
     /// Forgets what is stable, at most about `budget` keys per shard and database; one shard is locked at
     /// a time. True where everything was looked at. A horizon never goes back.
     pub fn stabilize(&self, horizon: &Horizon<'_>, budget: usize) -> bool {
         self.horizon.fetch_max(horizon.clock.0, Ordering::Relaxed);
+        *self.known.lock() = horizon.causal.iter().map(|mark| mark.stamp.min(horizon.clock)).collect();
         let mut done = true;
         for index in 0..self.shards.count() {
             let mut guard = self.shards.lock(Wanted::Hashes(&[index as u64]));

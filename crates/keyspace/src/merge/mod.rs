@@ -116,7 +116,11 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
     /// A record that says no more than the entry itself goes: the key was just replaced whole.
     fn forget_if_described(&mut self) {
         let Author { origins, version, .. } = self.author;
-        let Some(key_type) = self.entry().map(Entry::key_type) else { return };
+        let key_type = KeyType::String;
+        if self.entry().map(Entry::key_type) != Some(key_type) {
+            // A collection without a record is one that nobody has written to lately.
+            return;
+        }
         let is_described = self.database.recent.get(self.key).is_some_and(|record| {
             record.clear == version
                 && record.deadlines.newest().version == version

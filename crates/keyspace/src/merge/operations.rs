@@ -168,6 +168,13 @@ impl Operations {
         }
     }
 
+    /// Drops increments before `restart`: nothing is in a cell yet.
+    pub(crate) fn drop_increments(&mut self, gone: impl Fn(Version) -> bool) {
+        let keep = |operation: &Operation| !(operation.action.is_increment() && gone(operation.version));
+        self.asleep.retain(keep);
+        self.list.retain(keep);
+    }
+
     /// Takes what is in the cell as the base and does all operations on top of it.
     pub(crate) fn restart(&mut self, cell: &mut impl Cell) {
         self.mode = Mode::of(cell).with_magnitude(&self.list);

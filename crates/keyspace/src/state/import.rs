@@ -22,6 +22,8 @@ pub struct Import {
     /// Hashes of the keys that they have, where we had some as well: what is missing was deleted there.
     /// (Two keys with the same 64 bits: the one stays, to be noticed by a comparison of digests.)
     received: Option<HashSet<u64>>,
+    /// Up to where everybody has seen each origin: what is older may be part of a base here.
+    known: Vec<Stamp>,
     newest: Stamp,
 }
 
@@ -47,7 +49,7 @@ impl Import {
             keyspace.clear();
         }
         let received = (!keyspace.is_empty()).then(HashSet::new);
-        Import { theirs: stamps(theirs), ours: stamps(ours), received, newest: Stamp::ZERO }
+        Import { theirs: stamps(theirs), ours: stamps(ours), received, known: keyspace.known(), newest: Stamp::ZERO }
     }
 
     /// Merges a chunk that `Keyspace::export` wrote there. After an error some of its keys are merged; the
@@ -109,15 +111,16 @@ impl Import {
         version.origin != OriginIndex::NONE && !covers(&self.theirs, version)
     }
 
+    /// Every shard there says the same, so it is done once, before the keys that are newer follow. Which
+    /// increments its author had seen is not known; those that live on are in what follows.
     fn merge_flush(&mut self, keyspace: &Keyspace, db: u32, flushed: Version) {
         self.newest = self.newest.max(flushed.stamp);
-        // Every shard there says the same, so it is done once.
         for index in 0..keyspace.shards.count() {
             let mut guard = keyspace.shards.lock(Wanted::Hashes(&[index as u64]));
             let shard = guard.at_mut(index);
             let database = &mut shard.databases[db as usize];
             if keyspace.origins.newer(flushed, database.flushed) {
-                let author = Author { version: flushed, row: Row::Seen(&self.theirs), ..keyspace.nobody() };
+                let author = Author { version: flushed, row: Row::Seen(&[]), ..keyspace.nobody() };
                 flush::flush(database, &shard.limits, author, keyspace.horizon(), &mut Garbage::default());
             }
         }
@@ -139,14 +142,18 @@ impl Import {
         let seen_here = newest != Version::ZERO && covers(&self.ours, newest);
         // A version alone, of an effect that they lack: only ours can be what is newer.
         let is_whole_here = place.is_whole() && place.version().is_some_and(|version| self.is_unseen(version));
+        let flushed = Some(place.database.flushed).filter(|flushed| self.is_unseen(*flushed));
         match place.version() {
             // We had it, and it went; only what we have not seen of it may be new.
             None if seen_here => {
-                place.reapply(KeyState::from_item(item, limits), Row::Seen(&self.theirs), &self.ours);
+                place.reapply(KeyState::from_item(item, limits), None, Row::Seen(&self.theirs), &self.ours);
             }
-            None => place.install(KeyState::from_item(item, limits)),
+            None => {
+                place.install(self.without_cancelled(KeyState::from_item(item, limits), &KeyState::default()));
+                place.reapply(KeyState::default(), flushed, Row::Seen(&self.ours), &self.theirs);
+            }
             Some(_) if seen_here && is_whole_here => {
-                place.reapply(KeyState::from_item(item, limits), Row::Seen(&self.theirs), &self.ours);
+                place.reapply(KeyState::from_item(item, limits), None, Row::Seen(&self.theirs), &self.ours);
             }
             // Data without a stamp fills gaps. Where both have some, the larger value stays at both.
             Some(own) if newest == Version::ZERO => {
@@ -158,14 +165,22 @@ impl Import {
             }
             Some(_) => {
                 let own = place.take();
-                place.install(KeyState::from_item(item, limits));
-                place.reapply(own, Row::Seen(&self.ours), &self.theirs);
+                place.install(self.without_cancelled(KeyState::from_item(item, limits), &own));
+                place.reapply(own, flushed, Row::Seen(&self.ours), &self.theirs);
             }
         }
-        let flushed = place.database.flushed;
-        if self.is_unseen(flushed) {
-            place.reapply_flush(flushed, Row::Seen(&self.ours));
-        }
+    }
+}
+
+impl Import {
+    /// Increments of theirs that we had seen, and that are not among ours, nor part of a base: a clear here
+    /// has cancelled them, which may itself be dead by now.
+    fn without_cancelled(&self, mut theirs: KeyState, own: &KeyState) -> KeyState {
+        let of_own = own.increments();
+        theirs.drop_increments(|version| {
+            covers(&self.ours, version) && !covers(&self.known, version) && !of_own.contains(&version)
+        });
+        theirs
     }
 }
 

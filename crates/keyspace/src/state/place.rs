@@ -14,6 +14,7 @@ use effect::Stamp;
 use values::{EncodingLimits, Hash, Set};
 
 /// A key, apart from any table. Without a record it is as if it had been Put whole at its version.
+#[derive(Default)]
 pub(super) struct KeyState {
     /// Below the operations of the record.
     value: Option<Value>,
@@ -37,6 +38,18 @@ impl KeyState {
             version: item.version,
             deadline_ms: item.deadline_ms,
             record: item.record,
+        }
+    }
+
+    pub(super) fn increments(&self) -> Vec<Version> {
+        self.record.as_ref().map_or_else(Vec::new, Record::increments)
+    }
+
+    /// The key is not in a table: its value is below all increments.
+    pub(super) fn drop_increments(&mut self, gone: impl Fn(Version) -> bool) {
+        if let Some(record) = &mut self.record {
+            let fields = record.fields.values_mut().map(|field| &mut field.increments);
+            fields.chain([&mut record.operations]).for_each(|operations| operations.drop_increments(&gone));
         }
     }
 
@@ -131,20 +144,20 @@ impl Place<'_> {
     }
 
     /// Does once more, on top of the key as it is now, what `seen` does not cover of another state of it.
-    /// `row`: what had been seen there.
-    pub(super) fn reapply(&mut self, state: KeyState, row: Row<'_>, seen: &[Stamp]) {
+    /// `row`: what had been seen there. `flushed`: a flush that belongs to it.
+    pub(super) fn reapply(&mut self, state: KeyState, flushed: Option<Version>, row: Row<'_>, seen: &[Stamp]) {
+        // The row is that of the whole state, not of each clear: what lived on top of them there lives on.
+        let survivors = self.database.recent.get(self.key).map_or_else(Vec::new, Record::increments);
+        if let Some(flushed) = flushed {
+            self.merge(flushed, row).flush();
+        }
         let unseen = |version: Version| version.origin != OriginIndex::NONE && !covers(seen, version);
         let version = state.version.unwrap_or(Version::ZERO);
         match (state.record, state.value) {
-            (Some(record), value) => self.reapply_record(&record, value, row, unseen),
+            (Some(record), value) => self.reapply_record(&record, value, row, unseen, &survivors),
             (None, Some(value)) if unseen(version) => self.reapply_whole(value, state.deadline_ms, version, row),
             (None, _) => {}
         }
-    }
-
-    /// Our flush, which they had not seen, on what they have sent.
-    pub(super) fn reapply_flush(&mut self, flushed: Version, row: Row<'_>) {
-        self.merge(flushed, row).flush();
     }
 
     /// A key that one version describes: a string is newer or older as a whole; collections are united.
@@ -171,14 +184,13 @@ impl Place<'_> {
         value: Option<Value>,
         row: Row<'_>,
         unseen: impl Fn(Version) -> bool,
+        survivors: &[Version],
     ) {
         for (key_type, version) in KeyType::ALL.into_iter().zip(record.creations) {
             if unseen(version) {
                 self.merge(version, row).note_creation(key_type);
             }
         }
-        // The row is that of the whole state, not of its clears: what lived on top of them there lives on.
-        let survivors = self.database.recent.get(self.key).map_or_else(Vec::new, Record::increments);
         if unseen(record.clear) {
             self.reapply_clear(record, value.as_ref(), row);
         }

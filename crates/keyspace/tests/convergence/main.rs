@@ -79,13 +79,14 @@ fn write() -> impl Strategy<Value = Write> {
         .prop_map(|(kind, key, name, value, ms)| Write { kind, key, name, value, ms })
 }
 
-fn step(nodes: usize) -> impl Strategy<Value = Step> {
+fn step(nodes: usize, imports: u32) -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..nodes, prop::collection::vec(write(), 1..3)).prop_map(|(node, writes)| Step::Write { node, writes }),
         5 => (0..nodes, 0..nodes).prop_map(|(node, from)| Step::Deliver { node, from }),
         1 => (0..nodes).prop_map(|node| Step::Tick { node }),
         1 => (0..nodes).prop_map(|node| Step::Stabilize { node }),
         1 => (0..200u64).prop_map(|ms| Step::Pass { ms }),
+        imports => (0..nodes, 0..nodes).prop_map(|(node, from)| Step::Import { node, from }),
     ]
 }
 
@@ -331,7 +332,16 @@ proptest! {
 
     #[test]
     fn all_nodes_end_where_the_contract_says(
-        (count, steps) in (2..=4usize).prop_flat_map(|count| (Just(count), prop::collection::vec(step(count), 1..60)))
+        (count, steps) in (2..=4usize).prop_flat_map(|count| (Just(count), prop::collection::vec(step(count, 0), 1..60)))
+    ) {
+        let mut world = World::new(count);
+        steps.iter().for_each(|step| world.run(step));
+        world.check();
+    }
+
+    #[test]
+    fn whole_data_sets_may_be_merged_at_any_moment(
+        (count, steps) in (2..=4usize).prop_flat_map(|count| (Just(count), prop::collection::vec(step(count, 1), 1..60)))
     ) {
         let mut world = World::new(count);
         steps.iter().for_each(|step| world.run(step));
