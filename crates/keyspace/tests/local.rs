@@ -208,7 +208,9 @@ fn scan_gives_every_key() {
         }
         let (mut keys, mut cursor, mut calls) = (std::collections::BTreeSet::new(), 0, 0);
         loop {
-            cursor = txn.scan(cursor, 10, |key, _| drop(keys.insert(key.to_vec())));
+            cursor = txn.scan(cursor, 10, |key, _| {
+                keys.insert(key.to_vec());
+            });
             calls += 1;
             if cursor == 0 {
                 break;

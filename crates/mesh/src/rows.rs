@@ -114,8 +114,8 @@ impl Rows {
             let pinned = pins.clone().map(|pin| pin.vector.get(origin));
             CausalWatermark {
                 origin,
-                stamp: others.clone().filter_map(|other| seen(&other)).chain(pinned).fold(stamp, Stamp::min),
-                heard_by_all: others.clone().all(|other| seen(&other).is_some()),
+                stamp: others.clone().filter_map(&seen).chain(pinned).fold(stamp, Stamp::min),
+                heard_by_all: others.clone().all(|other| seen(other).is_some()),
             }
         });
         Watermarks { clock, causal: causal.collect() }

@@ -346,7 +346,11 @@ pub fn tale(records: &[Record], db: u32, key: &[u8]) -> Vec<String> {
             let flushes = matches!(effect, Effect::FlushAll) || (matches!(effect, Effect::FlushDb) && selected == db);
             if flushes || (selected == db && text.contains(&format!("{key:?}"))) {
                 let context: Vec<_> = record.context.iter().collect();
-                lines.push((stamp, record.origin, format!("{stamp:?} {:?} {text} had seen {context:?}", record.origin)));
+                lines.push((
+                    stamp,
+                    record.origin,
+                    format!("{stamp:?} {:?} {text} had seen {context:?}", record.origin),
+                ));
             }
             stamp = stamp.plus(1);
         }

@@ -142,7 +142,7 @@ impl World {
             self.act(index);
         }
         self.steps += 1;
-        if self.steps % NOTE_STEPS == 0 {
+        if self.steps.is_multiple_of(NOTE_STEPS) {
             self.machines_mut().for_each(Machine::note_applied);
         }
     }

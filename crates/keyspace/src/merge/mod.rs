@@ -16,7 +16,6 @@ use crate::recent::Record;
 use crate::shard::Database;
 use crate::table::{EntryMut, KeyHasher, Table};
 use crate::version::{Origins, Row, Version};
-use effect::Stamp;
 use values::EncodingLimits;
 
 /// Whose effect it is, and how much has to be remembered of it.

@@ -1,4 +1,5 @@
 //! Measurements, not tests: `cargo test --release -p keyspace speed -- --ignored --nocapture`.
+#![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 
 use super::*;
 use crate::entry::ValueRef;

@@ -118,11 +118,8 @@ fn perform(txn: &mut Txn<'_>, write: &Write) {
         21 => txn.expire(key, Some(deadline_ms)),
         22 => txn.expire(key, None),
         23 => txn.copy(key, KEYS[write.name], 0),
-        24 => {
-            if write.name != write.key {
-                txn.rename(key, KEYS[write.name]);
-            }
-        }
+        24 if write.name != write.key => txn.rename(key, KEYS[write.name]),
+        24 => {}
         _ if write.ms.is_multiple_of(4) => drop(txn.flush_all()),
         _ => {}
     }
