@@ -125,6 +125,11 @@ impl Session {
         crate::pipeline::turn(self, worker, input, now)
     }
 
+    /// How many bytes the request at the end of the input lacks at least, as it announced itself.
+    pub fn missing_input(&self) -> usize {
+        self.decoder.missing_bytes()
+    }
+
     /// Looks again at a session that is blocked or was woken (killed, unblocked, unpaused). Feed the
     /// input that is left where the answer is `Next::Read`.
     pub fn resume(&mut self, worker: &mut Worker, now: Now) -> Next {

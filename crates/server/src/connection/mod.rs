@@ -155,7 +155,7 @@ impl Connection {
 
     /// Reads once, behind the beginning of a request.
     fn read_more(&mut self, desk: &Desk) -> io::Result<()> {
-        let room = self.input.room();
+        let room = self.input.room(self.session.missing_input());
         let (offered, received) = (room.len(), self.stream.try_read(room)?);
         let count = self.note_read(received, offered, &desk.worker);
         self.input.filled(count);
