@@ -4,25 +4,70 @@ use crate::codec;
 use crate::garbage::Garbage;
 use crate::merge::cell::Action;
 use crate::version::{Row, Version};
-use crate::{KeyHash, Txn, merge::Merge};
+use crate::{KeyHash, Keyspace, Txn, merge::Merge};
 use effect::{DecodeError, Effect, EffectReader};
+use std::fmt;
 
-/// Checks a record's effects, so that `apply` cannot fail half-way, and calls `key` for the keys that
-/// they act on. False where they act on whole databases, which needs all shards.
-pub fn check_effects<'e>(effects: &'e [u8], mut key: impl FnMut(&'e [u8])) -> Result<bool, DecodeError> {
-    let mut all = false;
-    for effect in EffectReader::new(effects) {
-        match effect? {
-            Effect::Select { .. } => {}
-            Effect::FlushDb | Effect::FlushAll => all = true,
-            Effect::Put { key: name, value, .. } => {
-                codec::decode(value)?;
-                key(name);
+/// Why a record of another node has no place here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EffectsError {
+    Decode(DecodeError),
+    /// It acts on a database that this node does not have.
+    NoDatabase(u32),
+}
+
+impl fmt::Display for EffectsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EffectsError::Decode(error) => error.fmt(f),
+            EffectsError::NoDatabase(db) => {
+                write!(f, "there is no database {db} here: 'databases' has to be the same on every node")
             }
-            effect => effect_key(&effect).into_iter().for_each(&mut key),
         }
     }
-    Ok(!all)
+}
+
+impl std::error::Error for EffectsError {}
+
+impl From<DecodeError> for EffectsError {
+    fn from(error: DecodeError) -> EffectsError {
+        EffectsError::Decode(error)
+    }
+}
+
+/// What a record's effects are, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// How many of them have a stamp.
+    pub count: u64,
+    /// They act on whole databases, which needs all shards.
+    pub whole_databases: bool,
+}
+
+impl Keyspace {
+    /// Checks a record's effects, so that `Txn::apply` cannot fail half-way, and calls `key` for the keys that
+    /// they act on.
+    pub fn check_effects<'e>(
+        &self,
+        effects: &'e [u8],
+        mut key: impl FnMut(&'e [u8]),
+    ) -> Result<Checked, EffectsError> {
+        let mut checked = Checked::default();
+        for effect in EffectReader::new(effects) {
+            match effect? {
+                Effect::Select { db } if db >= self.databases() => return Err(EffectsError::NoDatabase(db)),
+                Effect::Select { .. } => continue,
+                Effect::FlushDb | Effect::FlushAll => checked.whole_databases = true,
+                Effect::Put { key: name, value, .. } => {
+                    codec::decode(value)?;
+                    key(name);
+                }
+                effect => effect_key(&effect).into_iter().for_each(&mut key),
+            }
+            checked.count += 1;
+        }
+        Ok(checked)
+    }
 }
 
 /// The key that an effect acts on.
@@ -60,7 +105,7 @@ impl Txn<'_> {
                 self.select(db);
                 return Ok(Garbage::default());
             }
-            // A database that this node does not have.
+            // A database that this node does not have: `check_effects` refuses the record before.
             _ if self.db() >= self.databases() => return Ok(Garbage::default()),
             Effect::FlushDb => return Ok(self.flush(self.db()..self.db() + 1, version, row)),
             Effect::FlushAll => return Ok(self.flush(0..self.databases(), version, row)),

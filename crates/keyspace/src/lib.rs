@@ -23,7 +23,7 @@ mod txn;
 mod version;
 mod view;
 
-pub use apply::check_effects;
+pub use apply::{Checked, EffectsError};
 pub use codec::{Decoded, decode};
 pub use digest::DebugDigest;
 pub use garbage::Garbage;

@@ -1,7 +1,7 @@
 //! Local reads and writes on one node, as Redis 7.0 answers them, whatever machinery runs beside.
 
-use effect::{Effect, EffectReader, NodeId, Origin};
-use keyspace::{KeyType, Keyspace, Options, Scope, SetDeadline, StringRef, Switches, Txn, ValueError};
+use effect::{Effect, EffectReader, EffectWriter, NodeId, Origin};
+use keyspace::{Checked, EffectsError, KeyType, Keyspace, Options, Scope, SetDeadline, StringRef, Switches, Txn, ValueError};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 const MAX_LEN: usize = 512 << 20;
@@ -246,4 +246,25 @@ fn a_commit_is_the_effects_with_consecutive_stamps() {
     assert_eq!(txn.now_ms(), NOW_MS);
     txn.delete(b"k");
     assert_eq!(txn.commit(|commit| commit.first), Some(first.plus(2)));
+}
+
+#[test]
+fn records_are_checked_before_they_are_applied() {
+    let keyspace = &keyspaces()[0];
+    let encoded = |effects: &[Effect<'_>]| {
+        let mut buffer = Vec::new();
+        let mut writer = EffectWriter::new(&mut buffer);
+        effects.iter().for_each(|effect| writer.push(effect));
+        buffer
+    };
+    let mut keys = Vec::new();
+    let good = encoded(&[Effect::Select { db: 3 }, Effect::Delete { key: b"a" }, Effect::Increment { key: b"b", delta: 1 }]);
+    let checked = keyspace.check_effects(&good, |key| keys.push(key.to_vec()));
+    assert_eq!(checked, Ok(Checked { count: 2, whole_databases: false }));
+    assert_eq!(keys, [b"a", b"b"]);
+    let flush = encoded(&[Effect::FlushDb]);
+    assert_eq!(keyspace.check_effects(&flush, |_| ()), Ok(Checked { count: 1, whole_databases: true }));
+    let elsewhere = encoded(&[Effect::Delete { key: b"a" }, Effect::Select { db: 4 }, Effect::Delete { key: b"a" }]);
+    assert_eq!(keyspace.check_effects(&elsewhere, |_| ()), Err(EffectsError::NoDatabase(4)));
+    assert!(matches!(keyspace.check_effects(&good[..good.len() - 1], |_| ()), Err(EffectsError::Decode(_))));
 }

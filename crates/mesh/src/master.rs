@@ -5,6 +5,8 @@ use rand::Rng;
 
 const FIRST_RETRY_MS: u64 = 250;
 const MAX_RETRY_MS: u64 = 8_000;
+/// A link that lasts that long is dialled again at once; one that does not is no better than none.
+const STEADY_MS: u64 = 1_000;
 
 /// One `replicaof`.
 #[derive(Debug)]
@@ -14,8 +16,10 @@ pub(crate) struct Master {
     pub(crate) link: Option<LinkId>,
     /// It was up at least once.
     known: bool,
-    /// Attempts since it was last up.
+    /// Attempts since it was last up for a while.
     attempts: u32,
+    /// Since when it is up.
+    opened_ms: Option<u64>,
     /// When to dial again.
     pub(crate) dial_ms: u64,
     /// It is this very node: not dialled again.
@@ -33,6 +37,7 @@ impl Master {
             link: None,
             known: false,
             attempts: 0,
+            opened_ms: None,
             dial_ms: now_ms,
             never: false,
             last_error: None,
@@ -45,14 +50,17 @@ impl Master {
         !self.known && !self.never
     }
 
-    pub(crate) fn opened(&mut self) {
+    pub(crate) fn opened(&mut self, now_ms: u64) {
         self.known = true;
-        self.attempts = 0;
+        self.opened_ms = Some(now_ms);
         self.last_error = None;
     }
 
     /// Exponential backoff with jitter, so that the nodes of a mesh do not knock in step.
     pub(crate) fn lost(&mut self, error: &str, now_ms: u64, dice: &mut impl Rng) {
+        if self.opened_ms.take().is_some_and(|opened_ms| now_ms >= opened_ms + STEADY_MS) {
+            self.attempts = 0;
+        }
         let step = FIRST_RETRY_MS.saturating_mul(1 << self.attempts.min(10)).min(MAX_RETRY_MS);
         self.attempts += 1;
         self.link = None;
@@ -80,8 +88,11 @@ mod tests {
         assert!(steps[0] <= FIRST_RETRY_MS && steps[0] >= FIRST_RETRY_MS / 2);
         assert!(steps.iter().all(|step| *step <= MAX_RETRY_MS));
         assert!(steps[10..].iter().all(|step| *step >= MAX_RETRY_MS / 2));
-        master.opened();
-        master.lost("gone", 0, &mut dice);
-        assert!(master.dial_ms <= FIRST_RETRY_MS);
+        master.opened(0);
+        master.lost("refused", STEADY_MS - 1, &mut dice);
+        assert!(master.dial_ms >= MAX_RETRY_MS / 2, "a link that opens and breaks at once is not dialled in a loop");
+        master.opened(0);
+        master.lost("gone", STEADY_MS, &mut dice);
+        assert!(master.dial_ms <= STEADY_MS + FIRST_RETRY_MS);
     }
 }

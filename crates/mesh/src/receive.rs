@@ -99,7 +99,7 @@ impl Mesh {
             self.expect(origin, stamp, now);
         }
         if let Some(master) = self.masters.iter_mut().find(|master| master.link == Some(id)) {
-            master.opened();
+            master.opened(now.monotonic_ms);
         }
         self.note_clock(origin, unix_ms, now);
         self.log_line(Severity::Notice, text);
@@ -160,7 +160,8 @@ impl Mesh {
         let waiting = !inflow.held.is_empty();
         let Some(cause) = self.missing_cause(record, now).or(waiting.then_some(Cause::Clock(0))) else {
             self.apply(record, store, now)?;
-            return self.apply_held(store, now);
+            self.apply_held(store, now);
+            return Ok(());
         };
         self.hold(record, cause, now);
         Ok(())
@@ -225,7 +226,13 @@ impl Mesh {
         }
         let row = self.rows.row_mut(origin);
         if !record.is_tick() {
-            let context = store.apply(record, row)?;
+            let context = match store.apply(record, row) {
+                Ok(context) => context,
+                Err(error) => {
+                    self.unreceive(origin);
+                    return Err(error);
+                }
+            };
             self.report(context, origin, last, now);
             self.counters.records_applied += 1;
             self.effects_applied += 1;
@@ -238,14 +245,27 @@ impl Mesh {
         Ok(())
     }
 
+    /// A record of this origin could not be applied: nothing behind it may be, until it was sent again and could.
+    fn unreceive(&mut self, origin: Origin) {
+        let applied = self.vector.get(origin);
+        if let Some(inflow) = self.inflows.get_mut(&origin) {
+            self.held_bytes -= inflow.drop_held(applied);
+            inflow.resubscribe = true;
+        }
+    }
+
     /// Applies what waited and may now go, until nothing more moves.
-    fn apply_held(&mut self, store: &mut dyn Store, now: Now) -> Result<(), String> {
+    fn apply_held(&mut self, store: &mut dyn Store, now: Now) {
         loop {
-            let Some(origin) = self.ripe_origin(now) else { return Ok(()) };
-            let Some(inflow) = self.inflows.get_mut(&origin) else { return Ok(()) };
-            let Some(record) = inflow.held.pop_front() else { return Ok(()) };
+            let Some(origin) = self.ripe_origin(now) else { return };
+            let Some(inflow) = self.inflows.get_mut(&origin) else { return };
+            let Some(record) = inflow.held.pop_front() else { return };
             self.held_bytes -= held_size(&record.borrow());
-            self.apply(&record.borrow(), store, now)?;
+            if let Err(error) = self.apply(&record.borrow(), store, now) {
+                // There is no link to blame: it is asked for again, and closes the link that brings it.
+                self.log_line(Severity::Warning, format!("A record that had waited cannot be applied: {error}"));
+                continue;
+            }
             let next = self.inflows.get(&origin).and_then(|inflow| inflow.held.front());
             let cause = next.and_then(|next| self.missing_cause(&next.borrow(), now));
             let ripe = next.is_some() && cause.is_none();
@@ -279,10 +299,7 @@ impl Mesh {
         if self.held_bytes == 0 {
             return;
         }
-        if let Err(error) = self.apply_held(store, now) {
-            // There is no link to blame: the record waits on, and the log says why.
-            self.log_line(Severity::Warning, format!("A record that had waited cannot be applied: {error}"));
-        }
+        self.apply_held(store, now);
         let missing: Vec<(Origin, Stamp)> = self
             .inflows
             .values()

@@ -2,7 +2,7 @@
 
 use effect::{EffectReader, Origin, Stamp, VersionVector};
 use engine::Engine;
-use keyspace::{CausalMark, Horizon, Import, Keyspace, OriginIndex, Row, Scope, Version, check_effects};
+use keyspace::{CausalMark, Horizon, Import, Keyspace, OriginIndex, Row, Scope, Version};
 use mesh::{Cursor, Record, Store, Watermarks};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -75,8 +75,12 @@ impl Store for KeyspaceStore {
     fn apply(&mut self, record: &Record<'_>, row: &VersionVector) -> Result<u64, String> {
         let mut hashes = std::mem::take(&mut self.hashes);
         hashes.clear();
-        let keyed = check_effects(record.effects, |key| hashes.push(self.keyspace.hash(key)));
-        let scope = if keyed.map_err(|error| error.to_string())? { Scope::Keys(&hashes) } else { Scope::All };
+        let checked = self.keyspace.check_effects(record.effects, |key| hashes.push(self.keyspace.hash(key)));
+        let checked = checked.map_err(|error| error.to_string())?;
+        if checked.count != record.count {
+            return Err(format!("a record of {} effects has {}", record.count, checked.count));
+        }
+        let scope = if checked.whole_databases { Scope::All } else { Scope::Keys(&hashes) };
         self.fill_seen(row);
         let origin = self.index(record.origin);
         let keyspace = self.keyspace.clone();

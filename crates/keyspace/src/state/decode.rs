@@ -18,6 +18,8 @@ pub enum ImportError {
     Malformed(DecodeError),
     /// An origin that the chunk does not list.
     UnknownOrigin,
+    /// A key in a database that this node does not have.
+    NoDatabase(u32),
     /// More origins than this process can tell apart.
     TooManyOrigins,
 }
@@ -27,6 +29,7 @@ impl fmt::Display for ImportError {
         match self {
             ImportError::Malformed(error) => write!(f, "malformed state: {error}"),
             ImportError::UnknownOrigin => write!(f, "malformed state: an origin that is not listed"),
+            ImportError::NoDatabase(db) => crate::EffectsError::NoDatabase(*db).fmt(f),
             ImportError::TooManyOrigins => write!(f, "too many origins"),
         }
     }

@@ -58,10 +58,11 @@ impl Import {
         let mut reader = Reader::new(chunk, &keyspace.origins)?;
         while let Some(item) = reader.next()? {
             match item {
-                // What is in a database that this node does not have has no place here.
                 Item::Flush { db, flushed } if db < keyspace.databases() => self.merge_flush(keyspace, db, flushed),
+                // There is nothing here that it could have deleted.
+                Item::Flush { .. } => {}
                 Item::Key(item) if item.db < keyspace.databases() => self.merge_key(keyspace, *item),
-                Item::Flush { .. } | Item::Key(_) => {}
+                Item::Key(item) => return Err(ImportError::NoDatabase(item.db)),
             }
         }
         Ok(())

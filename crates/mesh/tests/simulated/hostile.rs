@@ -2,7 +2,7 @@
 
 use crate::network::{EPOCH_MS, ToyStore, options, origin};
 use effect::{Stamp, VersionVector};
-use mesh::{Action, BatchWriter, Input, LinkId, Mesh, Message, Now, Record};
+use mesh::{Action, BatchWriter, FrameDecoder, Input, LinkId, Mesh, Message, Now, Record};
 use proptest::prelude::*;
 
 const NOW: Now = Now { unix_ms: EPOCH_MS, monotonic_ms: 1 };
@@ -81,6 +81,38 @@ fn a_record_that_cannot_be_applied_closes_the_link() {
     send(&mut mesh, &mut store, link, &Message::Records { batch: batch.bytes() });
     assert!(is_closed(&mut mesh));
     assert_eq!(mesh.vector().get(origin(1, 1)), Stamp(0));
+    // It is not taken for received when the link is back: nothing behind it is applied.
+    let mut after = VersionVector::new();
+    after.advance(origin(1, 1), Stamp(0));
+    assert!(subscriptions_after_reconnect(&mut mesh, &mut store).contains(&after));
+}
+
+/// What a dialled mesh asks its peer for after the link broke.
+fn subscriptions_after_reconnect(mesh: &mut Mesh, store: &mut ToyStore) -> Vec<VersionVector> {
+    let now = Now { monotonic_ms: 60_000, ..NOW };
+    mesh.turn(store, now);
+    let link = std::iter::from_fn(|| mesh.poll_action())
+        .find_map(|action| if let Action::Dial { link, .. } = action { Some(link) } else { None })
+        .expect("dials again");
+    mesh.handle(link, Input::Connected, store, now);
+    let mut bytes = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 1 0000000000000002 1 multi-master\r\n".to_vec();
+    let mut vector = VersionVector::new();
+    vector.advance(origin(1, 1), Stamp(5));
+    Message::Hello { origin: origin(1, 1), unix_ms: EPOCH_MS, vector }.put(&mut bytes);
+    mesh.handle(link, Input::Received { bytes: &bytes }, store, now);
+    let mut output = Vec::new();
+    mesh.transmit(link, &mut output, 1 << 20, store, now);
+    // Behind the last request of the handshake come frames.
+    let frames = output.windows(14).position(|window| window == b"multi-master\r\n").expect("the handshake") + 14;
+    let mut decoder = FrameDecoder::default();
+    decoder.feed(&output[frames..]);
+    let mut subscriptions = Vec::new();
+    while let Some((kind, payload)) = decoder.next_message().unwrap() {
+        if let Ok(Message::Subscribe { after }) = Message::decode(kind, payload) {
+            subscriptions.push(after);
+        }
+    }
+    subscriptions
 }
 
 #[test]
