@@ -59,6 +59,11 @@ impl Rows {
         self.rows.get(&origin)
     }
 
+    /// Does the row of `member` mention all of `origins`?
+    pub fn mentions(&self, member: Origin, origins: &[Origin]) -> bool {
+        self.rows.get(&member).is_some_and(|row| origins.iter().all(|origin| row.contains(*origin)))
+    }
+
     pub fn merge(&mut self, rows: &[(Origin, VersionVector)]) {
         for (origin, row) in rows {
             self.row_mut(*origin).merge(row);
@@ -119,13 +124,6 @@ impl Rows {
             }
         });
         Watermarks { clock, causal: causal.collect() }
-    }
-}
-
-impl Rows {
-    /// Does the row of `member` mention all of `origins`?
-    pub fn mentions(&self, member: Origin, origins: &[Origin]) -> bool {
-        self.rows.get(&member).is_some_and(|row| origins.iter().all(|origin| row.contains(*origin)))
     }
 }
 

@@ -37,7 +37,7 @@ pub use mesh::{Action, Input, LinkId, Now, Severity};
 use effect::{Origin, Stamp};
 use engine::{Config, Engine, Host, Services};
 use journal::Journal;
-use keyspace::{Keyspace, Switches};
+use keyspace::{Keyspace, Scope, Switches};
 use machine::Machine;
 use mesh::{Credentials, Mesh, Mode};
 use shared::{Request, Shared};
@@ -47,9 +47,10 @@ use store::KeyspaceStore;
 
 /// How often the snapshot for those who cannot wait is renewed, in milliseconds.
 const SNAPSHOT_MS: u64 = 100;
-/// How often keys past their deadline are looked for, in milliseconds, and how many keys of a shard and
-/// database are looked at in one go.
+/// How often keys past their deadline are looked for, in milliseconds; seldom where no key has a deadline.
 const EXPIRE_MS: u64 = 100;
+const EXPIRE_IDLE_MS: u64 = 1000;
+/// How many keys of a shard and database are looked at in one go.
 const EXPIRE_KEYS: usize = 200;
 
 /// What a session that becomes a link says about itself: the arguments of its `MESH LINK` and the
@@ -251,8 +252,24 @@ impl Node {
         if now.monotonic_ms < owner.expire_ms {
             return;
         }
-        let more = self.engine.active_expire() && self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS).1;
-        owner.expire_ms = now.monotonic_ms + if more { 1 } else { EXPIRE_MS };
+        let pause_ms = if !self.engine.active_expire() || !self.has_deadlines(now) {
+            EXPIRE_IDLE_MS
+        } else if self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS).1 {
+            1
+        } else {
+            EXPIRE_MS
+        };
+        owner.expire_ms = now.monotonic_ms + pause_ms;
+    }
+
+    /// Has any key a deadline?
+    fn has_deadlines(&self, now: Now) -> bool {
+        let keyspace = &self.shared.keyspace;
+        let mut view = keyspace.begin(Scope::All, 0, now.unix_ms);
+        (0..keyspace.databases()).any(|db| {
+            view.select(db);
+            view.expires_size() > 0
+        })
     }
 
     /// Tells the sessions what has changed.
