@@ -47,11 +47,7 @@ pub struct Checked {
 impl Keyspace {
     /// Checks a record's effects, so that `Txn::apply` cannot fail half-way, and calls `key` for the keys that
     /// they act on.
-    pub fn check_effects<'e>(
-        &self,
-        effects: &'e [u8],
-        mut key: impl FnMut(&'e [u8]),
-    ) -> Result<Checked, EffectsError> {
+    pub fn check_effects<'e>(&self, effects: &'e [u8], mut key: impl FnMut(&'e [u8])) -> Result<Checked, EffectsError> {
         let mut checked = Checked::default();
         for effect in EffectReader::new(effects) {
             match effect? {

@@ -1,7 +1,9 @@
 //! Local reads and writes on one node, as Redis 7.0 answers them, whatever machinery runs beside.
 
 use effect::{Effect, EffectReader, EffectWriter, NodeId, Origin};
-use keyspace::{Checked, EffectsError, KeyType, Keyspace, Options, Scope, SetDeadline, StringRef, Switches, Txn, ValueError};
+use keyspace::{
+    Checked, EffectsError, KeyType, Keyspace, Options, Scope, SetDeadline, StringRef, Switches, Txn, ValueError,
+};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 const MAX_LEN: usize = 512 << 20;
@@ -258,7 +260,8 @@ fn records_are_checked_before_they_are_applied() {
         buffer
     };
     let mut keys = Vec::new();
-    let good = encoded(&[Effect::Select { db: 3 }, Effect::Delete { key: b"a" }, Effect::Increment { key: b"b", delta: 1 }]);
+    let good =
+        encoded(&[Effect::Select { db: 3 }, Effect::Delete { key: b"a" }, Effect::Increment { key: b"b", delta: 1 }]);
     let checked = keyspace.check_effects(&good, |key| keys.push(key.to_vec()));
     assert_eq!(checked, Ok(Checked { count: 2, whole_databases: false }));
     assert_eq!(keys, [b"a", b"b"]);

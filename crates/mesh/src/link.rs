@@ -74,6 +74,13 @@ pub(crate) struct Downstream {
     pub(crate) transfer: Option<Transfer>,
 }
 
+impl Downstream {
+    /// Is a data set on its way?
+    pub(crate) fn is_sending(&self) -> bool {
+        self.transfer.as_ref().is_some_and(|transfer| transfer.cursor.is_some())
+    }
+}
+
 /// The data set on its way to a downstream peer.
 pub(crate) struct Transfer {
     /// `None`: all is sent.

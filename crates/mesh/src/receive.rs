@@ -2,7 +2,7 @@
 
 use crate::handshake::printable;
 use crate::inflow::{Cause, held_size};
-use crate::link::{Phase, Side};
+use crate::link::{Downstream, Phase, Side};
 use crate::mesh::{Import, keep_from};
 use crate::message::Message;
 use crate::store::Store;
@@ -69,6 +69,9 @@ impl Mesh {
                     }
                 }
                 Ok(())
+            }
+            Message::StateRequest if link.downstream().is_some_and(Downstream::is_sending) => {
+                Err("a data set is asked for while it is on its way".to_owned())
             }
             Message::StateRequest if !upstream => {
                 self.begin_transfer(id, now);

@@ -115,7 +115,7 @@ impl Mesh {
         if let (Phase::Open, Side::Downstream(downstream)) = (&link.phase, &mut link.side) {
             let room = |output: &Vec<u8>| output.len() - start < budget;
             while room(output) && downstream.send_state(output, store, now) {}
-            let sending = downstream.transfer.as_ref().is_some_and(|transfer| transfer.cursor.is_some());
+            let sending = downstream.is_sending();
             if !sending {
                 downstream.close_gaps(&self.log, output);
                 while room(output) {

@@ -144,7 +144,7 @@ impl Mesh {
             port: link.port,
             link: link.id,
             peer: link.peer,
-            syncing: downstream.transfer.as_ref().is_some_and(|transfer| transfer.cursor.is_some()),
+            syncing: downstream.is_sending(),
             open: link.is_open(),
             offset: if idle { self.log.appended() } else { offset },
             acknowledged: link.announced.clone(),

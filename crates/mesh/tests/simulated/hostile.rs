@@ -61,6 +61,15 @@ fn a_message_of_the_wrong_side_closes_the_link() {
 }
 
 #[test]
+fn a_data_set_that_is_on_its_way_cannot_be_asked_for_again() {
+    let (mut mesh, mut store, link) = open_link(false);
+    send(&mut mesh, &mut store, link, &Message::StateRequest);
+    assert!(!is_closed(&mut mesh));
+    send(&mut mesh, &mut store, link, &Message::StateRequest);
+    assert!(is_closed(&mut mesh));
+}
+
+#[test]
 fn a_record_in_our_own_name_closes_the_link() {
     let (mut mesh, mut store, link) = open_link(true);
     let mut batch = BatchWriter::default();
