@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Requests decoded ahead.
-const BATCH_REQUESTS: usize = 64;
+const BATCH_REQUESTS: usize = 32;
 /// What one turn may do before other connections get theirs.
 const TURN_REQUESTS: usize = 1024;
 const TURN_OUTPUT_BYTES: usize = 1 << 20;

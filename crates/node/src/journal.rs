@@ -35,6 +35,11 @@ impl Journal {
         Journal { active: AtomicBool::new(false), pending: Mutex::default(), observer }
     }
 
+    /// Somebody wants to see all commits, kept or not.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.observer.is_some()
+    }
+
     /// From now on commits are kept.
     pub(crate) fn activate(&self) {
         self.active.store(true, Ordering::Release);

@@ -231,9 +231,8 @@ impl Node {
         let mode = machine.mesh.options().mode;
         let active = machine.mesh.is_active();
         let merging = mode != Mode::Classic;
-        let recording = self.shared.keyspace.switches().recording || active;
         self.shared.keyspace.set_switches(Switches {
-            recording,
+            recording: active || self.shared.journal.is_observed(),
             stamping: active || merging,
             peers: active && merging,
         });

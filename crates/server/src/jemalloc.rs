@@ -14,6 +14,14 @@ const QUANTUM: usize = 8;
 
 pub struct Jemalloc;
 
+/// Huge pages where the system leaves the choice to us: a lookup in millions of keys misses the TLB twice otherwise.
+/// What speaks against them for Redis, a page copied at each write after a fork, does not exist here.
+// SAFETY: this is the symbol and the type (`const char *`) in which jemalloc looks for its settings (jemalloc(3),
+// TUNING), and no other symbol of this program has its name.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+#[used]
+static SETTINGS: &[u8; 29] = b"thp:always,metadata_thp:auto\0";
+
 #[inline]
 fn flags(layout: Layout) -> c_int {
     if layout.align() <= QUANTUM { 0 } else { ffi::MALLOCX_ALIGN(layout.align()) }
@@ -84,6 +92,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_settings_are_found() {
+        // SAFETY: the control is a string, and so is what is read.
+        let thp = unsafe { tikv_jemalloc_ctl::raw::read_str(b"opt.thp\0") };
+        assert_eq!(thp, Ok(&b"always\0"[..]));
     }
 
     /// The memory targets rest on this setting of the build.
