@@ -74,7 +74,7 @@ pub fn load(
     }
     for words in directives {
         loader.directive(words).map_err(|stop| match stop {
-            Stop::Here(reason) => ConfigError { file: None, line: 0, text: hide_secret(words, show(words)), reason },
+            Stop::Here(reason) => ConfigError { file: None, line: 0, text: hide_secret(show(words)), reason },
             Stop::Included(error) => error,
         })?;
     }
@@ -116,10 +116,10 @@ impl Loader<'_> {
             let error =
                 |text: String, reason| ConfigError { file: Some(path.to_string()), line: index + 1, text, reason };
             let shown = String::from_utf8_lossy(line).into_owned();
-            let words = words_of(line).map_err(|reason| error(shown.clone(), reason))?;
+            let words = words_of(line).map_err(|reason| error(hide_secret(shown.clone()), reason))?;
             match self.directive(&words) {
                 Ok(()) => {}
-                Err(Stop::Here(reason)) => return Err(error(hide_secret(&words, shown), reason)),
+                Err(Stop::Here(reason)) => return Err(error(hide_secret(shown), reason)),
                 Err(Stop::Included(error)) => return Err(error),
             }
         }
@@ -192,11 +192,12 @@ fn unknown(name: &str) -> String {
     reason
 }
 
-/// The line, without the value of a password.
-fn hide_secret(words: &[String], line: String) -> String {
-    let sensitive = |directive: &Directive| directive.flags.contains(DirectiveFlags::SENSITIVE);
-    match words.first().and_then(|name| find_directive(name)) {
-        Some((_, directive)) if sensitive(directive) => format!("{} (hidden)", words[0]),
+/// The line, without the value of a password, also where its name or its quotes are wrong.
+fn hide_secret(line: String) -> String {
+    let name = line.split_ascii_whitespace().next().unwrap_or_default().trim_matches(['"', '\'']);
+    let meant = find_directive(name).or_else(|| find_directive(super::directives::nearest(name)?));
+    match meant {
+        Some((_, directive)) if directive.flags.contains(DirectiveFlags::SENSITIVE) => format!("{name} (hidden)"),
         _ => line,
     }
 }

@@ -130,8 +130,14 @@ fn an_unknown_name_gets_the_nearest_one() {
 
 #[test]
 fn passwords_are_not_shown() {
-    let error = load_text("requirepass secret and more").unwrap_err();
-    assert_eq!(error.text, "requirepass (hidden)");
+    for (line, shown) in [
+        ("requirepass secret and more", "requirepass (hidden)"),
+        ("requirepas secret", "requirepas (hidden)"),
+        ("masterauth \"secret", "masterauth (hidden)"),
+        ("port one two", "port one two"),
+    ] {
+        assert_eq!(load_text(line).unwrap_err().text, shown);
+    }
 }
 
 #[test]
