@@ -8,6 +8,8 @@ use values::Element;
 
 /// Random elements may be asked for any number of times; the reply still has to fit into memory.
 const MAX_REPLY_BYTES: usize = 1 << 30;
+/// No element is shorter in a reply.
+const MIN_ELEMENT_BYTES: usize = "$0\r\n\r\n".len();
 
 pub(super) fn reply_element(out: &mut Out, element: Element<'_>) {
     match element {
@@ -41,6 +43,9 @@ impl RandomCount {
 
 /// Calls `draw`, which appends one element to `out`, `count` times.
 pub(super) fn repeat_draws(out: &mut Out, count: usize, mut draw: impl FnMut(&mut Out)) -> Reply {
+    if count > MAX_REPLY_BYTES / MIN_ELEMENT_BYTES {
+        return Err(Fault::OutOfRange);
+    }
     let start = out.buffer.len();
     for _ in 0..count {
         draw(out);
@@ -54,6 +59,13 @@ pub(super) fn repeat_draws(out: &mut Out, count: usize, mut draw: impl FnMut(&mu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_fit_is_refused_before_it_begins() {
+        let mut out = Out::new(resp::Protocol::Resp2);
+        let refused = repeat_draws(&mut out, i64::MAX as usize, |_| panic!("a draw"));
+        assert_eq!(refused, Err(Fault::OutOfRange));
+    }
 
     #[test]
     fn a_negative_count_allows_repeats() {
