@@ -13,7 +13,7 @@ use crate::{Action, BatchWriter, Input, LinkId, Now, Record, Severity};
 use effect::{Origin, Stamp, VersionVector};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// An idle origin emits a tick this often, in milliseconds.
 const TICK_MS: u64 = 1000;
@@ -104,6 +104,8 @@ pub struct Mesh {
     pub(crate) clock_offsets: BTreeMap<Origin, (i64, u64)>,
     /// Nodes that are receiving the data set of some other node, and do not speak for themselves yet.
     pub(crate) joining: BTreeMap<Origin, Joining>,
+    /// Origins that have masters which they never reached.
+    pub(crate) incomplete: BTreeSet<Origin>,
     /// Remote effects that no own record has reported: (context version, origin, stamp), in order.
     unreported: VecDeque<(u64, Origin, Stamp)>,
     report_ms: Option<u64>,
@@ -158,6 +160,7 @@ impl Mesh {
             batch: BatchWriter::default(),
             clock_offsets: BTreeMap::new(),
             joining: BTreeMap::new(),
+            incomplete: BTreeSet::new(),
             unreported: VecDeque::new(),
             report_ms: None,
             tick_ms: now.monotonic_ms,
@@ -215,7 +218,9 @@ impl Mesh {
         if !self.active {
             self.active = true;
             self.vector.advance(self.own, last);
-            self.rows.begin(self.own, last);
+            if last > Stamp::ZERO {
+                self.rows.begin(self.own, last);
+            }
             self.log.clear(&self.vector);
         }
     }
@@ -266,9 +271,15 @@ impl Mesh {
         if self.unreported.is_empty() {
             self.report_ms = None;
         }
+        if self.may_hear_of_others() {
+            seen.push((self.own, Stamp::ZERO));
+        }
         let previous = self.vector.get(self.own);
         let record = Record { origin: self.own, previous, first, count, context: &seen, effects };
         debug_assert!(first > previous, "commits come in the order of their stamps");
+        if previous == Stamp::ZERO {
+            self.rows.begin(self.own, first);
+        }
         self.vector.advance(self.own, record.last());
         if self.active {
             self.log.append(&record, keep_from(&self.links));
@@ -294,10 +305,15 @@ impl Mesh {
         (self.active && !read_only).then_some(due_ms)
     }
 
+    /// The next own record has something to say.
+    pub(crate) fn report_soon(&mut self, now: Now) {
+        self.report_ms.get_or_insert(now.monotonic_ms + REPORT_MS);
+    }
+
     /// Remote effects were applied: the next own records say so.
     pub(crate) fn report(&mut self, context: u64, origin: Origin, stamp: Stamp, now: Now) {
         self.unreported.push_back((context, origin, stamp));
-        self.report_ms.get_or_insert(now.monotonic_ms + REPORT_MS);
+        self.report_soon(now);
     }
 
     /// Somebody has, or depends on, this; fetch it if it does not come by itself. An origin that was unknown is a
@@ -306,13 +322,14 @@ impl Mesh {
         if !self.vector.contains(origin) {
             self.vector.advance(origin, Stamp::ZERO);
             self.effects_applied += 1;
+            self.announce_joiner(origin, now);
         }
         if origin != self.own && !self.vector.covers(origin, stamp) {
             self.inflows.entry(origin).or_default().expect(stamp, now.monotonic_ms);
         }
     }
 
-    /// Tells everybody, in our stream, that `joiner` is about to have what we have now, and no more.
+    /// Tells everybody, in our stream, that `joiner` exists, and has at most what we have now.
     pub(crate) fn announce_joiner(&mut self, joiner: Origin, now: Now) {
         self.unreported.push_front((0, joiner, Stamp::ZERO));
         self.report_ms = Some(now.monotonic_ms + 1);
@@ -323,10 +340,32 @@ impl Mesh {
         if joiner == self.own {
             return;
         }
-        let living = self.vector.iter().filter(|(origin, stamp)| *stamp > Stamp::ZERO && *origin != joiner);
-        let origins = living.map(|(origin, _)| origin).collect();
+        self.expect(joiner, Stamp::ZERO, now);
+        let origins = self.last_effects.iter().map(|(origin, _)| origin).filter(|origin| *origin != joiner).collect();
         let joining = self.joining.entry(joiner).or_insert(Joining { until_ms: 0, origins });
         joining.until_ms = now.monotonic_ms + JOINING_MS;
+    }
+
+    /// Is there a master that was never reached? It counts as a member that has nothing; like others, until the log
+    /// moves on without it.
+    fn may_hear_of_others(&self) -> bool {
+        self.masters.iter().any(Master::may_bring_the_unknown) && !self.log.has_evicted()
+    }
+
+    /// A record of `origin` says whether it knows all its masters.
+    pub(crate) fn note_completeness(&mut self, origin: Origin, context: &[(Origin, Stamp)]) {
+        if context.contains(&(origin, Stamp::ZERO)) {
+            self.incomplete.insert(origin);
+        } else {
+            self.incomplete.remove(&origin);
+        }
+    }
+
+    /// May somebody who counts still bring origins that nobody here has heard of?
+    fn is_reach_unknown(&self) -> bool {
+        let present =
+            |origin: &Origin| self.rows.is_present(*origin, self.own, &self.vector, |of| self.log.evicted(of));
+        self.may_hear_of_others() || self.incomplete.iter().any(present)
     }
 
     pub(crate) fn mark_stable_dirty(&mut self) {
@@ -599,7 +638,6 @@ impl Mesh {
         }
         self.stable_dirty = false;
         self.stabilize_ms = now.monotonic_ms + STABILIZE_MS;
-        // A master that was never reached counts as a member that has nothing; like others, until the log moves on.
         self.joining.retain(|member, joining| {
             now.monotonic_ms < joining.until_ms && !self.rows.mentions(*member, &joining.origins)
         });
@@ -607,7 +645,7 @@ impl Mesh {
             self.stable_dirty = true;
             return;
         }
-        if self.masters.iter().any(Master::may_bring_the_unknown) && !self.log.has_evicted() {
+        if self.is_reach_unknown() {
             return;
         }
         let transfers = self.links.values().filter_map(|link| link.downstream()?.transfer.as_ref());

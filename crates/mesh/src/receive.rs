@@ -224,7 +224,8 @@ impl Mesh {
         }
         row.advance(origin, last);
         self.rows.begin(origin, record.first);
-        if let Some((joiner, _)) = record.context.iter().find(|(_, stamp)| *stamp == Stamp::ZERO) {
+        self.note_completeness(origin, record.context);
+        for (joiner, _) in record.context.iter().filter(|(of, stamp)| *stamp == Stamp::ZERO && *of != origin) {
             self.note_joiner(*joiner, now);
         }
         let row = self.rows.row_mut(origin);
@@ -370,11 +371,16 @@ impl Mesh {
             if origin == self.own {
                 continue;
             }
+            if self.vector.get(origin) == Stamp::ZERO {
+                // Its next record says.
+                self.incomplete.insert(origin);
+            }
             if !self.vector.covers(origin, stamp) {
                 self.log.raise_floor(origin, stamp);
                 self.vector.advance(origin, stamp);
                 self.rows.begin(origin, Stamp::from_ms(now.unix_ms));
             }
+            self.last_effects.advance(origin, stamp);
             // All of it, so that everybody sees that we are with them.
             self.report(context, origin, stamp, now);
         }

@@ -59,6 +59,18 @@ impl Rows {
         self.rows.get(&origin)
     }
 
+    /// Is `origin` alive, as far as known here, and near enough to come back without a transfer of state?
+    pub fn is_present(
+        &self,
+        origin: Origin,
+        own: Origin,
+        vector: &VersionVector,
+        evicted: impl Fn(Origin) -> Stamp,
+    ) -> bool {
+        let behind = self.rows.get(&origin).is_some_and(|row| has_fallen_behind(origin, row, evicted));
+        vector.contains(origin) && !behind && !has_ended(origin, own, vector)
+    }
+
     /// Does the row of `member` mention all of `origins`?
     pub fn mentions(&self, member: Origin, origins: &[Origin]) -> bool {
         self.rows.get(&member).is_some_and(|row| origins.iter().all(|origin| row.contains(*origin)))
@@ -91,10 +103,7 @@ impl Rows {
             .map(|(origin, _)| (origin, self.rows.get(&origin)))
             .filter(|(origin, row)| *origin != own && !row.is_some_and(|row| has_fallen_behind(*origin, row, &evicted)))
             .collect();
-        let has_ended = |origin: Origin| {
-            let newer = |other: Origin| other.node == origin.node && other.incarnation > origin.incarnation;
-            newer(own) || vector.iter().any(|(other, _)| newer(other))
-        };
+        let has_ended = |origin: Origin| has_ended(origin, own, vector);
         let living: Vec<_> = present.iter().filter(|(origin, _)| !has_ended(*origin)).collect();
         // A life that has ended counts until all who live have the same of it.
         let is_settled = |origin: Origin| {
@@ -125,6 +134,12 @@ impl Rows {
         });
         Watermarks { clock, causal: causal.collect() }
     }
+}
+
+/// Is there a later life of the same node?
+fn has_ended(origin: Origin, own: Origin, vector: &VersionVector) -> bool {
+    let newer = |other: Origin| other.node == origin.node && other.incarnation > origin.incarnation;
+    newer(own) || vector.iter().any(|(other, _)| newer(other))
 }
 
 /// What it lacks is gone from our log: it has to come back by merging state anyway.

@@ -105,6 +105,8 @@ fn who_was_away_beyond_the_log_comes_back_by_state() {
     for (one, other) in [(0, 1), (1, 2), (2, 0)] {
         network.both(one, other);
     }
+    // Nobody waits for who is that far behind.
+    network.nodes.iter_mut().for_each(|node| node.store.has_late_joiners = true);
     network.run(500);
     network.cut(0, 2);
     network.cut(1, 2);
