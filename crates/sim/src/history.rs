@@ -17,6 +17,20 @@ const EXPIRY_US: u64 = 40_000_000;
 /// How fast that time goes.
 const EXPIRY_STEP_US: u64 = 250_000;
 
+/// What may happen in a history, beside writes, partitions, cut connections and jumping clocks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scenario {
+    /// Nodes lose all their memory and come back under the same name.
+    pub crashes: bool,
+    /// New nodes join.
+    pub joins: bool,
+    /// All links are up before the first write.
+    pub settled: bool,
+}
+
+/// Steps in which links come up, where they do so first.
+const SETTLING_STEPS: u64 = 600;
+
 /// Why a history is not as the contract says.
 #[derive(Debug)]
 pub struct Divergence {
@@ -55,7 +69,7 @@ fn topology(rng: &mut SmallRng, nodes: usize) -> Vec<Vec<usize>> {
 }
 
 /// Runs the history of this seed.
-pub fn run(seed: u64) -> Result<(), Divergence> {
+pub fn run(scenario: Scenario, seed: u64) -> Result<(), Divergence> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let nodes = rng.random_range(3..7);
     let topology = topology(&mut rng, nodes);
@@ -63,13 +77,16 @@ pub fn run(seed: u64) -> Result<(), Divergence> {
     for masters in topology {
         world.add_host(masters);
     }
-    let result = live(&mut world, &mut rng).and_then(|()| judge(&mut world));
-    result.map_err(|what| Divergence { seed, what, log: std::mem::take(&mut world.log) })
+    if scenario.settled {
+        (0..SETTLING_STEPS).for_each(|_| world.step());
+    }
+    live(&mut world, scenario, &mut rng);
+    judge(&mut world).map_err(|what| Divergence { seed, what, log: std::mem::take(&mut world.log) })
 }
 
 /// Clients write, things break.
-fn live(world: &mut World, rng: &mut SmallRng) -> Result<(), String> {
-    let calm = rng.random_ratio(1, 4) || std::env::var("CALM").is_ok();
+fn live(world: &mut World, scenario: Scenario, rng: &mut SmallRng) {
+    let calm = rng.random_ratio(1, 4);
     for tag in 0..BUSY_STEPS {
         for index in world.alive() {
             if rng.random_ratio(1, 6) {
@@ -77,15 +94,14 @@ fn live(world: &mut World, rng: &mut SmallRng) -> Result<(), String> {
             }
         }
         if !calm && rng.random_ratio(1, 25) {
-            trouble(world, rng);
+            trouble(world, scenario, rng);
         }
         world.step();
     }
-    Ok(())
 }
 
 /// Something breaks, or comes back.
-fn trouble(world: &mut World, rng: &mut SmallRng) {
+fn trouble(world: &mut World, scenario: Scenario, rng: &mut SmallRng) {
     let count = world.hosts.len();
     let (first, second) = (rng.random_range(0..count), rng.random_range(0..count));
     match rng.random_range(0..12) {
@@ -98,14 +114,14 @@ fn trouble(world: &mut World, rng: &mut SmallRng) {
             }
         }
         7 => world.hosts[first].clock.jump(rng),
-        8 if world.alive().len() > 2 && world.hosts[first].machine.is_some() => world.crash(first),
+        8 if scenario.crashes && world.alive().len() > 2 && world.hosts[first].machine.is_some() => world.crash(first),
         9 | 10 => {
             if let Some(index) = (0..count).find(|index| world.hosts[*index].machine.is_none()) {
                 world.start(index);
             }
         }
         // A node joins, with a link in each direction.
-        11 if count < 7 => {
+        11 if scenario.joins && count < 7 => {
             let joiner = world.add_host(vec![first]);
             if world.hosts[first].machine.is_some() {
                 world.replicaof(first, &format!("{} 6379", address(joiner)));

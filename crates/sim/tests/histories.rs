@@ -4,8 +4,10 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Histories of an everyday run.
-const HISTORIES: u64 = 1000;
+use sim::history::{Scenario, run};
+
+/// Histories of each scenario in an everyday run.
+const HISTORIES: u64 = 400;
 /// Divergences that are written out whole.
 const SHOWN: usize = 3;
 
@@ -13,8 +15,8 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }
 
-#[test]
-fn every_history_converges_to_the_contract() {
+/// Runs histories on all cores.
+fn converge(scenario: Scenario) {
     let first = number("FLUIDB_SIM_FIRST").unwrap_or(0);
     let histories = number("FLUIDB_SIM_HISTORIES").unwrap_or(HISTORIES);
     let next = AtomicU64::new(first);
@@ -28,7 +30,7 @@ fn every_history_converges_to_the_contract() {
                     if seed >= first + histories {
                         break;
                     }
-                    if let Err(divergence) = sim::history::run(seed) {
+                    if let Err(divergence) = run(scenario, seed) {
                         divergences.lock().unwrap().push(divergence);
                     }
                 }
@@ -39,4 +41,29 @@ fn every_history_converges_to_the_contract() {
     let seeds: Vec<u64> = divergences.iter().map(|divergence| divergence.seed).collect();
     let shown: String = divergences.iter().take(SHOWN).map(|divergence| divergence.to_string()).collect();
     assert!(divergences.is_empty(), "{} of {histories} histories diverge: {seeds:?}\n{shown}", seeds.len());
+}
+
+#[test]
+fn partitions_delays_and_jumping_clocks() {
+    converge(Scenario { settled: true, ..Scenario::default() });
+}
+
+#[test]
+fn writes_while_links_come_up() {
+    converge(Scenario::default());
+}
+
+#[test]
+fn crashes_that_lose_all_memory() {
+    converge(Scenario { crashes: true, settled: true, ..Scenario::default() });
+}
+
+#[test]
+fn joining_nodes() {
+    converge(Scenario { joins: true, settled: true, ..Scenario::default() });
+}
+
+#[test]
+fn everything_at_once() {
+    converge(Scenario { crashes: true, joins: true, settled: false });
 }
