@@ -1,7 +1,7 @@
 //! Reading configuration files: redis.conf's syntax, includes, and sentences about what is wrong.
 
 use super::command_line::show;
-use super::directive::{Directive, DirectiveFlags};
+use super::directive::DirectiveFlags;
 use super::{Config, DEFAULTS, directives, find_directive};
 use crate::engine::FLUIDB_VERSION;
 use std::collections::BTreeSet;
