@@ -8,14 +8,36 @@ const DEFAULT_MINUTES: u64 = 60;
 /// One turn of each kind; then the next kind has its turn.
 const TURN_SECONDS: u64 = 300;
 
-/// A kind of run: its crate, the test, and the prefix of the variables that it reads (`_SEED`, `_SECONDS`).
-const RUNS: &[(&str, &str, &str)] = &[
-    ("sim", "convergence", "SIM"),
-    ("server", "differential", "DIFFERENTIAL"),
-    ("resp", "fuzz", "FUZZ"),
-    ("engine", "fuzz", "FUZZ"),
-    ("values", "fuzz", "FUZZ"),
-    ("mesh", "fuzz", "FUZZ"),
+/// As many histories as the simulator should have shown right before a release.
+const HISTORIES: u64 = 100_000;
+/// The simulator's share of a turn, in histories.
+const HISTORIES_PER_TURN: u64 = 5_000;
+
+/// A test and the variables that give it another seed and more time.
+struct Run {
+    package: &'static str,
+    test: &'static str,
+    environment: fn(seed: u64, seconds: u64) -> [(&'static str, u64); 2],
+}
+
+fn fuzz(seed: u64, seconds: u64) -> [(&'static str, u64); 2] {
+    [("FUZZ_SEED", seed), ("FUZZ_SECONDS", seconds / 4)]
+}
+
+const RUNS: &[Run] = &[
+    Run {
+        package: "sim",
+        test: "histories",
+        environment: |seed, _| [("FLUIDB_SIM_FIRST", seed), ("FLUIDB_SIM_HISTORIES", HISTORIES_PER_TURN)],
+    },
+    Run {
+        package: "server",
+        test: "differential",
+        environment: |seed, seconds| [("DIFFERENTIAL_SEED", seed), ("DIFFERENTIAL_SECONDS", seconds)],
+    },
+    Run { package: "resp", test: "fuzz", environment: fuzz },
+    Run { package: "engine", test: "fuzz", environment: fuzz },
+    Run { package: "mesh", test: "fuzz", environment: fuzz },
 ];
 
 pub fn run(arguments: &[String]) -> Outcome {
@@ -26,17 +48,23 @@ pub fn run(arguments: &[String]) -> Outcome {
     };
     let end = Instant::now() + Duration::from_secs(minutes * 60);
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let mut histories = 0;
     while Instant::now() < end {
-        for (package, test, prefix) in RUNS {
-            let left = end.saturating_duration_since(Instant::now()).as_secs().clamp(1, TURN_SECONDS);
-            eprintln!("{test}: seed {seed}, {left} s");
-            let mut command =
-                cargo(&["test", "--release", "--locked", "--package", package, "--test", test, "--", "--nocapture"]);
-            command.env(format!("{prefix}_SEED"), seed.to_string()).env(format!("{prefix}_SECONDS"), left.to_string());
+        for run in RUNS {
+            let left = end.saturating_duration_since(Instant::now()).as_secs().clamp(4, TURN_SECONDS);
+            eprintln!("{} {}: seed {seed}", run.package, run.test);
+            let test = ["--package", run.package, "--test", run.test, "--", "--nocapture"];
+            let mut command = cargo(&["test", "--release", "--locked"]);
+            command.args(test);
+            for (name, value) in (run.environment)(seed, left) {
+                command.env(name, value.to_string());
+            }
             run_program(&mut command)?;
             // Streams count up from the seed: the next run must not repeat any.
             seed += 1_000_000;
         }
+        histories += HISTORIES_PER_TURN;
     }
+    println!("{histories} simulated histories, none diverged; a release wants {HISTORIES}");
     Ok(())
 }
