@@ -126,6 +126,7 @@ pub struct Machine {
     worker: Worker,
     client: Session,
     applied: VersionVector,
+    joined: bool,
 }
 
 fn engine_now(now: Now) -> engine::Now {
@@ -163,7 +164,7 @@ impl Machine {
         node.turn(now);
         let worker = Worker::new(node.engine());
         let client = Session::new(node.engine(), Connection::default(), engine_now(now));
-        Machine { node, keyspace, host, recorder, worker, client, applied: VersionVector::new() }
+        Machine { node, keyspace, host, recorder, worker, client, applied: VersionVector::new(), joined: false }
     }
 
     /// The clocks move on.
@@ -213,6 +214,11 @@ impl Machine {
         (replies, Some(link))
     }
 
+    /// Has it received the data set of a master?
+    pub fn has_joined(&self) -> bool {
+        self.joined
+    }
+
     /// What it has applied.
     fn version_vector(&self) -> VersionVector {
         self.node.status().vector
@@ -220,7 +226,9 @@ impl Machine {
 
     /// Notes what it has applied by now: a node forgets origins that are over.
     pub fn note_applied(&mut self) {
-        self.applied.merge(&self.version_vector());
+        let status = self.node.status();
+        self.applied.merge(&status.vector);
+        self.joined |= status.masters.iter().any(|master| master.state == mesh::MasterState::Connected);
     }
 
     /// All that it has ever applied, as of the last note.

@@ -45,25 +45,25 @@ fn converge(scenario: Scenario) {
 
 #[test]
 fn partitions_delays_and_jumping_clocks() {
-    converge(Scenario { settled: true, ..Scenario::default() });
-}
-
-#[test]
-fn writes_while_links_come_up() {
     converge(Scenario::default());
 }
 
 #[test]
 fn crashes_that_lose_all_memory() {
-    converge(Scenario { crashes: true, settled: true, ..Scenario::default() });
+    converge(Scenario { crashes: true, ..Scenario::default() });
 }
 
 #[test]
 fn joining_nodes() {
-    converge(Scenario { joins: true, settled: true, ..Scenario::default() });
+    converge(Scenario { joins: true, ..Scenario::default() });
 }
 
 #[test]
 fn everything_at_once() {
-    converge(Scenario { crashes: true, joins: true, settled: false });
+    converge(Scenario { crashes: true, joins: true, eager: false });
+}
+
+#[test]
+fn writes_before_anybody_was_met() {
+    converge(Scenario { crashes: true, joins: true, eager: true });
 }
