@@ -169,7 +169,9 @@ fn judge(world: &mut World, scenario: Scenario) -> Result<(), String> {
             let (expectation, node) = (expected.get(&(db, key.clone())), state.get(&(db, key.clone())));
             let tale = model::tale(&records, db, &key).join("\n  ");
             let name = String::from_utf8_lossy(&key);
-            return Err(format!("host{index} db {db} {name}\n  expected {expectation:?}\n  node     {node:?}\n  {tale}"));
+            return Err(format!(
+                "host{index} db {db} {name}\n  expected {expectation:?}\n  node     {node:?}\n  {tale}"
+            ));
         }
     }
     Ok(())
