@@ -37,7 +37,7 @@ impl Keyspace {
                 let mut of_key = DebugDigest::default();
                 mix(&mut of_key, entry.key());
                 add_value(&mut of_key, entry);
-                xor(&mut digest, &of_key);
+                add(&mut digest, &of_key);
             }
         }
         digest
@@ -91,13 +91,9 @@ fn sha1(bytes: &[u8]) -> DebugDigest {
     Sha1::digest(bytes).into()
 }
 
-fn xor(digest: &mut DebugDigest, other: &DebugDigest) {
-    digest.iter_mut().zip(other).for_each(|(byte, other)| *byte ^= other);
-}
-
 /// What comes in any order.
 fn add(digest: &mut DebugDigest, bytes: &[u8]) {
-    xor(digest, &sha1(bytes));
+    digest.iter_mut().zip(sha1(bytes)).for_each(|(byte, other)| *byte ^= other);
 }
 
 /// What comes in this order.
@@ -126,7 +122,7 @@ fn add_value(digest: &mut DebugDigest, entry: &Entry) {
                 let mut element = DebugDigest::default();
                 mix(&mut element, field);
                 mix(&mut element, value);
-                xor(digest, &element);
+                add(digest, &element);
             });
         }
     }

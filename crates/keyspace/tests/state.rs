@@ -1,0 +1,165 @@
+//! Transfer of state beyond what the convergence test draws: deletions, bytes that are no state, digests.
+
+use effect::{Effect, EffectReader, NodeId, Origin, Stamp, VersionVector};
+use keyspace::{Cursor, Import, Keyspace, Options, Row, Scope, SetDeadline, Switches, Txn, Version};
+use proptest::prelude::*;
+
+const NOW_MS: u64 = 1_700_000_000_000;
+
+fn origin(node: u64) -> Origin {
+    Origin { node: NodeId(node), incarnation: 1 }
+}
+
+fn keyspace(node: u64) -> Keyspace {
+    let keyspace = Keyspace::new(Options { databases: 2, single_threaded: true, hash_secret: 1, seed: 1 });
+    keyspace.set_origin(origin(node));
+    keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
+    keyspace
+}
+
+/// Runs a transaction; returns the stamp of its first effect and the effects.
+fn commit(keyspace: &Keyspace, now_ms: u64, f: impl FnOnce(&mut Txn<'_>)) -> (Stamp, Vec<u8>) {
+    let mut txn = keyspace.begin(Scope::All, 0, now_ms);
+    f(&mut txn);
+    txn.commit(|commit| (commit.first, commit.effects.to_vec())).expect("effects")
+}
+
+fn apply(keyspace: &Keyspace, from: Origin, (first, effects): &(Stamp, Vec<u8>), row: &[Stamp]) {
+    let origin = keyspace.origin_index(from);
+    let mut txn = keyspace.begin(Scope::All, 0, first.ms());
+    for (index, effect) in EffectReader::new(effects).map(Result::unwrap).enumerate() {
+        assert!(!matches!(effect, Effect::Select { .. }));
+        let version = Version { stamp: first.plus(index as u64), origin };
+        let _ = txn.apply(&effect, version, Row::Seen(row)).unwrap();
+    }
+    txn.commit_applied(|_| ());
+}
+
+fn chunks(keyspace: &Keyspace) -> Vec<Vec<u8>> {
+    let (mut chunks, mut cursor) = (Vec::new(), Some(Cursor::default()));
+    while let Some(at) = cursor {
+        let mut chunk = Vec::new();
+        cursor = keyspace.export(at, 100, &mut chunk);
+        chunks.push(chunk);
+    }
+    chunks
+}
+
+fn transfer(from: &Keyspace, to: &Keyspace, theirs: &VersionVector, ours: &VersionVector) {
+    let mut import = Import::begin(to, theirs, ours, false);
+    for chunk in chunks(from) {
+        import.merge(to, &chunk).unwrap();
+    }
+    import.end(to, true);
+}
+
+fn read(keyspace: &Keyspace, key: &[u8]) -> Option<Vec<u8>> {
+    keyspace.begin(Scope::All, 0, NOW_MS).string(key).unwrap().map(|value| value.to_vec())
+}
+
+#[test]
+fn a_key_that_went_there_goes_here_unless_they_had_not_seen_it() {
+    let (there, here) = (keyspace(1), keyspace(2));
+    let old = commit(&here, NOW_MS, |txn| txn.string_set(b"old", b"1", SetDeadline::Clear));
+    let new = commit(&here, NOW_MS, |txn| txn.string_set(b"new", b"2", SetDeadline::Clear));
+    let kept = commit(&there, NOW_MS, |txn| txn.string_set(b"kept", b"3", SetDeadline::Clear));
+    let (mut theirs, mut ours) = (VersionVector::new(), VersionVector::new());
+    theirs.advance(origin(1), kept.0);
+    theirs.advance(origin(2), old.0);
+    ours.advance(origin(2), new.0);
+    transfer(&there, &here, &theirs, &ours);
+    assert_eq!(read(&here, b"old"), None);
+    assert_eq!(read(&here, b"new").as_deref(), Some(&b"2"[..]));
+    assert_eq!(read(&here, b"kept").as_deref(), Some(&b"3"[..]));
+}
+
+#[test]
+fn data_without_stamps_fills_gaps_and_the_larger_value_stays_at_both() {
+    let nodes = [keyspace(1), keyspace(2)];
+    for (keyspace, values) in nodes.iter().zip([[&b"1"[..], b"b"], [b"2", b"a"]]) {
+        keyspace.set_switches(Switches { recording: true, stamping: false, peers: false });
+        commit(keyspace, NOW_MS, |txn| {
+            txn.string_set(b"x", values[0], SetDeadline::Clear);
+            txn.string_set(b"y", values[1], SetDeadline::Clear);
+        });
+        keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
+    }
+    commit(&nodes[0], NOW_MS, |txn| txn.string_set(b"z", b"stamped", SetDeadline::Clear));
+    let vector = VersionVector::new();
+    transfer(&nodes[0], &nodes[1], &vector, &vector);
+    transfer(&nodes[1], &nodes[0], &vector, &vector);
+    for keyspace in &nodes {
+        assert_eq!(read(keyspace, b"x").as_deref(), Some(&b"2"[..]));
+        assert_eq!(read(keyspace, b"y").as_deref(), Some(&b"b"[..]));
+        assert_eq!(read(keyspace, b"z").as_deref(), Some(&b"stamped"[..]));
+    }
+    assert_eq!(nodes[0].digest(NOW_MS), nodes[1].digest(NOW_MS));
+}
+
+#[test]
+fn an_increment_sleeps_through_an_expiry_and_a_set_that_had_not_seen_it_wakes_it() {
+    let (a, b) = (keyspace(1), keyspace(2));
+    let increment = commit(&a, NOW_MS, |txn| drop(txn.string_increment(b"n", 5)));
+    let expire = commit(&a, NOW_MS, |txn| txn.expire(b"n", Some(NOW_MS + 10)));
+    let set = commit(&b, NOW_MS + 20, |txn| txn.string_set(b"n", b"100", SetDeadline::Clear));
+    // One node sees the expiry through before the SET arrives, the other has it the other way round.
+    let horizon = keyspace::Horizon { clock: Stamp::from_ms(NOW_MS + 15), causal: &[] };
+    assert!(a.stabilize(&horizon, 10));
+    assert_eq!(a.begin(Scope::All, 0, NOW_MS).db_size(), 0);
+    apply(&a, origin(2), &set, &[]);
+    apply(&b, origin(1), &increment, &[]);
+    apply(&b, origin(1), &expire, &[]);
+    assert_eq!(read(&a, b"n").as_deref(), Some(&b"105"[..]));
+    assert_eq!(read(&b, b"n").as_deref(), Some(&b"105"[..]));
+}
+
+#[test]
+fn the_debug_digest_is_that_of_redis() {
+    // From Redis 7.0.15: SET s v; SADD set a 1 b; HSET h f v g 2; SELECT 1; SET n 12; EXPIRE n 1000; DEBUG DIGEST.
+    let keyspace = keyspace(1);
+    let hex = |digest: [u8; 20]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(hex(keyspace.debug_digest(NOW_MS)), "0".repeat(40));
+    commit(&keyspace, NOW_MS, |txn| {
+        txn.string_set(b"s", b"v", SetDeadline::Clear);
+        txn.set_add(b"set", [&b"a"[..], b"1", b"b"].into_iter()).unwrap();
+        txn.hash_set(b"h", [(&b"f"[..], &b"v"[..]), (b"g", b"2")].into_iter()).unwrap();
+        txn.select(1);
+        txn.string_set(b"n", b"12", SetDeadline::At(NOW_MS + 1_000_000));
+    });
+    assert_eq!(hex(keyspace.debug_digest(NOW_MS)), "e1bae87d1f2b459642fafed5313765f9cad3d0d4");
+    let txn = keyspace.begin(Scope::All, 0, NOW_MS);
+    assert_eq!(hex(txn.debug_digest_value(b"h")), "9dc7e1ed596e8ccab4b91d04b8317fc85b68294a");
+}
+
+proptest! {
+    #[test]
+    fn bytes_that_are_no_state_are_refused_or_harmless(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        cut in 0..400usize,
+        flip in any::<(usize, u8)>(),
+    ) {
+        let there = keyspace(1);
+        commit(&there, NOW_MS, |txn| {
+            txn.string_increment(b"n", 3).unwrap();
+            txn.string_append(b"s", b"text", 100).unwrap();
+            txn.string_set_bits(b"s", 9, 3, 5).unwrap();
+            txn.set_add(b"set", [&b"a"[..], b"b"].into_iter()).unwrap();
+            txn.hash_increment(b"h", b"f", 2).unwrap();
+            txn.expire(b"h", Some(NOW_MS + 100));
+        });
+        let vector = VersionVector::new();
+        for mut chunk in chunks(&there).into_iter().filter(|chunk| !chunk.is_empty()).chain([bytes]) {
+            let at = flip.0 % chunk.len().max(1);
+            if let Some(byte) = chunk.get_mut(at) {
+                *byte ^= flip.1;
+            }
+            chunk.truncate(cut.max(1));
+            let here = keyspace(2);
+            commit(&here, NOW_MS, |txn| txn.string_set(b"n", b"1", SetDeadline::Clear));
+            let mut import = Import::begin(&here, &vector, &vector, false);
+            let _ = import.merge(&here, &chunk);
+            import.end(&here, false);
+            here.digest(NOW_MS);
+        }
+    }
+}
