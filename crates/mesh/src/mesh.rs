@@ -102,6 +102,8 @@ pub struct Mesh {
     pub(crate) batch: BatchWriter,
     /// How far ahead of ours the clocks at the other ends of links are, and when we heard it (monotonic), in ms.
     pub(crate) clock_offsets: BTreeMap<Origin, (i64, u64)>,
+    /// What the masters had when they were first reached; `None` once all of it is here.
+    pub(crate) to_join: Option<VersionVector>,
     /// Nodes that are receiving the data set of some other node, and do not speak for themselves yet.
     pub(crate) joining: BTreeMap<Origin, Joining>,
     /// Origins that have masters which they never reached.
@@ -159,6 +161,7 @@ impl Mesh {
             acknowledgements: 0,
             batch: BatchWriter::default(),
             clock_offsets: BTreeMap::new(),
+            to_join: Some(VersionVector::new()),
             joining: BTreeMap::new(),
             incomplete: BTreeSet::new(),
             unreported: VecDeque::new(),
@@ -344,6 +347,19 @@ impl Mesh {
         let origins = self.last_effects.iter().map(|(origin, _)| origin).filter(|origin| *origin != joiner).collect();
         let joining = self.joining.entry(joiner).or_insert(Joining { until_ms: 0, origins });
         joining.until_ms = now.monotonic_ms + JOINING_MS;
+    }
+
+    /// Has this node all that the first master had when it was reached, or no masters? Until then it may overwrite
+    /// what it has not seen, and what others have long since folded.
+    pub fn has_joined(&self) -> bool {
+        self.masters.is_empty() || self.to_join.is_none()
+    }
+
+    /// Looks whether what the first master had is here.
+    fn join(&mut self) {
+        if self.to_join.as_ref().is_some_and(|goal| !goal.is_empty() && self.vector.dominates(goal)) {
+            self.to_join = None;
+        }
     }
 
     /// Is there a master that was never reached? It counts as a member that has nothing; like others, until the log
@@ -562,6 +578,7 @@ impl Mesh {
             self.assign_feeders(now);
             self.inflows.values_mut().for_each(|inflow| inflow.checked(now.monotonic_ms));
         }
+        self.join();
         self.release_pins(now);
         self.push_watermarks(store, now);
     }

@@ -98,6 +98,9 @@ impl Mesh {
         let text = format!("Link with {} {} is up", if upstream { "master" } else { "replica" }, link.address());
         let diverged = upstream && self.options.mode == Mode::Classic && !vector.dominates(&self.vector);
         link.announced = vector.clone();
+        if let Some(goal) = self.to_join.as_mut().filter(|goal| upstream && goal.is_empty()) {
+            goal.merge(&vector);
+        }
         for (origin, stamp) in vector.iter().filter(|_| upstream) {
             self.expect(origin, stamp, now);
         }

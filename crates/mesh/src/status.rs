@@ -11,6 +11,8 @@ pub struct Status {
     pub own: Origin,
     pub mode: Mode,
     pub active: bool,
+    /// See `Mesh::has_joined`.
+    pub joined: bool,
     /// As configured, in this order.
     pub masters: Vec<MasterStatus>,
     /// Accepted links, in the order of arrival.
@@ -89,6 +91,7 @@ impl Mesh {
             own: self.own,
             mode: self.options.mode,
             active: self.is_active(),
+            joined: self.has_joined(),
             masters: self.masters.iter().map(|master| self.master_status(master, now)).collect(),
             replicas: self.links.values().filter_map(|link| self.replica_status(link, now)).collect(),
             vector: self.vector.clone(),

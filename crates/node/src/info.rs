@@ -90,6 +90,7 @@ pub(crate) fn write(status: &Status, role: Role, settings: &Settings, text: &mut
     line("repl_backlog_size", &status.log_limit);
     line("repl_backlog_first_byte_offset", &(status.log_offset - status.log_bytes as u64 + u64::from(status.active)));
     line("repl_backlog_histlen", &status.log_bytes);
+    line("mesh_joined", &u8::from(status.joined));
     line("mesh_clock_outlier", &u8::from(status.clock_outlier));
 }
 

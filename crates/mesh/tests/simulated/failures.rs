@@ -71,6 +71,7 @@ fn everybody_waits_for_a_joiner() {
     network.nodes[2].up = true;
     network.both(2, 1);
     network.run(150);
+    assert!(!network.nodes[2].mesh.has_joined());
     let before = network.nodes[0].mesh.watermarks().clone();
     for round in 0..50 {
         network.set(0, &[("a", &round.to_string())]);
@@ -82,6 +83,7 @@ fn everybody_waits_for_a_joiner() {
     network.settle(5_000);
     network.run(10_000);
     assert!(network.nodes[0].mesh.watermarks().clock > before.clock);
+    assert!(network.nodes[2].mesh.has_joined());
 }
 
 #[test]
