@@ -72,6 +72,10 @@ pub(crate) struct Downstream {
     /// Everything before is sent, or not wanted.
     pub(crate) position: Position,
     pub(crate) transfer: Option<Transfer>,
+    /// What we had when it came, until it has that, too.
+    pub(crate) catches_up_to: Option<VersionVector>,
+    /// When to tell the others of it again.
+    pub(crate) announce_ms: u64,
 }
 
 impl Downstream {
@@ -89,8 +93,6 @@ pub(crate) struct Transfer {
     pub(crate) keep: Position,
     /// What the peer has when it is done.
     pub(crate) pin: Pin,
-    /// When to tell the others of it again.
-    pub(crate) announce_ms: u64,
     pub(crate) ended_ms: u64,
 }
 

@@ -334,6 +334,7 @@ impl Mesh {
 
     /// Tells everybody, in our stream, that `joiner` exists, and has at most what we have now.
     pub(crate) fn announce_joiner(&mut self, joiner: Origin, now: Now) {
+        self.note_joiner(joiner, now);
         self.unreported.push_front((0, joiner, Stamp::ZERO));
         self.report_ms = Some(now.monotonic_ms + 1);
     }
@@ -343,7 +344,6 @@ impl Mesh {
         if joiner == self.own {
             return;
         }
-        self.expect(joiner, Stamp::ZERO, now);
         let origins = self.last_effects.iter().map(|(origin, _)| origin).filter(|origin| *origin != joiner).collect();
         let joining = self.joining.entry(joiner).or_insert(Joining { until_ms: 0, origins });
         joining.until_ms = now.monotonic_ms + JOINING_MS;

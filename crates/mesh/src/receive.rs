@@ -101,6 +101,9 @@ impl Mesh {
         if let Some(goal) = self.to_join.as_mut().filter(|goal| upstream && goal.is_empty()) {
             goal.merge(&vector);
         }
+        if let Some(downstream) = link.downstream_mut() {
+            downstream.catches_up_to = Some(self.vector.clone());
+        }
         for (origin, stamp) in vector.iter().filter(|_| upstream) {
             self.expect(origin, stamp, now);
         }

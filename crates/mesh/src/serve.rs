@@ -56,7 +56,8 @@ impl Mesh {
         let Some(downstream) = link.downstream_mut() else { return };
         downstream.subscriptions.clear();
         let pin = Pin { vector, clock };
-        downstream.transfer = Some(Transfer { cursor: Some(Cursor::default()), keep, pin, announce_ms, ended_ms: 0 });
+        downstream.transfer = Some(Transfer { cursor: Some(Cursor::default()), keep, pin, ended_ms: 0 });
+        downstream.announce_ms = announce_ms;
         self.counters.state_exports += 1;
         if let Some(joiner) = joiner {
             self.announce_joiner(joiner, now);
@@ -68,19 +69,17 @@ impl Mesh {
     pub(crate) fn release_pins(&mut self, now: Now) {
         let mut released = false;
         let mut joiners = Vec::new();
-        for link in self.links.values_mut() {
-            let Link { side: Side::Downstream(Downstream { transfer, .. }), announced, peer, .. } = link else {
-                continue;
-            };
-            if let (Some(transfer), Some(peer)) = (transfer.as_mut(), &peer)
-                && peer.mode != Mode::Classic
-                && now.monotonic_ms >= transfer.announce_ms
-            {
-                transfer.announce_ms = now.monotonic_ms + ANNOUNCE_MS;
+        for link in self.links.values_mut().filter(|link| link.is_open()) {
+            let Link { side: Side::Downstream(downstream), announced, peer: Some(peer), .. } = link else { continue };
+            downstream.catches_up_to.take_if(|goal| announced.dominates(goal));
+            let joins = downstream.transfer.is_some() || downstream.catches_up_to.is_some();
+            if joins && peer.mode != Mode::Classic && now.monotonic_ms >= downstream.announce_ms {
+                downstream.announce_ms = now.monotonic_ms + ANNOUNCE_MS;
                 joiners.push(peer.origin);
             }
+            let transfer = &mut downstream.transfer;
             let done = transfer.as_ref().is_some_and(|transfer| {
-                let member = peer.and_then(|peer| self.rows.get(peer.origin));
+                let member = self.rows.get(peer.origin);
                 let speaks = member.is_some_and(|row| row.dominates(&transfer.pin.vector));
                 let waited = now.monotonic_ms.saturating_sub(transfer.ended_ms) > PIN_GRACE_MS;
                 transfer.cursor.is_none() && announced.dominates(&transfer.pin.vector) && (speaks || waited)
