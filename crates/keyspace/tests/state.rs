@@ -99,7 +99,7 @@ fn data_without_stamps_fills_gaps_and_the_larger_value_stays_at_both() {
 #[test]
 fn an_increment_sleeps_through_an_expiry_and_a_set_that_had_not_seen_it_wakes_it() {
     let (a, b) = (keyspace(1), keyspace(2));
-    let increment = commit(&a, NOW_MS, |txn| drop(txn.string_increment(b"n", 5)));
+    let increment = commit(&a, NOW_MS, |txn| assert_eq!(txn.string_increment(b"n", 5), Ok(5)));
     let expire = commit(&a, NOW_MS, |txn| txn.expire(b"n", Some(NOW_MS + 10)));
     let set = commit(&b, NOW_MS + 20, |txn| txn.string_set(b"n", b"100", SetDeadline::Clear));
     // One node sees the expiry through before the SET arrives, the other has it the other way round.
