@@ -3,7 +3,7 @@
 use crate::jemalloc::Jemalloc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use tikv_jemalloc_ctl::{epoch, epoch_mib, raw, stats};
+use tikv_jemalloc_ctl::{epoch, epoch_mib, stats};
 
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
@@ -65,14 +65,6 @@ pub fn usage() -> Usage {
     }
 }
 
-/// Returns unused pages to the operating system.
-pub fn purge() {
-    /// "arena.<all>.purge" (jemalloc(3): MALLCTL_ARENAS_ALL).
-    const PURGE_ALL: &[u8] = b"arena.4096.purge\0";
-    // SAFETY: this control takes and returns no value, so nothing is written through a pointer of ours.
-    let _ = unsafe { raw::write(PURGE_ALL, ()) };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +81,6 @@ mod tests {
         drop(block);
         let after = usage();
         assert!(after.used < BLOCK_BYTES as u64 && after.peak >= during.used, "{after:?}");
-        purge();
+        assert!(crate::jemalloc::purge());
     }
 }

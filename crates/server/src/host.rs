@@ -1,9 +1,8 @@
 //! What the engine needs of the process around it.
 
-use crate::allocator;
 use crate::hub::{Hub, Message};
 use crate::listener::{Listeners, TcpPlaces};
-use crate::{files, log, supervisor, sys};
+use crate::{allocator, files, jemalloc, log, supervisor, sys};
 use engine::{Client, Config, CpuTime, Fault, Host, LogLevel, Memory, Now, Process, Shutdown};
 use std::path::Path;
 use std::sync::Arc;
@@ -117,7 +116,7 @@ impl Host for ServerHost {
     }
 
     fn purge_memory(&self) {
-        allocator::purge();
+        jemalloc::purge();
     }
 
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {

@@ -5,7 +5,7 @@ use crate::hub::Hub;
 use crate::listener::{Listeners, TcpPlaces, listen_unix};
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER, mesh_now};
 use crate::supervisor::{self, PidFile};
-use crate::{log, signals};
+use crate::{jemalloc, log, signals};
 use effect::{NodeId, Origin};
 use engine::{Config, FLUIDB_VERSION, Host};
 use keyspace::Keyspace;
@@ -16,6 +16,7 @@ use std::{fs, io, thread};
 
 /// Serves until a signal or SHUTDOWN. An error is a sentence for the log.
 pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<(), String> {
+    jemalloc::purge_in_background();
     let config = fit_maxclients(config);
     let polls = make_polls(config.server_threads as usize).map_err(|error| format!("Cannot poll sockets: {error}"))?;
     let hub = Arc::new(make_hub(&polls).map_err(|error| format!("Cannot wake workers: {error}"))?);
