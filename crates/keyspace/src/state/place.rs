@@ -111,6 +111,9 @@ impl Place<'_> {
         if let Some(mut value) = value {
             self.database.table.insert(self.hash, Entry::new(self.key, value.as_new(), header));
         }
+        // A late flush must find what is newer.
+        let written = version.map_or(Stamp::ZERO, |version| version.stamp);
+        self.database.newest_plain = self.database.newest_plain.max(written);
         if !self.author.peers {
             return self.do_operations(record, header);
         }
