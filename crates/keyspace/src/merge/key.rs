@@ -2,10 +2,10 @@
 
 use super::operations::{Cause, Horizon};
 use super::{Cut, Merge, Parts, version_of};
-use crate::KeyType;
 use crate::entry::{Entry, NewValue, Value};
 use crate::table::{KeyHasher, Slot};
 use crate::view::StringRef;
+use crate::{KeyType, Version};
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
     /// What is older than this effect goes. Returns what was there, for those who want to drop it elsewhere.
@@ -65,6 +65,14 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     /// What a clear does to the deadline, without the clear.
     pub(crate) fn begin_life(&mut self, deadline_ms: Option<u64>) {
         self.with_record(|parts| parts.restart_deadline(deadline_ms));
+    }
+
+    /// Where the key came from nobody knew yet that a deadline had come into force at this point.
+    pub(crate) fn expire_at(&mut self, at: Version) {
+        self.with_record(|parts| {
+            parts.die(at);
+            parts.record.deadlines.restart(parts.author.origins, at, None);
+        });
     }
 
     /// The record came with a transfer of state, and the entry holds what is below its operations.
@@ -133,16 +141,21 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         self.record.deadlines.restart(self.author.origins, self.author.version, deadline_ms);
     }
 
-    /// Forgets what is stable. True where nothing is left that the entry itself does not say.
-    fn stabilize(&mut self, horizon: &Horizon<'_>) -> bool {
-        let origins = self.author.origins;
-        if let Some(at) = self.record.deadlines.settle(origins, horizon)
-            && origins.newer(at, self.record.clear)
-        {
+    /// A deadline came into force at this point.
+    fn die(&mut self, at: Version) {
+        if self.author.origins.newer(at, self.record.clear) {
             let cut = Cut { at, cause: Cause::Expiry, wins: true };
             self.cut_string(cut, None);
             self.cut_set(cut, None);
             self.cut_hash(cut, None);
+        }
+    }
+
+    /// Forgets what is stable. True where nothing is left that the entry itself does not say.
+    fn stabilize(&mut self, horizon: &Horizon<'_>) -> bool {
+        let origins = self.author.origins;
+        if let Some(at) = self.record.deadlines.settle(origins, horizon) {
+            self.die(at);
         }
         let is_absent = self.key_type().is_none();
         self.record.stabilize(horizon, is_absent)

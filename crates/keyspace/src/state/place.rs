@@ -234,6 +234,9 @@ impl Place<'_> {
         }
         for (index, write) in record.deadlines.writes().iter().enumerate() {
             match index {
+                0 if write.version.origin == OriginIndex::NONE && write.version != Version::ZERO => {
+                    self.merge(Version::ZERO, Row::All).expire_at(write.version);
+                }
                 _ if !unseen(write.version) => {}
                 0 => self.merge(write.version, row).begin_life(write.deadline_ms),
                 _ => self.merge(write.version, row).expire(write.deadline_ms),
