@@ -214,7 +214,7 @@ impl Machine {
         (replies, Some(link))
     }
 
-    /// Has it received the data set of a master?
+    /// Has it caught up with the mesh once?
     pub fn has_joined(&self) -> bool {
         self.joined
     }
@@ -228,7 +228,7 @@ impl Machine {
     pub fn note_applied(&mut self) {
         let status = self.node.status();
         self.applied.merge(&status.vector);
-        self.joined |= status.masters.iter().any(|master| master.state == mesh::MasterState::Connected);
+        self.joined |= status.joined;
     }
 
     /// All that it has ever applied, as of the last note.
