@@ -62,8 +62,3 @@ fn joining_nodes() {
 fn everything_at_once() {
     converge(Scenario { crashes: true, joins: true, eager: false });
 }
-
-#[test]
-fn writes_before_anybody_was_met() {
-    converge(Scenario { crashes: true, joins: true, eager: true });
-}
