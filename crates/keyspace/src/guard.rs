@@ -12,8 +12,11 @@ use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Number of shards where nothing else is asked for.
-pub(crate) const DEFAULT_SHARDS: usize = 64;
+/// Shards of a keyspace: many where threads share it; few where one thread has it for itself and a small working set
+/// is all that counts.
+pub(crate) const fn default_shards(single_threaded: bool) -> usize {
+    if single_threaded { 8 } else { 64 }
+}
 
 /// A shard with its lock, on cache lines of their own (two: processors fetch them in pairs).
 #[repr(align(128))]

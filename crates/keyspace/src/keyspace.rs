@@ -1,6 +1,6 @@
 //! All databases of a node, split over shards behind locks.
 
-use crate::guard::{DEFAULT_SHARDS, Shards, Wanted};
+use crate::guard::{Shards, Wanted, default_shards};
 use crate::shard::{Database, Shard};
 use crate::stamping::{Stamping, Switches};
 use crate::table::{KeyHasher, Table};
@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use values::EncodingLimits;
 
-/// Shards with fewer keys are in the processor's cache, where prefetching only costs.
-const PREFETCH_MIN_KEYS: usize = 128;
+/// Tables with fewer keys are in the processor's cache, where prefetching only costs.
+const PREFETCH_MIN_KEYS: usize = 512;
 
 /// Which locks a command needs. Keys come from the command table.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,9 @@ impl Keyspace {
     pub fn new(options: Options) -> Keyspace {
         stdx::hash::set_secret(options.hash_secret);
         Keyspace {
-            shards: Shards::new(DEFAULT_SHARDS, options.single_threaded, |_| Shard::new(options.databases, KeyHash)),
+            shards: Shards::new(default_shards(options.single_threaded), options.single_threaded, |_| {
+                Shard::new(options.databases, KeyHash)
+            }),
             databases: options.databases,
             stamping: Stamping::new(),
             origins: Origins::new(),
