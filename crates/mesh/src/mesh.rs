@@ -667,7 +667,10 @@ impl Mesh {
         }
         let transfers = self.links.values().filter_map(|link| link.downstream()?.transfer.as_ref());
         let pins = transfers.map(|transfer| &transfer.pin);
-        let mut next = self.rows.watermarks(self.own, &self.vector, |origin| self.log.evicted(origin), pins);
+        let mut next = {
+            let evicted = |origin| self.log.evicted(origin);
+            self.rows.watermarks(self.own, &self.vector, &self.last_effects, evicted, pins)
+        };
         next.clock = next.clock.max(self.stable.clock);
         if next != self.stable {
             store.stabilize(&next);

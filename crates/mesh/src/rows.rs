@@ -90,11 +90,12 @@ impl Rows {
         self.rows.clear();
     }
 
-    /// `vector`: what this node, `own`, has. `evicted`: up to where its relay log has lost an origin's records.
+    /// `vector`: what this node, `own`, has; `effects`: the same without ticks, which no row tells of. `evicted`: up to where its relay log has lost an origin's records.
     pub fn watermarks<'p>(
         &self,
         own: Origin,
         vector: &VersionVector,
+        effects: &VersionVector,
         evicted: impl Fn(Origin) -> Stamp,
         pins: impl Iterator<Item = &'p Pin> + Clone,
     ) -> Watermarks {
@@ -107,10 +108,10 @@ impl Rows {
         let living: Vec<_> = present.iter().filter(|(origin, _)| !has_ended(*origin)).collect();
         // A life that has ended counts until all who live have the same of it.
         let is_settled = |origin: Origin| {
-            living
-                .iter()
-                .filter_map(|(_, row)| *row)
-                .all(|row| !row.contains(origin) || row.get(origin) == vector.get(origin))
+            living.iter().filter_map(|(_, row)| *row).all(|row| {
+                let told = row.get(origin);
+                !row.contains(origin) || (effects.get(origin) <= told && told <= vector.get(origin))
+            })
         };
         let counts = |origin: Origin| !has_ended(origin) || !is_settled(origin);
         let members: Vec<_> = present.iter().filter(|(origin, _)| counts(*origin)).collect();
@@ -179,9 +180,26 @@ mod tests {
     }
 
     #[test]
+    fn ticks_of_a_life_that_has_ended_hold_nothing_back() {
+        let have = vector(&[(A, 80), (B, 40), (B_AGAIN, 75), (C, 70)]);
+        let effects = vector(&[(A, 80), (B, 30), (B_AGAIN, 75), (C, 70)]);
+        let told = |b: u64| rows(&[(B_AGAIN, &[(B, b), (B_AGAIN, 75)]), (C, &[(B, b), (C, 70)])]);
+        let clock = |b: u64| told(b).watermarks(A, &have, &effects, |_| Stamp::ZERO, [].iter()).clock;
+        assert_eq!(clock(20), Stamp(40), "somebody lacks an effect of it");
+        assert_eq!(clock(30), Stamp(70), "everybody has its effects; ticks are not told of");
+        assert_eq!(clock(50), Stamp(40), "somebody has more of it than we do");
+    }
+
+    #[test]
     fn the_slowest_origin_sets_the_clock_and_the_slowest_row_the_cause() {
         let rows = rows(&[(B, &[(A, 40), (B, 60), (C, 10)]), (C, &[(A, 70), (B, 20), (C, 55)])]);
-        let marks = rows.watermarks(A, &vector(&[(A, 80), (B, 60), (C, 55)]), |_| Stamp::ZERO, [].iter());
+        let marks = rows.watermarks(
+            A,
+            &vector(&[(A, 80), (B, 60), (C, 55)]),
+            &vector(&[(A, 80), (B, 60), (C, 55)]),
+            |_| Stamp::ZERO,
+            [].iter(),
+        );
         assert_eq!(marks.clock, Stamp(55));
         assert_eq!(causal(&marks, A), (40, true));
         assert_eq!(causal(&marks, B), (20, true));
@@ -192,12 +210,12 @@ mod tests {
     fn who_never_heard_of_an_origin_does_not_hold_it_back_for_ever() {
         let mut rows = rows(&[(B, &[(B, 60)]), (C, &[(A, 70), (B, 20), (C, 55)])]);
         let have = vector(&[(A, 80), (B, 60), (C, 55)]);
-        let marks = rows.watermarks(A, &have, |_| Stamp::ZERO, [].iter());
+        let marks = rows.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter());
         assert_eq!(causal(&marks, A), (0, true), "it may hear of it yet");
         let late = Stamp::from_ms(UNHEARD_MS + 1);
         rows.advance(B, B, late);
         let have = vector(&[(A, 80), (B, late.0), (C, 55)]);
-        let marks = rows.watermarks(A, &have, |_| Stamp::ZERO, [].iter());
+        let marks = rows.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter());
         assert_eq!(causal(&marks, A), (70, false));
         assert_eq!(causal(&marks, C), (55, false));
     }
@@ -206,7 +224,13 @@ mod tests {
     fn a_pin_holds_everything_at_what_the_receiver_has() {
         let rows = rows(&[(B, &[(A, 80), (B, 60)])]);
         let pin = Pin { vector: vector(&[(A, 30), (B, 25)]), clock: Stamp(25) };
-        let marks = rows.watermarks(A, &vector(&[(A, 80), (B, 60)]), |_| Stamp::ZERO, [pin].iter());
+        let marks = rows.watermarks(
+            A,
+            &vector(&[(A, 80), (B, 60)]),
+            &vector(&[(A, 80), (B, 60)]),
+            |_| Stamp::ZERO,
+            [pin].iter(),
+        );
         assert_eq!((marks.clock, causal(&marks, A).0, causal(&marks, B).0), (Stamp(25), 30, 25));
     }
 
@@ -214,9 +238,9 @@ mod tests {
     fn an_ended_life_counts_until_everybody_has_the_same_of_it() {
         let have = vector(&[(A, 80), (B, 20), (B_AGAIN, 70), (C, 75)]);
         let behind = rows(&[(B_AGAIN, &[(B, 20)]), (C, &[(B, 19)])]);
-        assert_eq!(behind.watermarks(A, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(20));
+        assert_eq!(behind.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(20));
         let equal = rows(&[(B_AGAIN, &[(B, 20)]), (C, &[(B, 20)])]);
-        assert_eq!(equal.watermarks(A, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(70));
+        assert_eq!(equal.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(70));
     }
 
     #[test]
@@ -228,14 +252,15 @@ mod tests {
         let mut rows = rows(&[(B_AGAIN, &[(B, 10)])]);
         rows.row_mut(third).merge(&all);
         rows.row_mut(C).merge(&all);
-        assert_eq!(rows.watermarks(A, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(70));
+        assert_eq!(rows.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(70));
     }
 
     #[test]
     fn a_member_beyond_the_log_does_not_hold_anything_back() {
         let rows = rows(&[(B, &[(A, 5), (B, 9)]), (C, &[(A, 78), (B, 9), (C, 60)])]);
         let have = vector(&[(A, 80), (B, 9), (C, 60)]);
-        let marks = rows.watermarks(A, &have, |origin| if origin == A { Stamp(50) } else { Stamp::ZERO }, [].iter());
+        let marks =
+            rows.watermarks(A, &have, &have, |origin| if origin == A { Stamp(50) } else { Stamp::ZERO }, [].iter());
         assert_eq!(marks.clock, Stamp(60));
         assert_eq!(causal(&marks, A).0, 78);
     }
