@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Shards of a keyspace: many where threads share it; few where one thread has it for itself and a small working set
 /// is all that counts.
 pub(crate) const fn default_shards(single_threaded: bool) -> usize {
-    if single_threaded { 8 } else { 64 }
+    if single_threaded { 16 } else { 64 }
 }
 
 /// A shard with its lock, on cache lines of their own (two: processors fetch them in pairs).
