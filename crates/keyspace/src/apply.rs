@@ -58,33 +58,11 @@ impl Keyspace {
                     codec::decode(value)?;
                     key(name);
                 }
-                effect => effect_key(&effect).into_iter().for_each(&mut key),
+                effect => effect.key().into_iter().for_each(&mut key),
             }
             checked.count += 1;
         }
         Ok(checked)
-    }
-}
-
-/// The key that an effect acts on.
-pub(crate) fn effect_key<'e>(effect: &Effect<'e>) -> Option<&'e [u8]> {
-    match *effect {
-        Effect::Select { .. } | Effect::FlushDb | Effect::FlushAll => None,
-        Effect::Set { key, .. }
-        | Effect::Increment { key, .. }
-        | Effect::IncrementFloat { key, .. }
-        | Effect::Append { key, .. }
-        | Effect::SetRange { key, .. }
-        | Effect::SetBits { key, .. }
-        | Effect::Delete { key }
-        | Effect::Expire { key, .. }
-        | Effect::Put { key, .. }
-        | Effect::SetAdd { key, .. }
-        | Effect::SetRemove { key, .. }
-        | Effect::HashSet { key, .. }
-        | Effect::HashDelete { key, .. }
-        | Effect::HashIncrement { key, .. }
-        | Effect::HashIncrementFloat { key, .. } => Some(key),
     }
 }
 
@@ -107,7 +85,7 @@ impl Txn<'_> {
             Effect::FlushAll => return Ok(self.flush(0..self.databases(), version, row)),
             _ => {}
         }
-        let Some(key) = effect_key(effect) else { return Ok(Garbage::default()) };
+        let Some(key) = effect.key() else { return Ok(Garbage::default()) };
         if let Effect::Put { value, deadline_ms, .. } = *effect {
             let decoded = codec::decode(value)?;
             self.merge_as(key, version, row, |merge| {
