@@ -342,14 +342,13 @@ pub fn tale(records: &[Record], db: u32, key: &[u8]) -> Vec<String> {
                 selected = db;
                 continue;
             }
-            let text = format!("{effect:?}");
             let flushes = matches!(effect, Effect::FlushAll) || (matches!(effect, Effect::FlushDb) && selected == db);
-            if flushes || (selected == db && text.contains(&format!("{key:?}"))) {
+            if flushes || (selected == db && effect.key() == Some(key)) {
                 let context: Vec<_> = record.context.iter().collect();
                 lines.push((
                     stamp,
                     record.origin,
-                    format!("{stamp:?} {:?} {text} had seen {context:?}", record.origin),
+                    format!("{stamp:?} {:?} {effect:?} had seen {context:?}", record.origin),
                 ));
             }
             stamp = stamp.plus(1);
