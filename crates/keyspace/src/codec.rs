@@ -4,7 +4,7 @@
 use crate::KeyType;
 use crate::entry::{NewValue, Value, ValueRef};
 use effect::{DecodeError, Items, put_varint};
-use values::{EncodingLimits, Hash, Set};
+use values::{EncodingLimits, Hash, List, Set, SortedSet, Stream};
 
 /// First byte: what the rest is.
 mod tag {
@@ -14,6 +14,11 @@ mod tag {
     pub(super) const SET: u8 = 1;
     /// Field, value, field, value, …
     pub(super) const HASH: u8 = 2;
+    /// Elements from head to tail.
+    pub(super) const LIST: u8 = 3;
+    /// Member, score (a double, little endian), member, score, …
+    pub(super) const SORTED_SET: u8 = 4;
+    pub(super) const STREAM: u8 = 5;
 }
 
 fn push(output: &mut Vec<u8>, bytes: &[u8]) {
@@ -44,6 +49,18 @@ pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
                 push(&mut output, value);
             });
         }
+        ValueRef::List(list) => {
+            output.push(tag::LIST);
+            list.iter().for_each(|element| push(&mut output, element));
+        }
+        ValueRef::SortedSet(set) => {
+            output.push(tag::SORTED_SET);
+            for (member, score) in set.iter() {
+                push(&mut output, member);
+                push(&mut output, &score.to_le_bytes());
+            }
+        }
+        ValueRef::Stream(_) => output.push(tag::STREAM),
     }
     output
 }
@@ -54,6 +71,9 @@ pub enum Decoded<'a> {
     String(&'a [u8]),
     Set(Items<'a>),
     Hash(Items<'a>),
+    List(Items<'a>),
+    SortedSet(Items<'a>),
+    Stream,
 }
 
 /// Reads the encoding of a value.
@@ -66,8 +86,20 @@ pub fn decode(encoded: &[u8]) -> Result<Decoded<'_>, DecodeError> {
             let items = Items::new(rest)?;
             if items.iter().count() % 2 == 0 { Ok(Decoded::Hash(items)) } else { Err(DecodeError::Truncated) }
         }
+        tag::LIST => Ok(Decoded::List(Items::new(rest)?)),
+        tag::SORTED_SET => {
+            let items = Items::new(rest)?;
+            let pairs = items.iter().count() % 2 == 0 && items.pairs().all(|(_, score)| decode_score(score).is_some());
+            if pairs { Ok(Decoded::SortedSet(items)) } else { Err(DecodeError::BadNumber) }
+        }
+        tag::STREAM => Ok(Decoded::Stream),
         unknown => Err(DecodeError::UnknownTag(unknown)),
     }
+}
+
+/// A score is a number.
+fn decode_score(bytes: &[u8]) -> Option<f64> {
+    Some(f64::from_le_bytes(bytes.try_into().ok()?)).filter(|score| !score.is_nan())
 }
 
 impl Decoded<'_> {
@@ -88,6 +120,19 @@ impl Decoded<'_> {
                 }
                 Value::Hash(hash)
             }
+            Decoded::List(elements) => {
+                let mut list = List::new();
+                elements.iter().for_each(|element| list.push_back(element));
+                Value::List(list)
+            }
+            Decoded::SortedSet(pairs) => {
+                let mut set = SortedSet::new();
+                for (member, score) in pairs.pairs() {
+                    set.insert(member, decode_score(score).expect("checked by decode"));
+                }
+                Value::SortedSet(set)
+            }
+            Decoded::Stream => Value::Stream(Stream::new()),
         }
     }
 }
@@ -100,6 +145,9 @@ impl Value {
             Value::Bytes(bytes) => NewValue::Bytes(bytes),
             Value::Set(set) => NewValue::Set(std::mem::take(set)),
             Value::Hash(hash) => NewValue::Hash(std::mem::take(hash)),
+            Value::List(list) => NewValue::List(std::mem::take(list)),
+            Value::SortedSet(set) => NewValue::SortedSet(std::mem::take(set)),
+            Value::Stream(stream) => NewValue::Stream(std::mem::take(stream)),
         }
     }
 }
@@ -110,6 +158,9 @@ impl NewValue<'_> {
             NewValue::Int(_) | NewValue::Bytes(_) => KeyType::String,
             NewValue::Set(_) => KeyType::Set,
             NewValue::Hash(_) => KeyType::Hash,
+            NewValue::List(_) => KeyType::List,
+            NewValue::SortedSet(_) => KeyType::SortedSet,
+            NewValue::Stream(_) => KeyType::Stream,
         }
     }
 }

@@ -11,8 +11,11 @@ pub type DebugDigest = [u8; 20];
 /// Redis mixes the number of the type into the digest of a value.
 mod type_number {
     pub(super) const STRING: u32 = 0;
+    pub(super) const LIST: u32 = 1;
     pub(super) const SET: u32 = 2;
+    pub(super) const SORTED_SET: u32 = 3;
     pub(super) const HASH: u32 = 4;
+    pub(super) const STREAM: u32 = 6;
 }
 
 impl Keyspace {
@@ -23,13 +26,14 @@ impl Keyspace {
         (0..self.databases())
             .fold(0, |sum, db| txn.entries(db).fold(sum, |sum: u64, entry| sum.wrapping_add(entry_digest(db, entry))))
     }
+}
 
-    /// What DEBUG DIGEST of a Redis with the same data set gives.
-    pub fn debug_digest(&self, now_ms: u64) -> DebugDigest {
-        let txn = self.begin(Scope::All, 0, now_ms);
+impl View<'_> {
+    /// What DEBUG DIGEST of a Redis with the same data set gives. Needs all shards.
+    pub fn debug_digest(&self) -> DebugDigest {
         let mut digest = DebugDigest::default();
         for db in 0..self.databases() {
-            let mut entries = txn.entries(db).peekable();
+            let mut entries = self.entries(db).peekable();
             if entries.peek().is_some() {
                 mix(&mut digest, &db.to_be_bytes());
             }
@@ -42,9 +46,7 @@ impl Keyspace {
         }
         digest
     }
-}
 
-impl View<'_> {
     /// What DEBUG DIGEST-VALUE gives for one key; zeros where there is none.
     pub fn debug_digest_value(&self, key: &[u8]) -> DebugDigest {
         let mut digest = DebugDigest::default();
@@ -78,6 +80,12 @@ fn entry_digest(db: u32, entry: &Entry) -> u64 {
             fields.for_each(|field, value| sum = hash(hash(3, field), value).wrapping_add(sum));
             sum
         }
+        // In this order.
+        ValueRef::List(list) => list.iter().fold(6, hash),
+        ValueRef::SortedSet(set) => set
+            .iter()
+            .fold(7, |sum: u64, (member, score)| hash(hash(7, member), &score.to_le_bytes()).wrapping_add(sum)),
+        ValueRef::Stream(_) => 8,
     };
     let deadline = entry.deadline_ms().map_or(0, |deadline_ms| hash(4, &deadline_ms.to_le_bytes()));
     let mut parts = [0; 20];
@@ -125,6 +133,20 @@ fn add_value(digest: &mut DebugDigest, entry: &Entry) {
                 add(digest, &element);
             });
         }
+        ValueRef::List(list) => {
+            mix(digest, &type_number::LIST.to_be_bytes());
+            list.iter().for_each(|element| mix(digest, element));
+        }
+        ValueRef::SortedSet(set) => {
+            mix(digest, &type_number::SORTED_SET.to_be_bytes());
+            for (member, score) in set.iter() {
+                let mut element = DebugDigest::default();
+                mix(&mut element, member);
+                mix(&mut element, stdx::FloatBuffer::new().format(score));
+                add(digest, &element);
+            }
+        }
+        ValueRef::Stream(_) => mix(digest, &type_number::STREAM.to_be_bytes()),
     }
     if entry.has_deadline() {
         add(digest, b"!!expire!!");

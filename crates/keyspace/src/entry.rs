@@ -13,7 +13,7 @@ use effect::Stamp;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use values::{Encoding, Hash, Set};
+use values::{Encoding, Hash, List, Set, SortedSet, Stream};
 
 /// Strings beyond this length have a buffer of their own, with room to grow.
 const INLINE_MAX: usize = 2048;
@@ -45,6 +45,9 @@ enum Kind {
     Long,
     Set,
     Hash,
+    List,
+    SortedSet,
+    Stream,
 }
 
 /// What an entry is made of. Bytes that are the canonical form of an integer become one.
@@ -53,6 +56,9 @@ pub(crate) enum NewValue<'a> {
     Bytes(&'a [u8]),
     Set(Set),
     Hash(Hash),
+    List(List),
+    SortedSet(SortedSet),
+    Stream(Stream),
 }
 
 /// A value, borrowed.
@@ -62,6 +68,9 @@ pub(crate) enum ValueRef<'a> {
     Bytes(&'a [u8]),
     Set(&'a Set),
     Hash(&'a Hash),
+    List(&'a List),
+    SortedSet(&'a SortedSet),
+    Stream(&'a Stream),
 }
 
 /// A value that has left its entry.
@@ -71,6 +80,9 @@ pub(crate) enum Value {
     Bytes(Vec<u8>),
     Set(Set),
     Hash(Hash),
+    List(List),
+    SortedSet(SortedSet),
+    Stream(Stream),
 }
 
 /// What an entry knows beside key and value.
@@ -88,7 +100,7 @@ pub(crate) struct Header {
 #[repr(transparent)]
 pub(crate) struct Entry {
     tagged: NonNull<u8>,
-    owns: PhantomData<(Vec<u8>, Set, Hash)>,
+    owns: PhantomData<(Vec<u8>, Set, Hash, List, SortedSet, Stream)>,
 }
 
 // SAFETY: an entry owns its allocation and what that points to, which is all `Send` (asserted
@@ -99,6 +111,9 @@ const _: () = {
     const fn assert_send<T: Send>() {}
     assert_send::<Set>();
     assert_send::<Hash>();
+    assert_send::<List>();
+    assert_send::<SortedSet>();
+    assert_send::<Stream>();
 };
 
 /// The payload to be written into an allocation.
@@ -117,8 +132,11 @@ impl<'a> Payload<'a> {
                 Some(int) => Payload::Int(int),
                 None => Payload::string(bytes),
             },
-            NewValue::Set(set) => Payload::Boxed(Kind::Set, Box::into_raw(Box::new(set)).cast()),
-            NewValue::Hash(hash) => Payload::Boxed(Kind::Hash, Box::into_raw(Box::new(hash)).cast()),
+            NewValue::Set(set) => Payload::boxed(Kind::Set, set),
+            NewValue::Hash(hash) => Payload::boxed(Kind::Hash, hash),
+            NewValue::List(list) => Payload::boxed(Kind::List, list),
+            NewValue::SortedSet(set) => Payload::boxed(Kind::SortedSet, set),
+            NewValue::Stream(stream) => Payload::boxed(Kind::Stream, stream),
         }
     }
 
@@ -127,7 +145,12 @@ impl<'a> Payload<'a> {
     }
 
     fn long(bytes: Vec<u8>) -> Payload<'a> {
-        Payload::Boxed(Kind::Long, Box::into_raw(Box::new(bytes)).cast())
+        Payload::boxed(Kind::Long, bytes)
+    }
+
+    /// `kind`: that of a `T`.
+    fn boxed<T>(kind: Kind, value: T) -> Payload<'a> {
+        Payload::Boxed(kind, Box::into_raw(Box::new(value)).cast())
     }
 
     fn kind(&self) -> Kind {
@@ -273,7 +296,10 @@ impl Entry {
             1 => Kind::Inline,
             2 => Kind::Long,
             3 => Kind::Set,
-            _ => Kind::Hash,
+            4 => Kind::Hash,
+            5 => Kind::List,
+            6 => Kind::SortedSet,
+            _ => Kind::Stream,
         }
     }
 
@@ -321,7 +347,7 @@ impl Entry {
                 let (start, len) = unsafe { self.inline(payload) };
                 start + len - payload
             }
-            Kind::Long | Kind::Set | Kind::Hash => POINTER_SIZE,
+            Kind::Long | Kind::Set | Kind::Hash | Kind::List | Kind::SortedSet | Kind::Stream => POINTER_SIZE,
         }
     }
 
@@ -365,6 +391,9 @@ impl Entry {
                 Kind::Long => ValueRef::Bytes((*self.boxed::<Vec<u8>>()).as_slice()),
                 Kind::Set => ValueRef::Set(&*self.boxed::<Set>()),
                 Kind::Hash => ValueRef::Hash(&*self.boxed::<Hash>()),
+                Kind::List => ValueRef::List(&*self.boxed::<List>()),
+                Kind::SortedSet => ValueRef::SortedSet(&*self.boxed::<SortedSet>()),
+                Kind::Stream => ValueRef::Stream(&*self.boxed::<Stream>()),
             }
         }
     }
@@ -384,6 +413,9 @@ impl Entry {
             Kind::Int | Kind::Inline | Kind::Long => KeyType::String,
             Kind::Set => KeyType::Set,
             Kind::Hash => KeyType::Hash,
+            Kind::List => KeyType::List,
+            Kind::SortedSet => KeyType::SortedSet,
+            Kind::Stream => KeyType::Stream,
         }
     }
 
@@ -394,6 +426,9 @@ impl Entry {
             ValueRef::Bytes(_) => Encoding::Embstr,
             ValueRef::Set(set) => set.encoding(),
             ValueRef::Hash(hash) => hash.encoding(),
+            ValueRef::List(list) => list.encoding(),
+            ValueRef::SortedSet(set) => set.encoding(),
+            ValueRef::Stream(stream) => stream.encoding(),
         }
     }
 
@@ -614,6 +649,9 @@ impl Entry {
                 ValueRef::Bytes(_) => Value::Bytes(*Box::from_raw(entry.boxed::<Vec<u8>>())),
                 ValueRef::Set(_) => Value::Set(*Box::from_raw(entry.boxed::<Set>())),
                 ValueRef::Hash(_) => Value::Hash(*Box::from_raw(entry.boxed::<Hash>())),
+                ValueRef::List(_) => Value::List(*Box::from_raw(entry.boxed::<List>())),
+                ValueRef::SortedSet(_) => Value::SortedSet(*Box::from_raw(entry.boxed::<SortedSet>())),
+                ValueRef::Stream(_) => Value::Stream(*Box::from_raw(entry.boxed::<Stream>())),
             };
             deallocate(entry.base(), size_class(entry.size()));
             value
@@ -629,6 +667,9 @@ impl Entry {
             }
             ValueRef::Set(set) => size_of::<Set>() + set.heap_size(),
             ValueRef::Hash(hash) => size_of::<Hash>() + hash.heap_size(),
+            ValueRef::List(list) => size_of::<List>() + list.heap_size(),
+            ValueRef::SortedSet(set) => size_of::<SortedSet>() + set.heap_size(),
+            ValueRef::Stream(stream) => size_of::<Stream>() + stream.heap_size(),
             _ => 0,
         };
         size_class(self.size()) + boxed
@@ -643,6 +684,9 @@ impl Entry {
                 Kind::Long => drop(Box::from_raw(self.boxed::<Vec<u8>>())),
                 Kind::Set => drop(Box::from_raw(self.boxed::<Set>())),
                 Kind::Hash => drop(Box::from_raw(self.boxed::<Hash>())),
+                Kind::List => drop(Box::from_raw(self.boxed::<List>())),
+                Kind::SortedSet => drop(Box::from_raw(self.boxed::<SortedSet>())),
+                Kind::Stream => drop(Box::from_raw(self.boxed::<Stream>())),
             }
         }
     }

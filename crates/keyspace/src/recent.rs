@@ -92,13 +92,23 @@ impl Record {
         others.fold(Version::ZERO, |newest, (_, version)| origins.newest(newest, *version))
     }
 
+    /// Is something known of single parts of what the key is as a `key_type`?
+    pub(crate) fn has_registers(&self, key_type: KeyType) -> bool {
+        match key_type {
+            KeyType::String => !self.operations.is_empty(),
+            KeyType::Set => !self.members.is_empty(),
+            KeyType::Hash => !self.fields.is_empty(),
+            KeyType::List | KeyType::SortedSet | KeyType::Stream => false,
+        }
+    }
+
     /// Operations of a type that the key does not have cannot be; a record from elsewhere may still claim so.
     pub(crate) fn keep_operations_of(&mut self, there: Option<KeyType>) {
         if there.is_some_and(|there| there != KeyType::String) {
             self.operations = Operations::default();
         }
         let is_string = there == Some(KeyType::String) || (there.is_none() && !self.operations.is_empty());
-        if is_string || there == Some(KeyType::Set) {
+        if is_string || there.is_some_and(|there| there != KeyType::Hash) {
             self.fields.values_mut().for_each(|field| field.increments = Operations::default());
         }
     }
@@ -140,9 +150,7 @@ impl Record {
         let orphan = absent && self.has_deadline();
         self.creations.iter().chain([&self.clear, &self.newest]).all(|version| horizon.known(*version))
             && self.deadlines.is_stable(horizon)
-            && self.operations.is_empty()
-            && self.members.is_empty()
-            && self.fields.is_empty()
+            && KeyType::ALL.into_iter().all(|key_type| !self.has_registers(key_type))
             && !orphan
     }
 }

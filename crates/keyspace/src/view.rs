@@ -4,7 +4,7 @@ use crate::entry::{Entry, ValueRef};
 use crate::guard::Guard;
 use crate::shard::Shard;
 use crate::{KeyHash, Keyspace, Statistics, ValueError};
-use values::{Encoding, Hash, Set};
+use values::{Encoding, Hash, List, Set, SortedSet, Stream};
 
 /// RANDOMKEY gives up after so many expired keys in a row.
 const RANDOM_KEY_ATTEMPTS: usize = 100;
@@ -53,10 +53,14 @@ pub enum KeyType {
     String,
     Set,
     Hash,
+    List,
+    SortedSet,
+    Stream,
 }
 
 impl KeyType {
-    pub(crate) const ALL: [KeyType; 3] = [KeyType::String, KeyType::Set, KeyType::Hash];
+    pub(crate) const ALL: [KeyType; 6] =
+        [KeyType::String, KeyType::Set, KeyType::Hash, KeyType::List, KeyType::SortedSet, KeyType::Stream];
     pub(crate) const COUNT: usize = KeyType::ALL.len();
 
     /// As TYPE prints it.
@@ -65,6 +69,9 @@ impl KeyType {
             KeyType::String => "string",
             KeyType::Set => "set",
             KeyType::Hash => "hash",
+            KeyType::List => "list",
+            KeyType::SortedSet => "zset",
+            KeyType::Stream => "stream",
         }
     }
 }
@@ -146,6 +153,30 @@ impl<'k> View<'k> {
         match self.access(key).map(Entry::value) {
             None => Ok(None),
             Some(ValueRef::Hash(hash)) => Ok(Some(hash)),
+            Some(_) => Err(ValueError::WrongType),
+        }
+    }
+
+    pub fn list(&self, key: &[u8]) -> Result<Option<&List>, ValueError> {
+        match self.access(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::List(list)) => Ok(Some(list)),
+            Some(_) => Err(ValueError::WrongType),
+        }
+    }
+
+    pub fn sorted_set(&self, key: &[u8]) -> Result<Option<&SortedSet>, ValueError> {
+        match self.access(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::SortedSet(set)) => Ok(Some(set)),
+            Some(_) => Err(ValueError::WrongType),
+        }
+    }
+
+    pub fn stream(&self, key: &[u8]) -> Result<Option<&Stream>, ValueError> {
+        match self.access(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Stream(stream)) => Ok(Some(stream)),
             Some(_) => Err(ValueError::WrongType),
         }
     }

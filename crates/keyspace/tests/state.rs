@@ -118,7 +118,7 @@ fn the_debug_digest_is_that_of_redis() {
     // From Redis 7.0.15: SET s v; SADD set a 1 b; HSET h f v g 2; SELECT 1; SET n 12; EXPIRE n 1000; DEBUG DIGEST.
     let keyspace = keyspace(1);
     let hex = |digest: [u8; 20]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(hex(keyspace.debug_digest(NOW_MS)), "0".repeat(40));
+    assert_eq!(hex(keyspace.begin(Scope::All, 0, NOW_MS).debug_digest()), "0".repeat(40));
     commit(&keyspace, NOW_MS, |txn| {
         txn.string_set(b"s", b"v", SetDeadline::Clear);
         txn.set_add(b"set", [&b"a"[..], b"1", b"b"].into_iter()).unwrap();
@@ -126,8 +126,8 @@ fn the_debug_digest_is_that_of_redis() {
         txn.select(1);
         txn.string_set(b"n", b"12", SetDeadline::At(NOW_MS + 1_000_000));
     });
-    assert_eq!(hex(keyspace.debug_digest(NOW_MS)), "e1bae87d1f2b459642fafed5313765f9cad3d0d4");
     let txn = keyspace.begin(Scope::All, 0, NOW_MS);
+    assert_eq!(hex(txn.debug_digest()), "e1bae87d1f2b459642fafed5313765f9cad3d0d4");
     assert_eq!(hex(txn.debug_digest_value(b"h")), "9dc7e1ed596e8ccab4b91d04b8317fc85b68294a");
 }
 

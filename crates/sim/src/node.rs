@@ -281,5 +281,6 @@ pub fn decode_value(encoded: &[u8]) -> Value {
         Decoded::Hash(pairs) => {
             Value::Hash(pairs.pairs().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
         }
+        Decoded::List(_) | Decoded::SortedSet(_) | Decoded::Stream => unreachable!("no command makes one yet"),
     }
 }

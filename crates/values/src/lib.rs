@@ -6,16 +6,22 @@ mod buffer;
 mod element;
 mod hash;
 mod intset;
+mod list;
 mod listpack;
 mod sample;
 mod set;
+mod sorted_set;
+mod stream;
 mod table;
 
 pub use element::Element;
 pub use hash::{Hash, HashIter};
 pub use intset::Intset;
+pub use list::List;
 pub use listpack::Listpack;
 pub use set::{Set, SetIter};
+pub use sorted_set::SortedSet;
+pub use stream::Stream;
 
 use std::fmt;
 
@@ -50,6 +56,9 @@ pub enum Encoding {
     Listpack,
     Intset,
     Hashtable,
+    Quicklist,
+    Skiplist,
+    Stream,
 }
 
 impl Encoding {
@@ -62,6 +71,9 @@ impl Encoding {
             Encoding::Listpack => "listpack",
             Encoding::Intset => "intset",
             Encoding::Hashtable => "hashtable",
+            Encoding::Quicklist => "quicklist",
+            Encoding::Skiplist => "skiplist",
+            Encoding::Stream => "stream",
         }
     }
 }

@@ -1,6 +1,5 @@
 //! DEBUG: what test suites lean on. Allowed only where `enable-debug-command` says so.
 
-use super::digest::Digest;
 use super::server::SERVER;
 use crate::arguments::{integer, is};
 use crate::command::{Argument, Command, Flags, Handler, Reply};
@@ -86,28 +85,22 @@ fn help(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
 
 /// Of all databases; MESH DIGEST is the same.
 pub(super) fn digest(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    let home = context.session.db;
-    let digest = context.with_scope(Scope::All, |txn| {
-        let mut digest = Digest::default();
-        for db in 0..txn.databases() {
-            txn.select(db);
-            digest.add_database(txn);
-        }
-        txn.select(home);
-        digest
-    });
-    out.status(&digest.hexadecimal());
+    let digest = context.with_scope(Scope::All, |txn| txn.debug_digest());
+    out.status(&hexadecimal(&digest));
     Ok(())
 }
 
 fn digest_value(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     out.array(args.len());
     for key in args.iter() {
-        let mut digest = Digest::default();
-        context.with_key(key, |txn| digest.add_value(txn, key));
-        out.status(&digest.hexadecimal());
+        let digest = context.with_key(key, |txn| txn.debug_digest_value(key));
+        out.status(&hexadecimal(&digest));
     }
     Ok(())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn log(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {

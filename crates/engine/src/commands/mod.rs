@@ -8,7 +8,6 @@ mod command;
 mod config;
 mod connection;
 mod debug;
-mod digest;
 mod expire;
 mod generic;
 mod hash;

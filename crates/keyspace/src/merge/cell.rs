@@ -71,7 +71,7 @@ pub(crate) fn string_of(value: ValueRef<'_>) -> Option<StringRef<'_>> {
     match value {
         ValueRef::Int(int) => Some(StringRef::Int(int)),
         ValueRef::Bytes(bytes) => Some(StringRef::Bytes(bytes)),
-        ValueRef::Set(_) | ValueRef::Hash(_) => None,
+        _ => None,
     }
 }
 

@@ -4,7 +4,6 @@ use super::operations::{Cause, Horizon};
 use super::{Cut, Merge, Parts, version_of};
 use crate::entry::{Entry, NewValue, Value};
 use crate::table::{KeyHasher, Slot};
-use crate::view::StringRef;
 use crate::{KeyType, Version};
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
@@ -113,18 +112,8 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         let is_alive = base.as_ref().is_none_or(|base| self.create(base.key_type()));
         let base = base.filter(|_| won && is_alive);
-        let (mut string, mut set, mut hash) = (None, None, None);
-        match base {
-            Some(NewValue::Int(int)) => string = Some(StringRef::Int(int)),
-            Some(NewValue::Bytes(bytes)) => string = Some(StringRef::Bytes(bytes)),
-            Some(NewValue::Set(base)) => set = Some(base),
-            Some(NewValue::Hash(base)) => hash = Some(base),
-            None => {}
-        }
         let cut = Cut { at: self.author.version, cause: Cause::Clear(self.author.row), wins: won };
-        self.cut_string(cut, string);
-        self.cut_set(cut, set);
-        self.cut_hash(cut, hash);
+        self.cut(cut, base);
     }
 
     fn redo_operations(&mut self) {
@@ -144,10 +133,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// A deadline came into force at this point.
     fn die(&mut self, at: Version) {
         if self.author.origins.newer(at, self.record.clear) {
-            let cut = Cut { at, cause: Cause::Expiry, wins: true };
-            self.cut_string(cut, None);
-            self.cut_set(cut, None);
-            self.cut_hash(cut, None);
+            self.cut(Cut { at, cause: Cause::Expiry, wins: true }, None);
         }
     }
 

@@ -5,8 +5,11 @@ pub(crate) mod cell;
 pub(crate) mod flush;
 mod hash;
 mod key;
+mod list;
 pub(crate) mod operations;
 mod set;
+mod sorted_set;
+mod stream;
 mod string;
 
 use self::operations::Cause;
@@ -16,6 +19,7 @@ use crate::recent::Record;
 use crate::shard::Database;
 use crate::table::{EntryMut, KeyHasher, Table};
 use crate::version::{Origins, Row, Version};
+use crate::view::StringRef;
 use values::EncodingLimits;
 
 /// Whose effect it is, and how much has to be remembered of it.
@@ -124,9 +128,7 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
             record.clear == version
                 && record.deadlines.newest().version == version
                 && record.deadlines.writes().len() == 1
-                && record.operations.is_empty()
-                && record.members.is_empty()
-                && record.fields.is_empty()
+                && KeyType::ALL.into_iter().all(|key_type| !record.has_registers(key_type))
                 && record.newest_of_others(key_type, origins) == Version::ZERO
         });
         if is_described {
@@ -191,22 +193,51 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     }
 
     fn has_other_types(&self, key_type: KeyType) -> bool {
-        let record = &*self.record;
-        self.key_type().is_some_and(|there| there != key_type)
-            || (key_type != KeyType::String && !record.operations.is_empty())
-            || (key_type != KeyType::Set && !record.members.is_empty())
-            || (key_type != KeyType::Hash && !record.fields.is_empty())
+        let mut others = KeyType::ALL.into_iter().filter(|other| *other != key_type);
+        self.key_type().is_some_and(|there| there != key_type) || others.any(|other| self.record.has_registers(other))
     }
 
     fn cut_others(&mut self, key_type: KeyType, cut: Cut<'_>) {
-        if key_type != KeyType::String {
-            self.cut_string(cut, None);
+        KeyType::ALL.into_iter().filter(|other| *other != key_type).for_each(|other| self.cut_type(other, cut, None));
+    }
+
+    /// A cut through all types. `base`: what the key is now, where it was a clear that won.
+    fn cut(&mut self, cut: Cut<'_>, mut base: Option<NewValue<'_>>) {
+        for key_type in KeyType::ALL {
+            let base = base.take_if(|base| base.key_type() == key_type);
+            self.cut_type(key_type, cut, base);
         }
-        if key_type != KeyType::Set {
-            self.cut_set(cut, None);
+    }
+
+    /// A cut's part in what the key has of one type; `base` is of it.
+    fn cut_type(&mut self, key_type: KeyType, cut: Cut<'_>, base: Option<NewValue<'_>>) {
+        match (key_type, base) {
+            (KeyType::String, Some(NewValue::Int(int))) => self.cut_string(cut, Some(StringRef::Int(int))),
+            (KeyType::String, Some(NewValue::Bytes(bytes))) => self.cut_string(cut, Some(StringRef::Bytes(bytes))),
+            (KeyType::String, _) => self.cut_string(cut, None),
+            (KeyType::Set, Some(NewValue::Set(set))) => self.cut_set(cut, Some(set)),
+            (KeyType::Set, _) => self.cut_set(cut, None),
+            (KeyType::Hash, Some(NewValue::Hash(hash))) => self.cut_hash(cut, Some(hash)),
+            (KeyType::Hash, _) => self.cut_hash(cut, None),
+            (KeyType::List, Some(NewValue::List(list))) => self.cut_list(cut, Some(list)),
+            (KeyType::List, _) => self.cut_list(cut, None),
+            (KeyType::SortedSet, Some(NewValue::SortedSet(set))) => self.cut_sorted_set(cut, Some(set)),
+            (KeyType::SortedSet, _) => self.cut_sorted_set(cut, None),
+            (KeyType::Stream, Some(NewValue::Stream(stream))) => self.cut_stream(cut, Some(stream)),
+            (KeyType::Stream, _) => self.cut_stream(cut, None),
         }
-        if key_type != KeyType::Hash {
-            self.cut_hash(cut, None);
+    }
+
+    /// A cut where the type keeps no registers: the value is there whole, or not at all.
+    fn cut_whole(&mut self, key_type: KeyType, cut: Cut<'_>, base: Option<NewValue<'_>>) {
+        if !cut.wins {
+            return;
+        }
+        if self.key_type() == Some(key_type) {
+            self.table.remove(self.hash, self.key);
+        }
+        if let Some(base) = base {
+            self.insert(base);
         }
     }
 }

@@ -136,7 +136,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let is_empty = self.table.find(self.hash, self.key).is_some_and(|entry| match entry.value() {
             ValueRef::Set(set) => set.is_empty(),
             ValueRef::Hash(hash) => hash.is_empty(),
-            ValueRef::Int(_) | ValueRef::Bytes(_) => false,
+            ValueRef::List(list) => list.is_empty(),
+            ValueRef::SortedSet(set) => set.is_empty(),
+            ValueRef::Int(_) | ValueRef::Bytes(_) | ValueRef::Stream(_) => false,
         });
         if is_empty {
             self.table.remove(self.hash, self.key);

@@ -166,7 +166,9 @@ impl Place<'_> {
     /// A key that one version describes: a string is newer or older as a whole; collections are united.
     fn reapply_whole(&mut self, value: Value, deadline_ms: Option<u64>, version: Version, row: Row<'_>) {
         match value {
-            Value::Int(_) | Value::Bytes(_) => return self.merge(version, row).put(value, deadline_ms),
+            Value::Int(_) | Value::Bytes(_) | Value::List(_) | Value::SortedSet(_) | Value::Stream(_) => {
+                return self.merge(version, row).put(value, deadline_ms);
+            }
             Value::Set(set) => {
                 let members: Vec<Vec<u8>> = set.iter().map(|member| member.to_vec()).collect();
                 self.merge(version, row).set_add(members.iter().map(Vec::as_slice));
@@ -267,6 +269,9 @@ impl Place<'_> {
                 });
                 (!base.is_empty()).then_some(Value::Hash(base))
             }
+            Some(Value::List(list)) => Some(Value::List(list.clone())),
+            Some(Value::SortedSet(set)) => Some(Value::SortedSet(set.clone())),
+            Some(Value::Stream(stream)) => Some(Value::Stream(stream.clone())),
             None => None,
         };
         self.merge(record.clear, row).clear_value(base);
@@ -280,6 +285,9 @@ impl Value {
             Value::Bytes(bytes) => ValueRef::Bytes(bytes),
             Value::Set(set) => ValueRef::Set(set),
             Value::Hash(hash) => ValueRef::Hash(hash),
+            Value::List(list) => ValueRef::List(list),
+            Value::SortedSet(set) => ValueRef::SortedSet(set),
+            Value::Stream(stream) => ValueRef::Stream(stream),
         }
     }
 }

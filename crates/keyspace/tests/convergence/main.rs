@@ -281,6 +281,7 @@ impl World {
                         let hash = txn.hash(&key).unwrap().unwrap();
                         Value::Hash(hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
                     }
+                    other => unreachable!("nothing here makes a {}", other.name()),
                 };
                 ((0, key), (value, deadline_ms))
             })

@@ -153,6 +153,7 @@ impl Key {
                     hash.entry(field.to_vec()).or_default().clear(author, Some(value.to_vec()));
                 }
             }
+            other => unreachable!("nothing here makes {other:?}"),
         }
     }
 
