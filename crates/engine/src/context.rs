@@ -52,6 +52,7 @@ impl<'a> SessionContext<'a> {
             return f(group);
         }
         let mut txn = self.engine.keyspace.begin(scope, self.session.db, self.now.unix_ms());
+        txn.set_touches(!self.session.client.no_touch.load(Relaxed));
         let result = f(&mut txn);
         self.finish(txn);
         result

@@ -49,6 +49,7 @@ impl Engine {
     pub fn new(keyspace: Arc<Keyspace>, config: Config, services: Services) -> Arc<Engine> {
         let started = services.host.now();
         keyspace.set_encoding_limits(&config.encoding_limits());
+        keyspace.set_tracking(config.tracking());
         Arc::new(Engine {
             keyspace,
             config: ArcSwap::from_pointee(config),

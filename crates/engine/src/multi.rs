@@ -98,6 +98,7 @@ pub(crate) fn exec(context: &mut SessionContext<'_>, out: &mut Out) -> Result<()
 fn run_queued(context: &mut SessionContext<'_>, entry: &'static Entry, args: Args<'_>, out: &mut Out) {
     if let Some(group) = &mut context.group {
         group.select(context.session.db);
+        group.set_touches(!context.session.client.no_touch.load(Relaxed));
     }
     let started_ns = context.engine.host.monotonic_ns();
     context.call(entry, args, None, out);

@@ -1,5 +1,6 @@
 //! All databases of a node, split over shards behind locks.
 
+use crate::access::{Access, Tracking};
 use crate::guard::{Shards, Wanted, default_shards};
 use crate::shard::{Database, Shard};
 use crate::stamping::{Stamping, Switches};
@@ -57,6 +58,8 @@ pub struct Keyspace {
     /// By `OriginIndex`: up to where the newest horizon said that everybody has seen it.
     pub(crate) known: Mutex<Vec<Stamp>>,
     random: AtomicU64,
+    /// See `Tracking::to_word`.
+    tracking: AtomicU64,
 }
 
 /// Counted since the start or the last `reset_statistics`.
@@ -83,6 +86,7 @@ impl Keyspace {
             horizon: AtomicU64::new(0),
             known: Mutex::new(Vec::new()),
             random: AtomicU64::new(options.seed),
+            tracking: AtomicU64::new(Tracking::default().to_word()),
         }
     }
 
@@ -118,11 +122,27 @@ impl Keyspace {
         });
         let switches = self.stamping.switches();
         let now_ms = if switches.stamping { now_ms.max(self.stamping.last().ms()) } else { now_ms };
-        Txn::new(View { keyspace: self, guard, db, now_ms }, switches)
+        Txn::new(View { keyspace: self, guard, db, now_ms, touches: true }, switches)
     }
 
     pub fn databases(&self) -> u32 {
         self.databases
+    }
+
+    /// What is noted of accesses from now on; what was noted until now is taken for the same.
+    pub fn set_tracking(&self, tracking: Tracking) {
+        self.tracking.store(tracking.to_word(), Ordering::Relaxed);
+    }
+
+    pub fn tracking(&self) -> Tracking {
+        Tracking::from_word(self.tracking.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    pub(crate) fn access(&self, now_ms: u64) -> Access {
+        let tracking = self.tracking();
+        let random = if tracking == Tracking::Recency { 0 } else { self.random() };
+        Access { tracking, now_ms, random }
     }
 
     pub fn switches(&self) -> Switches {

@@ -1,6 +1,7 @@
 //! Keys and values: the table, the shards and their locks, reads (`View`), the only writer (`Txn`)
 //! and the conflict rules by which effects of other nodes are merged.
 
+mod access;
 mod apply;
 mod bucket;
 mod codec;
@@ -23,6 +24,7 @@ mod txn;
 mod version;
 mod view;
 
+pub use access::Tracking;
 pub use apply::{Checked, EffectsError};
 pub use codec::{Decoded, decode};
 pub use digest::DebugDigest;

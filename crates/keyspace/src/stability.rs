@@ -64,7 +64,7 @@ impl Keyspace {
             row: Row::All,
             stamping: switches.stamping,
             peers: switches.peers,
-            access: 0,
+            access: self.access(self.stamping.last().ms()),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Reads.
 
+use crate::access::Tracking;
 use crate::entry::{Entry, ValueRef};
 use crate::guard::Guard;
 use crate::shard::Shard;
@@ -8,8 +9,6 @@ use values::{Encoding, Hash, List, Set, SortedSet, Stream};
 
 /// RANDOMKEY gives up after so many expired keys in a row.
 const RANDOM_KEY_ATTEMPTS: usize = 100;
-/// The clock of the last access has 24 bits of seconds.
-const ACCESS_MASK: u32 = (1 << 24) - 1;
 /// Bits of a SCAN cursor that choose the shard.
 const SHARD_CURSOR_BITS: u32 = 12;
 
@@ -82,6 +81,8 @@ pub struct View<'k> {
     pub(crate) guard: Guard<'k, Shard<KeyHash>>,
     pub(crate) db: u32,
     pub(crate) now_ms: u64,
+    /// Typed reads and writes are noted as accesses.
+    pub(crate) touches: bool,
 }
 
 impl<'k> View<'k> {
@@ -123,12 +124,19 @@ impl<'k> View<'k> {
     #[inline]
     fn access(&self, key: &[u8]) -> Option<&Entry> {
         let entry = self.read(key)?;
-        entry.set_access(self.access_clock());
+        self.note_access(entry);
         Some(entry)
     }
 
-    pub(crate) fn access_clock(&self) -> u32 {
-        (self.now_ms / 1000) as u32 & ACCESS_MASK
+    #[inline]
+    pub(crate) fn note_access(&self, entry: &Entry) {
+        if self.touches {
+            entry.set_access(self.keyspace.access(self.now_ms).next(entry.access()));
+        }
+    }
+
+    pub fn tracking(&self) -> Tracking {
+        self.keyspace.tracking()
     }
 
     /// The string at `key`; counts a hit or a miss and touches the access time, as every typed read does.
@@ -205,13 +213,27 @@ impl<'k> View<'k> {
 
     /// Seconds since the last access (OBJECT IDLETIME); does not touch it.
     pub fn idle_seconds(&self, key: &[u8]) -> Option<u64> {
-        let access = self.find(key)?.access();
-        Some(u64::from(self.access_clock().wrapping_sub(access) & ACCESS_MASK))
+        Some(self.keyspace.access(self.now_ms).idle_seconds(self.find(key)?.access()))
     }
 
-    /// Marks an access (TOUCH).
+    /// How often the key is used, as a logarithmic counter (OBJECT FREQ); does not touch it.
+    pub fn frequency(&self, key: &[u8]) -> Option<u8> {
+        Some(self.keyspace.access(self.now_ms).frequency(self.find(key)?.access()))
+    }
+
+    /// When the key was last written, in milliseconds since the Unix epoch; `Some(None)` where it is there, but
+    /// has no stamp.
+    pub fn modified_ms(&self, key: &[u8]) -> Option<Option<u64>> {
+        Some(self.find(key)?.version().map(|version| version.stamp.ms()))
+    }
+
+    /// Notes an access, whatever `Txn::set_touches` said (TOUCH).
     pub fn touch(&self, key: &[u8]) -> bool {
-        self.access(key).is_some()
+        let entry = self.read(key);
+        if let Some(entry) = entry {
+            entry.set_access(self.keyspace.access(self.now_ms).next(entry.access()));
+        }
+        entry.is_some()
     }
 
     /// Keys of the selected database, expired ones not yet removed included (as Redis counts).

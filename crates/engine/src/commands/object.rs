@@ -3,9 +3,8 @@
 use super::generic::GENERIC;
 use super::help::help;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
-use crate::context::SessionContext;
 use crate::fault::Fault;
-use keyspace::{StringRef, View};
+use keyspace::{StringRef, Tracking, View};
 use resp::{Args, Out};
 use values::Encoding;
 
@@ -17,7 +16,7 @@ const OBJECT: Command = Command {
     since: "2.2.3",
     complexity: "Depends on the subcommand",
     summary: "Looks into the value of a key.",
-    subcommands: &[OBJECT_ENCODING, OBJECT_FREQ, OBJECT_HELP, OBJECT_IDLETIME, OBJECT_REFCOUNT],
+    subcommands: &[OBJECT_ENCODING, OBJECT_FREQ, OBJECT_HELP, OBJECT_IDLETIME, OBJECT_LASTMODIFIED, OBJECT_REFCOUNT],
     handler: Handler::Container,
     group: "generic",
     ..Command::BASE
@@ -53,19 +52,27 @@ const OBJECT_FREQ: Command = Command {
     since: "4.0.0",
     summary: "How often the key is used, as a logarithmic counter.",
     arguments: &[Argument::key("key", 0)],
-    handler: Handler::Session(object_freq),
+    handler: Handler::Read(object_freq),
     ..GENERIC
 };
 
-fn object_freq(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    if !context.with_key(args.at(2), |txn| txn.exists(args.at(2))) {
-        out.null();
-        return Ok(());
+fn object_freq(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let frequency = view.frequency(args.at(2));
+    if frequency.is_some() && view.tracking() == Tracking::Recency {
+        return Err(Fault::Text(
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \
+             switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
     }
-    Err(Fault::Text(
-        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \
-         between policies at runtime LRU and LFU data will take some time to adjust.",
-    ))
+    reply_number(frequency.map(u64::from), out);
+    Ok(())
+}
+
+fn reply_number(number: Option<u64>, out: &mut Out) {
+    match number {
+        Some(number) => out.integer(number as i64),
+        None => out.null(),
+    }
 }
 
 const OBJECT_HELP: Command = Command {
@@ -92,10 +99,37 @@ const OBJECT_IDLETIME: Command = Command {
 };
 
 fn object_idletime(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    match view.idle_seconds(args.at(2)) {
-        Some(seconds) => out.integer(seconds as i64),
-        None => out.null(),
+    let seconds = view.idle_seconds(args.at(2));
+    if seconds.is_some() && view.tracking() != Tracking::Recency {
+        return Err(Fault::Text(
+            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
+             policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
     }
+    reply_number(seconds, out);
+    Ok(())
+}
+
+const OBJECT_LASTMODIFIED: Command = Command {
+    name: "lastmodified",
+    arity: 3,
+    flags: Flags::of(&[Flags::READONLY]),
+    keys: &[KeySpec::one(2, &["RO"])],
+    tips: &["nondeterministic_output"],
+    since: "6.3.0",
+    summary: "Seconds since the key was last written.",
+    arguments: &[Argument::key("key", 0)],
+    handler: Handler::Read(object_lastmodified),
+    ..GENERIC
+};
+
+fn object_lastmodified(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let seconds = match view.modified_ms(args.at(2)) {
+        Some(Some(modified_ms)) => Some(view.now_ms().saturating_sub(modified_ms) / 1000),
+        Some(None) => return Err(Fault::Text("ERR without active-replica no times of modification are kept")),
+        None => None,
+    };
+    reply_number(seconds, out);
     Ok(())
 }
 

@@ -20,6 +20,7 @@ pub use file::{ConfigError, ConfigSource, Loaded, load};
 pub use rewrite::rewrite;
 
 use crate::services::LogLevel;
+use keyspace::Tracking;
 use std::sync::LazyLock;
 use values::EncodingLimits;
 
@@ -99,6 +100,9 @@ pub struct Config {
     /// Bytes; 0: no limit.
     pub maxmemory: u64,
     pub maxmemory_policy: &'static str,
+    pub lfu_log_factor: u32,
+    /// Minutes.
+    pub lfu_decay_time: u32,
     pub client_output_buffer_limit: BufferLimits,
     /// Bytes.
     pub client_query_buffer_limit: u64,
@@ -275,6 +279,15 @@ impl Config {
         debug_assert_eq!(set, Ok(()));
     }
 
+    /// What is noted of accesses, for eviction.
+    pub fn tracking(&self) -> Tracking {
+        if self.maxmemory_policy.ends_with("-lfu") {
+            Tracking::Frequency { log_factor: self.lfu_log_factor, decay_minutes: self.lfu_decay_time }
+        } else {
+            Tracking::Recency
+        }
+    }
+
     /// When collections give up their compact encodings.
     pub fn encoding_limits(&self) -> EncodingLimits {
         EncodingLimits {
@@ -342,6 +355,8 @@ impl Config {
             mesh_log_size: 0,
             maxmemory: 0,
             maxmemory_policy: "",
+            lfu_log_factor: 0,
+            lfu_decay_time: 0,
             client_output_buffer_limit: BufferLimits::default(),
             client_query_buffer_limit: 0,
             proto_max_bulk_len: 0,

@@ -11,6 +11,11 @@ fn run(family: &str) {
 }
 
 #[test]
+fn bitmap() {
+    run("bitmap");
+}
+
+#[test]
 fn connection() {
     run("connection");
 }

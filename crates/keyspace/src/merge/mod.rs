@@ -14,6 +14,7 @@ mod string;
 
 use self::operations::Cause;
 use crate::KeyType;
+use crate::access::Access;
 use crate::entry::{Entry, Header, NewValue};
 use crate::recent::Record;
 use crate::shard::Database;
@@ -32,13 +33,12 @@ pub(crate) struct Author<'a> {
     pub(crate) stamping: bool,
     /// There are other writers: keep records.
     pub(crate) peers: bool,
-    /// For entries that are new: the clock of the last access.
-    pub(crate) access: u32,
+    pub(crate) access: Access,
 }
 
 impl Author<'_> {
     pub(crate) fn header(&self, deadline_ms: Option<u64>) -> Header {
-        Header { deadline_ms, version: self.stamping.then_some(self.version), access: self.access }
+        Header { deadline_ms, version: self.stamping.then_some(self.version), access: self.access.first() }
     }
 
     fn is_newer_than(&self, version: Version) -> bool {
@@ -137,6 +137,13 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
             if let Some(mut entry) = self.entry_mut() {
                 entry.set_has_recent(false);
             }
+        }
+    }
+
+    /// Notes an access of an entry whose value was replaced.
+    fn touch(&mut self) {
+        if let Some(entry) = self.entry() {
+            entry.set_access(self.author.access.next(entry.access()));
         }
     }
 

@@ -3,7 +3,7 @@
 use super::cell::{Action, Cell, StringCell};
 use super::{Cut, Merge, Parts, version_of};
 use crate::KeyType;
-use crate::entry::{Entry, NewValue, ValueRef};
+use crate::entry::{Entry, Header, NewValue, ValueRef};
 use crate::table::{KeyHasher, Slot};
 use crate::view::StringRef;
 use effect::Deadline;
@@ -21,6 +21,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
                 }
             });
             self.forget_if_described();
+            self.touch();
         }
     }
 
@@ -48,7 +49,8 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
                         return true;
                     }
                 }
-                entry.overwrite(NewValue::Bytes(value), header);
+                let access = author.access.next(entry.access());
+                entry.overwrite(NewValue::Bytes(value), Header { access, ..header });
             }
             Slot::Vacant(vacant) => {
                 if author.peers && (database.recent.get(self.key).is_some() || !author.is_newer_than(database.flushed))

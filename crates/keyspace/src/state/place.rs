@@ -107,7 +107,7 @@ impl Place<'_> {
     /// Puts a key into the table that is not there.
     pub(super) fn install(&mut self, state: KeyState) {
         let KeyState { value, version, deadline_ms, record } = state;
-        let header = Header { deadline_ms, version, access: self.author.access };
+        let header = Header { deadline_ms, version, access: self.author.access.first() };
         if let Some(mut value) = value {
             self.database.table.insert(self.hash, Entry::new(self.key, value.as_new(), header));
         }

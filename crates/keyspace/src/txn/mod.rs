@@ -73,6 +73,11 @@ impl<'k> Txn<'k> {
         self.view.db = db;
     }
 
+    /// Whether reads and writes are noted as accesses from now on (CLIENT NO-TOUCH).
+    pub fn set_touches(&mut self, on: bool) {
+        self.view.touches = on;
+    }
+
     /// When small collections give up their compact encodings; all shards must be locked.
     pub fn set_encoding_limits(&mut self, limits: &EncodingLimits) {
         for index in 0..self.view.guard.count() {
@@ -159,7 +164,7 @@ impl<'k> Txn<'k> {
             row,
             stamping: self.switches.stamping,
             peers: self.switches.peers,
-            access: self.view.access_clock(),
+            access: self.view.keyspace.access(self.view.now_ms),
         }
     }
 
@@ -206,10 +211,14 @@ impl<'k> Txn<'k> {
     /// The entry of a key to be written, checked for its type.
     fn writable(&mut self, key: &[u8], is_right: impl Fn(&Entry) -> bool) -> Result<Option<&Entry>, ValueError> {
         self.prepare(key);
-        match self.view.find(key) {
-            Some(entry) if !is_right(entry) => Err(ValueError::WrongType),
-            found => Ok(found),
+        let found = self.view.find(key);
+        if let Some(entry) = found {
+            if !is_right(entry) {
+                return Err(ValueError::WrongType);
+            }
+            self.view.note_access(entry);
         }
+        Ok(found)
     }
 
     /// A collection that may just have become empty: a deadline that it had must not come down on a

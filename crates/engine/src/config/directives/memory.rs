@@ -52,16 +52,20 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .without_effect("effects of other nodes are always applied, whatever memory is used"),
     Directive::integer("active-expire-effort", (1, 10), "1", no_number, "How eagerly expired keys are looked for.")
         .without_effect("expired keys are found in the order of their deadlines"),
-    Directive::integer("lfu-log-factor", (0, i32::MAX as i64), "10", no_number, "How slowly access counters grow.")
-        .without_effect(EVICTION_LATER),
+    Directive::integer(
+        "lfu-log-factor",
+        (0, i32::MAX as i64),
+        "10",
+        |config, factor| config.lfu_log_factor = factor as u32,
+        "How slowly access counters grow.",
+    ),
     Directive::integer(
         "lfu-decay-time",
         (0, i32::MAX as i64),
         "1",
-        no_number,
+        |config, minutes| config.lfu_decay_time = minutes as u32,
         "Minutes after which access counters shrink.",
-    )
-    .without_effect(EVICTION_LATER),
+    ),
     Directive::integer(
         "overload-protect-percent",
         (0, 200),
