@@ -1,6 +1,7 @@
 //! All databases of a node, split over shards behind locks.
 
 use crate::access::{Access, Tracking};
+use crate::events::{EventClass, Events};
 use crate::guard::{Shards, Wanted, default_shards};
 use crate::shard::{Database, Shard};
 use crate::stamping::{Stamping, Switches};
@@ -122,7 +123,8 @@ impl Keyspace {
         });
         let switches = self.stamping.switches();
         let now_ms = if switches.stamping { now_ms.max(self.stamping.last().ms()) } else { now_ms };
-        Txn::new(View { keyspace: self, guard, db, now_ms, touches: true }, switches)
+        let events = Events::new(self.stamping.wanted_events());
+        Txn::new(View { keyspace: self, guard, db, now_ms, touches: true, events }, switches)
     }
 
     pub fn databases(&self) -> u32 {
@@ -159,6 +161,11 @@ impl Keyspace {
     /// locks a key afterwards can rely on every later commit of that key.
     pub fn set_observed(&self, observed: bool) {
         self.stamping.set_observed(observed);
+    }
+
+    /// Which keyspace events transactions collect from now on.
+    pub fn set_wanted_events(&self, classes: EventClass) {
+        self.stamping.set_wanted_events(classes);
     }
 
     /// The origin of this node's own effects.

@@ -5,7 +5,7 @@ use effect::{Clock, Stamp};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
-use crate::OriginIndex;
+use crate::{EventClass, OriginIndex};
 
 /// How much of the multi-master machinery runs; each level needs the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) struct Stamping {
     observed: AtomicBool,
     stamping: AtomicBool,
     peers: AtomicBool,
+    /// Bits of `EventClass`.
+    wanted_events: AtomicU16,
 }
 
 /// The right to give out stamps, held by a transaction from its first write to its commit.
@@ -75,6 +77,7 @@ impl Stamping {
             observed: AtomicBool::new(false),
             stamping: AtomicBool::new(false),
             peers: AtomicBool::new(false),
+            wanted_events: AtomicU16::new(0),
         }
     }
 
@@ -105,6 +108,15 @@ impl Stamping {
 
     pub(crate) fn set_observed(&self, observed: bool) {
         self.observed.store(observed, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn wanted_events(&self) -> EventClass {
+        EventClass::from_bits_truncate(self.wanted_events.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_wanted_events(&self, classes: EventClass) {
+        self.wanted_events.store(classes.bits(), Ordering::Relaxed);
     }
 
     pub(crate) fn set_switches(&self, switches: Switches) {

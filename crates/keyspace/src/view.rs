@@ -2,6 +2,7 @@
 
 use crate::access::Tracking;
 use crate::entry::{Entry, ValueRef};
+use crate::events::{EventClass, Events};
 use crate::guard::Guard;
 use crate::shard::Shard;
 use crate::{KeyHash, Keyspace, Statistics, ValueError};
@@ -83,6 +84,7 @@ pub struct View<'k> {
     pub(crate) now_ms: u64,
     /// Typed reads and writes are noted as accesses.
     pub(crate) touches: bool,
+    pub(crate) events: Events,
 }
 
 impl<'k> View<'k> {
@@ -117,6 +119,9 @@ impl<'k> View<'k> {
         let entry = entry.filter(|entry| !is_expired(entry, self.now_ms));
         let counter = if entry.is_some() { &shard.counters.hits } else { &shard.counters.misses };
         counter.set(counter.get() + 1);
+        if entry.is_none() {
+            self.notify(EventClass::MISS, "keymiss", key);
+        }
         entry
     }
 

@@ -2,7 +2,8 @@
 
 use effect::{Effect, EffectReader, EffectWriter, NodeId, Origin};
 use keyspace::{
-    Checked, EffectsError, KeyType, Keyspace, Options, Scope, SetDeadline, StringRef, Switches, Txn, ValueError,
+    Checked, EffectsError, EventClass, KeyType, Keyspace, Options, Scope, SetDeadline, StringRef, Switches, Txn,
+    ValueError,
 };
 
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -270,4 +271,31 @@ fn records_are_checked_before_they_are_applied() {
     let elsewhere = encoded(&[Effect::Delete { key: b"a" }, Effect::Select { db: 4 }, Effect::Delete { key: b"a" }]);
     assert_eq!(keyspace.check_effects(&elsewhere, |_| ()), Err(EffectsError::NoDatabase(4)));
     assert!(matches!(keyspace.check_effects(&good[..good.len() - 1], |_| ()), Err(EffectsError::Decode(_))));
+}
+
+#[test]
+fn events_are_collected_where_they_are_wanted() {
+    let keyspace = keyspaces().remove(0);
+    let events = |classes, write: &dyn Fn(&mut Txn<'_>)| {
+        keyspace.set_wanted_events(classes);
+        let mut txn = keyspace.begin(Scope::All, 0, 1000);
+        write(&mut txn);
+        let events = txn.take_events().into_iter().map(|event| event.name).collect::<Vec<_>>();
+        txn.commit(|_| ());
+        events
+    };
+    let add = |txn: &mut Txn<'_>| {
+        txn.set_add(b"set", [&b"a"[..]].into_iter()).unwrap();
+        txn.notify(EventClass::SET, "sadd", b"set");
+    };
+    let remove = |txn: &mut Txn<'_>| {
+        txn.set_remove(b"set", [&b"a"[..]].into_iter()).unwrap();
+        txn.notify_removal(EventClass::SET, "srem", b"set");
+    };
+    assert_eq!(events(EventClass::empty(), &add), Vec::<&str>::new());
+    assert_eq!(events(EventClass::all(), &add), ["sadd"]);
+    assert_eq!(events(EventClass::all(), &remove), ["srem", "del"]);
+    assert_eq!(events(EventClass::all(), &add), ["new", "sadd"]);
+    assert_eq!(events(EventClass::GENERIC, &remove), ["del"]);
+    assert_eq!(events(EventClass::MISS, &|txn| assert!(!txn.exists(b"set"))), ["keymiss"]);
 }

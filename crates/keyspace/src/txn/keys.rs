@@ -1,6 +1,7 @@
 //! Local writes to keys of any type, and to whole databases.
 
 use super::Txn;
+use crate::EventClass;
 use crate::codec;
 use crate::entry::ValueRef;
 
@@ -18,6 +19,9 @@ impl Txn<'_> {
         let is_leftover = !was_there && self.has_expired(key);
         if was_there || is_leftover || self.switches.peers {
             self.remove(key);
+        }
+        if is_leftover {
+            self.notify(EventClass::EXPIRED, "expired", key);
         }
         was_there
     }

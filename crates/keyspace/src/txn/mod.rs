@@ -12,7 +12,7 @@ use crate::recent::Record;
 use crate::stamping::{Switches, Ticket};
 use crate::version::{Row, Version};
 use crate::view::is_expired;
-use crate::{KeyHash, ValueError, View};
+use crate::{EventClass, KeyEvent, KeyHash, ValueError, View};
 use effect::{Effect, EffectWriter, Stamp};
 use std::cell::Cell;
 use std::ops::Deref;
@@ -90,6 +90,12 @@ impl<'k> Txn<'k> {
         self.changes
     }
 
+    /// The keyspace events so far, for whoever publishes them before the locks are released.
+    #[inline]
+    pub fn take_events(&mut self) -> Vec<KeyEvent> {
+        self.view.events.take()
+    }
+
     /// Ends the transaction and releases its locks. `commit` receives the effects, unless there were
     /// none or nobody listens. Called also after a handler failed half-way.
     pub fn commit<R>(mut self, commit: impl FnOnce(Commit<'_>) -> R) -> Option<R> {
@@ -151,7 +157,14 @@ impl<'k> Txn<'k> {
     /// Does what the effect says to one key, by the rules that hold for everybody.
     fn merge<R>(&mut self, key: &[u8], effect: &Effect<'_>, rule: impl FnOnce(&mut Merge<'_, '_, KeyHash>) -> R) -> R {
         let version = self.record(effect);
-        self.merge_as(key, version, Row::All, rule)
+        if !self.view.events.wants(EventClass::NEW) || self.view.find(key).is_some() {
+            return self.merge_as(key, version, Row::All, rule);
+        }
+        let result = self.merge_as(key, version, Row::All, rule);
+        if self.view.find(key).is_some() {
+            self.notify(EventClass::NEW, "new", key);
+        }
+        result
     }
 
     fn author<'a>(&self, version: Version, row: Row<'a>) -> Author<'a>
@@ -195,6 +208,7 @@ impl<'k> Txn<'k> {
             Some(entry) if is_expired(entry, self.view.now_ms) => {
                 shard.counters.expired.set(shard.counters.expired.get() + 1);
                 self.remove(key);
+                self.notify(EventClass::EXPIRED, "expired", key);
             }
             // A deadline whose key went away elsewhere at the same time would come down on the new one.
             None if self.switches.peers && database.recent.get(key).is_some_and(Record::has_deadline) => {
