@@ -10,6 +10,19 @@ pub fn integer(argument: &[u8]) -> Result<i64, Fault> {
     stdx::parse_i64(argument).ok_or(Fault::NotInteger)
 }
 
+/// How long to wait, given in seconds: milliseconds, `None` for ever.
+pub fn timeout_ms(argument: &[u8]) -> Result<Option<u64>, Fault> {
+    let seconds = stdx::parse_f64(argument).ok_or(Fault::Text("ERR timeout is not a float or out of range"))?;
+    let ms = (seconds * 1000.0).ceil();
+    if ms > i64::MAX as f64 / 1000.0 {
+        return Err(Fault::Text("ERR timeout is out of range"));
+    }
+    if ms < 0.0 {
+        return Err(Fault::Text("ERR timeout is negative"));
+    }
+    Ok(Some(ms as u64).filter(|ms| *ms > 0))
+}
+
 /// The number of one of `databases` databases.
 pub fn database_index(argument: &[u8], databases: u32) -> Result<u32, Fault> {
     let number = i32::try_from(integer(argument)?)

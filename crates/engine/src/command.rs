@@ -1,6 +1,6 @@
 //! How a command is declared: one `const` beside its function.
 
-use crate::{Fault, SessionContext};
+use crate::{Blocking, Fault, SessionContext};
 use bitflags::bitflags;
 use keyspace::{Txn, View};
 use resp::{Args, Out};
@@ -17,6 +17,8 @@ pub enum Handler {
     /// Works on the session and the engine: connection, transactions, administration. Reaches keys
     /// through `SessionContext::keys`.
     Session(fn(&mut SessionContext<'_>, Args<'_>, &mut Out) -> Reply),
+    /// Writes, or waits until it can.
+    Blocking(Blocking),
     /// Only a container of subcommands.
     Container,
 }

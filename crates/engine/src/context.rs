@@ -79,6 +79,7 @@ impl<'a> SessionContext<'a> {
         if let Some(stamp) = self.engine.commit(txn) {
             self.session.last_write = stamp;
         }
+        self.engine.serve_blocked();
     }
 
     /// Parks the session: nothing more of its input is executed before `command` has replied.
@@ -106,12 +107,13 @@ impl<'a> SessionContext<'a> {
     /// Runs a command that passed the gates and appends its reply. `first_key`: the hash of its key
     /// where it has exactly one and that is known already.
     #[inline]
-    pub(crate) fn call(&mut self, entry: &Entry, args: Args<'_>, first_key: Option<u64>, out: &mut Out) {
+    pub(crate) fn call(&mut self, entry: &'static Entry, args: Args<'_>, first_key: Option<u64>, out: &mut Out) {
         let mark = out.buffer.len();
         let result = match entry.command.handler {
             Handler::Read(read) => self.with_keys(entry, args, first_key, |txn| read(txn, args, out)),
             Handler::Write(write) => self.with_keys(entry, args, first_key, |txn| write(txn, args, out)),
             Handler::Session(run) => self.call_session(entry, args, out, run),
+            Handler::Blocking(blocking) => self.call_blocking(entry, args, first_key, blocking, out),
             Handler::Container => Err(crate::Fault::wrong_arity(&entry.full_name)),
         };
         let counters = &self.worker.stats.commands[entry.id];
@@ -125,7 +127,7 @@ impl<'a> SessionContext<'a> {
     }
 
     #[inline]
-    fn with_keys(
+    pub(crate) fn with_keys(
         &mut self,
         entry: &Entry,
         args: Args<'_>,

@@ -1,5 +1,6 @@
 //! What all workers of a node share.
 
+use crate::blocking::BlockedClients;
 use crate::clients::{Client, Clients};
 use crate::config::Config;
 use crate::replication::Replication;
@@ -35,6 +36,7 @@ pub struct Engine {
     pub stats: Stats,
     pub slow_log: SlowLog,
     pub(crate) watched: WatchedKeys,
+    pub(crate) blocked: BlockedClients,
     pub host: Arc<dyn Host>,
     pub replication: Arc<dyn Replication>,
     pub journal: Arc<dyn Journal>,
@@ -58,6 +60,7 @@ impl Engine {
             stats: Stats::default(),
             slow_log: SlowLog::default(),
             watched: WatchedKeys::default(),
+            blocked: BlockedClients::default(),
             host: services.host,
             replication: services.replication,
             journal: services.journal,
@@ -72,7 +75,7 @@ impl Engine {
     #[inline]
     pub fn commit(&self, txn: Txn<'_>) -> Option<Stamp> {
         txn.commit(|commit: Commit<'_>| {
-            self.watched.observe(commit.effects);
+            self.observe(commit.effects);
             self.journal.commit(&commit);
             commit.first.plus(commit.count.saturating_sub(1))
         })
@@ -88,7 +91,8 @@ impl Engine {
 
     /// Changes of the data set since the start.
     pub fn dirty(&self) -> u64 {
-        self.stats.totals().dirty + self.stats.shared.remote_dirty.load(Relaxed)
+        let shared = &self.stats.shared;
+        self.stats.totals().dirty + shared.remote_dirty.load(Relaxed) + shared.served_dirty.load(Relaxed)
     }
 
     /// A session watches no key any more.
@@ -107,6 +111,18 @@ impl Engine {
     /// locks under which they are applied.
     pub fn observe_remote(&self, effects: &[u8]) {
         self.stats.shared.remote_dirty.fetch_add(1, Relaxed);
+        self.observe(effects);
+    }
+
+    /// The local readers of the stream.
+    #[inline]
+    fn observe(&self, effects: &[u8]) {
         self.watched.observe(effects);
+        self.blocked.observe(effects);
+    }
+
+    /// A data set of another node came in: any key may have changed.
+    pub fn observe_import(&self) {
+        self.blocked.note_all();
     }
 }

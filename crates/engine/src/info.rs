@@ -135,7 +135,9 @@ fn clients(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("watching_clients", count(|client| client.watched.load(Relaxed) > 0));
     lines.zeros(&["clients_in_timeout_table"]);
     lines.add("total_watched_keys", clients.iter().map(|client| client.watched.load(Relaxed)).sum::<u64>());
-    lines.zeros(&["total_blocking_keys", "total_blocking_keys_on_nokey"]);
+    let (awaited, on_loss) = context.engine.blocked.counts();
+    lines.add("total_blocking_keys", awaited);
+    lines.add("total_blocking_keys_on_nokey", on_loss);
 }
 
 fn memory(context: &mut SessionContext<'_>, lines: &mut Lines) {

@@ -5,6 +5,7 @@
 
 pub mod arguments;
 mod batch;
+mod blocking;
 pub mod clients;
 pub mod command;
 pub mod commands;
@@ -29,6 +30,7 @@ pub mod table;
 mod watch;
 mod worker;
 
+pub use blocking::{Attempt, Blocking, Wait};
 pub use clients::{Client, Connection};
 pub use command::{Command, Reply};
 pub use config::Config;

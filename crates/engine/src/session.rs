@@ -49,7 +49,7 @@ pub enum Resume {
 
 /// A command that waits. Whoever can end its wait calls `Host::wake` for its client.
 pub trait Parked: Send {
-    /// True once it has replied; it must have after `TimedOut`. `Unblocked` never gets here.
+    /// True once it has replied; it must have after `TimedOut`. The error that follows `Unblocked` is not its own to give.
     fn resume(&mut self, context: &mut SessionContext<'_>, out: &mut Out, cause: Resume) -> bool;
 }
 
@@ -152,14 +152,14 @@ impl Session {
 
     fn unpark(&mut self, mut parking: Parking, cause: Resume, worker: &mut Worker, now: Now) -> Next {
         let mut out = std::mem::take(&mut self.out);
-        let done = if cause == Resume::Unblocked {
+        let engine = self.engine.clone();
+        let mut context = SessionContext::new(&engine, self, worker, now);
+        let mut done = parking.command.resume(&mut context, &mut out, cause);
+        if cause == Resume::Unblocked && !done {
             Fault::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK").render(&mut out);
-            true
-        } else {
-            let engine = self.engine.clone();
-            let mut context = SessionContext::new(&engine, self, worker, now);
-            parking.command.resume(&mut context, &mut out, cause)
-        };
+            done = true;
+        }
+        drop(context);
         self.out = out;
         if done {
             self.client.blocked.store(false, Relaxed);

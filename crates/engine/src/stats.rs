@@ -83,6 +83,8 @@ pub struct SharedCounters {
     pub auth_failures: AtomicU64,
     /// Records of changes that came from other nodes.
     pub remote_dirty: AtomicU64,
+    /// Changes by commands that had waited.
+    pub served_dirty: AtomicU64,
 }
 
 /// How many error codes are told apart; a client can make up no more than that.

@@ -48,7 +48,9 @@ impl WatchedKeys {
     /// Call under the key's lock, so that no change falls between the look and the registration.
     pub(crate) fn watch(&self, keyspace: &Keyspace, client: &Arc<Client>, db: u32, key: &[u8], existed: bool) {
         let mut watchers = self.watchers.lock();
-        keyspace.set_observed(true);
+        if watchers.is_empty() {
+            keyspace.add_observer();
+        }
         watchers.entry((db, key.to_vec())).or_default().push(Watcher { client: client.clone(), existed });
         self.count.store(watchers.len(), Relaxed);
     }
@@ -58,6 +60,7 @@ impl WatchedKeys {
             return;
         }
         let mut watchers = self.watchers.lock();
+        let was_empty = watchers.is_empty();
         for watched in list.keys.drain(..) {
             let place = (watched.db, watched.key);
             if let Some(of_key) = watchers.get_mut(&place) {
@@ -68,7 +71,9 @@ impl WatchedKeys {
             }
         }
         self.count.store(watchers.len(), Relaxed);
-        keyspace.set_observed(!watchers.is_empty());
+        if watchers.is_empty() && !was_empty {
+            keyspace.remove_observer();
+        }
     }
 
     /// Marks the sessions that watch a key changed by `effects` (encoded).

@@ -157,10 +157,14 @@ impl Keyspace {
         self.stamping.set_switches(switches);
     }
 
-    /// Effects are recorded for a reader within this process even where `Switches::recording` is off. Whoever
+    /// Effects are recorded, from now on, for a reader within this process even where `Switches::recording` is off. Whoever
     /// locks a key afterwards can rely on every later commit of that key.
-    pub fn set_observed(&self, observed: bool) {
-        self.stamping.set_observed(observed);
+    pub fn add_observer(&self) {
+        self.stamping.add_observer();
+    }
+
+    pub fn remove_observer(&self) {
+        self.stamping.remove_observer();
     }
 
     /// Which keyspace events transactions collect from now on.

@@ -3,7 +3,7 @@
 
 use effect::{Clock, Stamp};
 use parking_lot::{Mutex, MutexGuard};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 
 use crate::{EventClass, OriginIndex};
 
@@ -30,8 +30,8 @@ pub(crate) struct Stamping {
     last: AtomicU64,
     own: AtomicU16,
     recording: AtomicBool,
-    /// A reader within this process wants the effects, too.
-    observed: AtomicBool,
+    /// How many readers within this process want the effects, too.
+    observers: AtomicUsize,
     stamping: AtomicBool,
     peers: AtomicBool,
     /// Bits of `EventClass`.
@@ -74,7 +74,7 @@ impl Stamping {
             last: AtomicU64::new(0),
             own: AtomicU16::new(0),
             recording: AtomicBool::new(true),
-            observed: AtomicBool::new(false),
+            observers: AtomicUsize::new(0),
             stamping: AtomicBool::new(false),
             peers: AtomicBool::new(false),
             wanted_events: AtomicU16::new(0),
@@ -100,14 +100,19 @@ impl Stamping {
     #[inline]
     pub(crate) fn switches(&self) -> Switches {
         Switches {
-            recording: self.recording.load(Ordering::Relaxed) | self.observed.load(Ordering::Relaxed),
+            recording: self.recording.load(Ordering::Relaxed) | (self.observers.load(Ordering::Relaxed) > 0),
             stamping: self.stamping.load(Ordering::Relaxed),
             peers: self.peers.load(Ordering::Relaxed),
         }
     }
 
-    pub(crate) fn set_observed(&self, observed: bool) {
-        self.observed.store(observed, Ordering::Relaxed);
+    pub(crate) fn add_observer(&self) {
+        self.observers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove_observer(&self) {
+        let before = self.observers.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(before > 0, "who leaves has come");
     }
 
     #[inline]

@@ -202,6 +202,11 @@ impl<'k> View<'k> {
         self.read(key).map(Entry::key_type)
     }
 
+    /// The type, for those who only look whether a key is worth their while.
+    pub fn peek_type(&self, key: &[u8]) -> Option<KeyType> {
+        self.find(key).map(Entry::key_type)
+    }
+
     pub fn encoding(&self, key: &[u8]) -> Option<Encoding> {
         self.find(key).map(Entry::encoding)
     }

@@ -138,6 +138,7 @@ impl Node {
     /// Something happened on a link.
     pub fn handle(&self, link: LinkId, input: Input<'_>, now: Now) {
         self.shared.machine.lock().handle(link, input, now);
+        self.engine.serve_blocked();
     }
 
     /// Takes over what sessions have committed and asked for, and runs the timers that are due.
@@ -162,6 +163,8 @@ impl Node {
         }
         machine.turn(now);
         self.publish(&mut owner, &machine, now);
+        drop(machine);
+        self.engine.serve_blocked();
     }
 
     /// Appends what the link has to say to `output`, about `budget` bytes at most. True while there is more.

@@ -136,7 +136,11 @@ impl Store for KeyspaceStore {
 
     fn import(&mut self, bytes: &[u8]) -> Result<(), String> {
         let import = self.import.as_mut().ok_or("no import was begun")?;
-        import.merge(&self.keyspace, bytes).map_err(|error| error.to_string())
+        import.merge(&self.keyspace, bytes).map_err(|error| error.to_string())?;
+        if let Some(engine) = self.engine.upgrade() {
+            engine.observe_import();
+        }
+        Ok(())
     }
 
     fn import_end(&mut self, complete: bool) -> u64 {

@@ -229,6 +229,7 @@ fn swapdb(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Re
         context.with_scope(Scope::All, |txn| {
             engine.watched.observe_swap(txn, first, second);
             txn.swap_db(first, second);
+            engine.blocked.note_all();
         });
     }
     out.ok();
