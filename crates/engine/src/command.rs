@@ -17,7 +17,7 @@ pub enum Handler {
     /// Works on the session and the engine: connection, transactions, administration. Reaches keys
     /// through `SessionContext::keys`.
     Session(fn(&mut SessionContext<'_>, Args<'_>, &mut Out) -> Reply),
-    /// Writes, or waits until it can.
+    /// Works on its keys, or waits until it can.
     Blocking(Blocking),
     /// Only a container of subcommands.
     Container,

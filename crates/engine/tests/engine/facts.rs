@@ -76,6 +76,9 @@ fn every_declaration_is_complete() {
             Handler::Container => {
                 assert!(!command.subcommands.is_empty(), "{name} has neither function nor subcommands")
             }
+            Handler::Blocking(_) => {
+                assert!(command.flags.contains(Flags::BLOCKING) && (reads || writes), "{name} lacks a flag");
+            }
             Handler::Session(_) => {}
         }
     }
