@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use resp::Protocol;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -84,6 +85,8 @@ pub struct Client {
     pub postponed: AtomicBool,
     pub no_evict: AtomicBool,
     pub no_touch: AtomicBool,
+    /// Sees all commands (MONITOR).
+    pub monitor: AtomicBool,
     pub resp3: AtomicBool,
     pub db: AtomicU32,
     /// Commands queued by MULTI; -1 outside of it.
@@ -103,6 +106,8 @@ pub struct Client {
     pub net_input_bytes: AtomicU64,
     pub net_output_bytes: AtomicU64,
     pub commands: AtomicU64,
+    /// What others have to say to this client; its worker sends it.
+    pushed: Mutex<Vec<u8>>,
 }
 
 const NO_COMMAND: u32 = u32::MAX;
@@ -121,6 +126,7 @@ impl Client {
             postponed: AtomicBool::new(false),
             no_evict: AtomicBool::new(false),
             no_touch: AtomicBool::new(false),
+            monitor: AtomicBool::new(false),
             resp3: AtomicBool::new(false),
             db: AtomicU32::new(0),
             queued: AtomicI64::new(-1),
@@ -136,6 +142,7 @@ impl Client {
             net_input_bytes: AtomicU64::new(0),
             net_output_bytes: AtomicU64::new(0),
             commands: AtomicU64::new(0),
+            pushed: Mutex::default(),
         }
     }
 
@@ -161,6 +168,18 @@ impl Client {
         self.unblock.store(if how == Unblock::Error { UNBLOCK_ERROR } else { UNBLOCK_TIMEOUT }, Relaxed);
     }
 
+    /// Leaves bytes for this client, from any thread. True where nothing waited before: wake its worker afterwards.
+    pub(crate) fn push(&self, bytes: &[u8]) -> bool {
+        let mut pushed = self.pushed.lock();
+        let was_empty = pushed.is_empty();
+        pushed.extend_from_slice(bytes);
+        was_empty
+    }
+
+    pub(crate) fn take_pushed(&self) -> Vec<u8> {
+        mem::take(&mut *self.pushed.lock())
+    }
+
     pub(crate) fn take_unblock(&self) -> Option<Unblock> {
         match self.unblock.swap(UNBLOCK_NONE, Relaxed) {
             UNBLOCK_TIMEOUT => Some(Unblock::Timeout),
@@ -183,6 +202,7 @@ impl Client {
             ClientKind::Normal => {}
         }
         let letters = [
+            (self.monitor.load(Relaxed), 'O'),
             (self.queued.load(Relaxed) >= 0, 'x'),
             (self.blocked.load(Relaxed) || self.postponed.load(Relaxed), 'b'),
             (self.dirty.load(Relaxed), 'd'),

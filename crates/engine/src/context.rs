@@ -124,6 +124,9 @@ impl<'a> SessionContext<'a> {
             out.buffer.truncate(mark);
             fault.render(out);
         }
+        if self.engine.monitors.any() && !entry.has(Flags::SKIP_MONITOR | Flags::ADMIN) {
+            self.engine.show_to_monitors(&self.session.client, self.session.db, entry, args, self.now);
+        }
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 use crate::blocking::BlockedClients;
 use crate::clients::{Client, Clients};
 use crate::config::Config;
+use crate::monitor::Monitors;
 use crate::replication::Replication;
 use crate::services::{Host, Journal, Now};
 use crate::slowlog::SlowLog;
@@ -35,6 +36,7 @@ pub struct Engine {
     pub clients: Clients,
     pub stats: Stats,
     pub slow_log: SlowLog,
+    pub(crate) monitors: Monitors,
     pub(crate) watched: WatchedKeys,
     pub(crate) blocked: BlockedClients,
     pub host: Arc<dyn Host>,
@@ -59,6 +61,7 @@ impl Engine {
             clients: Clients::default(),
             stats: Stats::default(),
             slow_log: SlowLog::default(),
+            monitors: Monitors::default(),
             watched: WatchedKeys::default(),
             blocked: BlockedClients::default(),
             host: services.host,
@@ -98,6 +101,13 @@ impl Engine {
     /// A session watches no key any more.
     pub(crate) fn unwatch(&self, client: &Client, list: &mut WatchList) {
         self.watched.unwatch(&self.keyspace, client, list);
+    }
+
+    /// Says something to a client outside of its own conversation, from any thread and under any lock.
+    pub fn push(&self, client: &Client, bytes: &[u8]) {
+        if client.push(bytes) {
+            self.host.wake(client);
+        }
     }
 
     /// Closes another client's connection.

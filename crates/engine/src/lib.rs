@@ -18,6 +18,7 @@ mod gates;
 mod histogram;
 mod info;
 mod keys;
+mod monitor;
 mod multi;
 mod pipeline;
 pub mod replication;

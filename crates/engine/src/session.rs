@@ -136,6 +136,7 @@ impl Session {
         if self.client.killed() {
             return Next::Close;
         }
+        self.out.buffer.extend_from_slice(&self.client.take_pushed());
         let Some(parking) = self.parking.take() else {
             // A request that CLIENT PAUSE holds back is tried again; there is no new input.
             return if self.postponed.is_some() { self.feed(worker, &mut [], now).next } else { Next::Read };
@@ -179,6 +180,7 @@ impl Session {
         self.authenticated = self.engine.config.load().requirepass.is_empty();
         self.client.no_evict.store(false, Relaxed);
         self.client.no_touch.store(false, Relaxed);
+        self.engine.monitors.remove(&self.client);
         let mut names = self.client.names.lock();
         names.name.clear();
         names.user = "default".into();
@@ -222,6 +224,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.engine.monitors.remove(&self.client);
         self.engine.unwatch(&self.client, &mut self.watching);
         self.engine.clients.remove(self.client.id);
     }

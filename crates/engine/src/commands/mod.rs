@@ -16,6 +16,7 @@ mod latency;
 mod lcs;
 mod memory;
 mod mesh;
+mod monitor;
 mod object;
 mod replication;
 mod scan;
@@ -41,6 +42,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     latency::COMMANDS,
     memory::COMMANDS,
     mesh::COMMANDS,
+    monitor::COMMANDS,
     object::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,

@@ -327,3 +327,16 @@ proptest! {
         while client.poll().is_some() {}
     }
 }
+
+#[test]
+fn what_is_pushed_to_a_client_is_sent_without_a_request() {
+    let server = server();
+    let (mut watcher, mut other) = (server.client(), server.client());
+    watcher.words("MONITOR");
+    assert!(error(&other.words("CLIENT LIST")).contains("flags=O"));
+    other.words("SET a 1");
+    assert!(watcher.poll().is_some_and(|line| error(&line).contains("\"SET\" \"a\" \"1\"")));
+    assert!(watcher.poll().is_none());
+    drop(watcher);
+    other.words("SET a 2");
+}

@@ -106,7 +106,9 @@ impl Connection {
             let executed = self.execute_received(desk, now);
             let flushed = self.flush(&desk.worker);
             if self.unsent() == 0 {
+                // The desk's, or what the session had of its own because something waited before this turn.
                 mem::swap(&mut self.session.out.buffer, &mut desk.output);
+                self.session.out.buffer = Vec::new();
                 if desk.output.capacity() > Desk::OUTPUT_BYTES {
                     desk.output = Vec::new();
                 }
