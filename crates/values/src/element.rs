@@ -22,6 +22,25 @@ impl<'a> Element<'a> {
         self.with_bytes(<[u8]>::len)
     }
 
+    /// Bytes in a compact encoding, at most, but for a head.
+    pub(crate) fn size(self) -> usize {
+        match self {
+            Element::Int(_) => 10,
+            Element::Bytes(bytes) => bytes.len() + 10,
+        }
+    }
+
+    /// Do clients see the same?
+    pub fn equals(self, other: Element<'_>) -> bool {
+        match (self, other) {
+            (Element::Int(a), Element::Int(b)) => a == b,
+            (Element::Bytes(a), Element::Bytes(b)) => a == b,
+            (Element::Int(int), Element::Bytes(bytes)) | (Element::Bytes(bytes), Element::Int(int)) => {
+                stdx::parse_i64(bytes) == Some(int)
+            }
+        }
+    }
+
     pub fn to_vec(self) -> Vec<u8> {
         self.with_bytes(<[u8]>::to_vec)
     }

@@ -21,7 +21,7 @@ pub use list::List;
 pub use listpack::Listpack;
 pub use set::{Set, SetIter};
 pub use sorted_set::SortedSet;
-pub use stream::Stream;
+pub use stream::{Consumer, Fields, Group, Pending, Position, Stream, StreamEntry, StreamId, Trim};
 
 use std::fmt;
 
@@ -33,6 +33,9 @@ pub struct EncodingLimits {
     pub set_max_intset_entries: usize,
     pub set_max_listpack_entries: usize,
     pub set_max_listpack_value: usize,
+    /// For one block of a stream; 0: no limit.
+    pub stream_node_max_bytes: usize,
+    pub stream_node_max_entries: usize,
 }
 
 impl Default for EncodingLimits {
@@ -43,6 +46,8 @@ impl Default for EncodingLimits {
             set_max_intset_entries: 512,
             set_max_listpack_entries: 128,
             set_max_listpack_value: 64,
+            stream_node_max_bytes: 4096,
+            stream_node_max_entries: 100,
         }
     }
 }

@@ -180,6 +180,35 @@ impl Listpack {
         self.add_to_count(-(removed as isize));
     }
 
+    /// Inserts all that is in `run` before the entry at `offset`.
+    pub(crate) fn insert_run(&mut self, offset: usize, run: &Run) {
+        buffer::resize_range(&mut self.bytes, offset, 0, run.bytes.len());
+        self.bytes[offset..offset + run.bytes.len()].copy_from_slice(&run.bytes);
+        self.write_total();
+        self.add_to_count(run.len as isize);
+    }
+
+    /// The entry at `offset` becomes this integer.
+    pub(crate) fn replace_integer(&mut self, offset: usize, value: i64) {
+        let mut head = [0; 9];
+        let len = encode_integer(value, &mut head);
+        if let Some(old_len) = self.entry_len(offset) {
+            self.write_parts(offset, old_len, &head[..len], &[]);
+        }
+    }
+
+    /// Removes all entries from the one at `offset` on.
+    pub(crate) fn truncate(&mut self, offset: usize) {
+        let removed = self.iter_from(offset).count();
+        self.remove(offset, removed);
+    }
+
+    /// Elements in order, from the entry at `offset` on.
+    #[inline]
+    pub(crate) fn iter_from(&self, offset: usize) -> Iter<'_> {
+        Iter { entries: &self.bytes[..self.end()], at: offset }
+    }
+
     fn offsets(&self) -> impl Iterator<Item = usize> + '_ {
         let first = (!self.is_empty()).then_some(HEADER_LEN);
         std::iter::successors(first, |&offset| self.next(offset))
@@ -193,11 +222,15 @@ impl Listpack {
 
     fn write_entry(&mut self, offset: usize, old_len: usize, bytes: &[u8]) {
         let (head, head_len, data) = encode(bytes);
-        let len = head_len + data.len();
+        self.write_parts(offset, old_len, &head[..head_len], data);
+    }
+
+    fn write_parts(&mut self, offset: usize, old_len: usize, head: &[u8], data: &[u8]) {
+        let (head_len, len) = (head.len(), head.len() + data.len());
         let (back_len, back_len_len) = encode_back_len(len);
         buffer::resize_range(&mut self.bytes, offset, old_len, len + back_len_len);
         let entry = &mut self.bytes[offset..offset + len + back_len_len];
-        entry[..head_len].copy_from_slice(&head[..head_len]);
+        entry[..head_len].copy_from_slice(head);
         entry[head_len..len].copy_from_slice(data);
         entry[len..].copy_from_slice(&back_len[..back_len_len]);
         self.write_total();
@@ -215,9 +248,44 @@ impl Listpack {
     /// Once the count has overflowed, the header says so for good.
     fn add_to_count(&mut self, change: isize) {
         if self.header_count() != UNKNOWN_COUNT {
-            let count = self.header_count().saturating_add_signed(change as i16);
+            let count = usize::from(self.header_count()).saturating_add_signed(change);
+            let count = u16::try_from(count).unwrap_or(UNKNOWN_COUNT);
             self.bytes[4..HEADER_LEN].copy_from_slice(&count.to_le_bytes());
         }
+    }
+}
+
+/// Entries that are to be inserted together.
+#[derive(Default)]
+pub(crate) struct Run {
+    bytes: Vec<u8>,
+    len: usize,
+}
+
+impl Run {
+    pub(crate) fn with_capacity(bytes: usize) -> Run {
+        Run { bytes: Vec::with_capacity(bytes), len: 0 }
+    }
+
+    /// How many entries.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn push(&mut self, element: Element<'_>) {
+        let mut head = [0; 9];
+        let (head, head_len, data) = match element {
+            Element::Int(value) => {
+                let head_len = encode_integer(value, &mut head);
+                (head, head_len, &[][..])
+            }
+            Element::Bytes(bytes) => encode(bytes),
+        };
+        let (back_len, back_len_len) = encode_back_len(head_len + data.len());
+        self.bytes.extend_from_slice(&head[..head_len]);
+        self.bytes.extend_from_slice(data);
+        self.bytes.extend_from_slice(&back_len[..back_len_len]);
+        self.len += 1;
     }
 }
 
@@ -227,6 +295,14 @@ pub struct Iter<'a> {
     /// All bytes but the last.
     entries: &'a [u8],
     at: usize,
+}
+
+impl Iter<'_> {
+    /// Where the entry of the next element is.
+    #[inline]
+    pub(crate) fn offset(&self) -> usize {
+        self.at
+    }
 }
 
 impl<'a> Iterator for Iter<'a> {

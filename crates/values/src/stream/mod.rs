@@ -1,0 +1,252 @@
+//! Streams: entries by id, and the groups that read them.
+
+mod block;
+mod group;
+mod id;
+
+pub use block::Fields;
+pub use group::{Consumer, Group, Pending, Position};
+pub use id::StreamId;
+
+use crate::{Element, Encoding, EncodingLimits};
+use block::Block;
+use std::collections::BTreeMap;
+
+/// Entries by id, and the groups that read them. An empty stream is a key all the same.
+#[derive(Clone, Debug, Default)]
+pub struct Stream {
+    /// By an id that is not above those in the block, and above all that are in the blocks before.
+    blocks: BTreeMap<StreamId, Block>,
+    len: usize,
+    /// Not below the id of any entry, nor any that was there.
+    pub last_id: StreamId,
+    /// The greatest id that XDEL has removed.
+    pub max_deleted_id: StreamId,
+    /// How many entries there ever were.
+    pub entries_added: u64,
+    groups: BTreeMap<Box<[u8]>, Group>,
+}
+
+/// An entry, borrowed.
+#[derive(Clone, Debug)]
+pub struct StreamEntry<'a> {
+    pub id: StreamId,
+    pub fields: Fields<'a>,
+}
+
+/// What XTRIM leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trim {
+    /// At most this many entries.
+    MaxLen(u64),
+    /// No entry below this id.
+    MinId(StreamId),
+}
+
+impl Stream {
+    pub fn new() -> Stream {
+        Stream::default()
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Has it no entries?
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many blocks there are (XINFO STREAM calls them keys of a radix tree).
+    pub fn block_count(&self) -> usize {
+        self.blocks.len()
+    }
+
+    pub fn encoding(&self) -> Encoding {
+        Encoding::Stream
+    }
+
+    /// Bytes on the heap, as MEMORY USAGE counts.
+    pub fn heap_size(&self) -> usize {
+        let blocks: usize = self.blocks.values().map(|block| size_of::<(StreamId, Block)>() + block.heap_size()).sum();
+        let groups = self.groups.iter().map(|(name, group)| name.len() + size_of::<Group>() + group.heap_size());
+        blocks + groups.sum::<usize>()
+    }
+
+    pub fn contains(&self, id: StreamId) -> bool {
+        self.get(id).is_some()
+    }
+
+    pub fn get(&self, id: StreamId) -> Option<StreamEntry<'_>> {
+        self.range(id, id).next()
+    }
+
+    pub fn first(&self) -> Option<StreamEntry<'_>> {
+        self.range(StreamId::MIN, StreamId::MAX).next()
+    }
+
+    pub fn last(&self) -> Option<StreamEntry<'_>> {
+        self.range_backwards(StreamId::MIN, StreamId::MAX).next()
+    }
+
+    /// Entries in order; both ends belong to the range.
+    pub fn range(&self, from: StreamId, to: StreamId) -> impl Iterator<Item = StreamEntry<'_>> {
+        let first = self.blocks.range(..=from).next_back().map_or(from, |(base, _)| *base);
+        let entries = self.blocks.range(first..).flat_map(|(base, block)| block.iter(*base));
+        let entries = entries.skip_while(move |entry| entry.id < from).take_while(move |entry| entry.id <= to);
+        entries.filter(|entry| !entry.is_deleted()).map(|entry| StreamEntry { id: entry.id, fields: entry.fields })
+    }
+
+    /// The same, from the last one.
+    pub fn range_backwards(&self, from: StreamId, to: StreamId) -> impl Iterator<Item = StreamEntry<'_>> {
+        let entries = self.blocks.range(..=to).rev().flat_map(|(base, block)| block.iter_backwards(*base));
+        let entries = entries.skip_while(move |entry| entry.id > to).take_while(move |entry| entry.id >= from);
+        entries.filter(|entry| !entry.is_deleted()).map(|entry| StreamEntry { id: entry.id, fields: entry.fields })
+    }
+
+    /// Puts an entry in its place; one with the same id gives way. True where the id is new.
+    pub fn insert(&mut self, id: StreamId, fields: &[(Element<'_>, Element<'_>)], limits: &EncodingLimits) -> bool {
+        let is_newest = id > self.last_id;
+        let is_new = is_newest || !self.remove(id);
+        self.last_id = self.last_id.max(id);
+        self.len += 1;
+        let additional = fields.iter().map(|(name, value)| name.byte_len() + value.byte_len()).sum();
+        let mut rest = None;
+        match self.blocks.range_mut(..=id).next_back() {
+            Some((base, block)) if !block.is_full_for(additional, limits) => {
+                if is_newest {
+                    block.push(*base, id, fields)
+                } else {
+                    block.insert(*base, id, fields)
+                }
+            }
+            Some((&base, block)) => {
+                if !is_newest {
+                    rest = block.split_off(base, id);
+                }
+                if block.len() == 0 {
+                    self.blocks.remove(&base);
+                }
+                self.blocks.insert(id, Block::with_entry(id, fields));
+            }
+            None => drop(self.blocks.insert(id, Block::with_entry(id, fields))),
+        }
+        self.blocks.extend(rest);
+        is_new
+    }
+
+    /// True where the entry was there.
+    pub fn remove(&mut self, id: StreamId) -> bool {
+        let Some((&base, block)) = self.blocks.range_mut(..=id).next_back() else { return false };
+        let removed = block.remove(base, id);
+        if removed {
+            self.len -= 1;
+            if block.len() == 0 {
+                self.blocks.remove(&base);
+            }
+        }
+        removed
+    }
+
+    /// Removes all entries up to and with this id; returns how many there were.
+    pub fn remove_through(&mut self, id: StreamId) -> usize {
+        let before = self.len;
+        while let Some(first) = self.blocks.first_entry() {
+            let (base, block) = (*first.key(), first.get());
+            let goes = |entry: &block::Placed<'_>| !entry.is_deleted() && entry.id <= id;
+            if block.iter_backwards(base).find(|entry| !entry.is_deleted()).is_none_or(|last| last.id <= id) {
+                self.len -= first.remove().len();
+                continue;
+            }
+            let ids: Vec<StreamId> = block.iter(base).filter(goes).map(|entry| entry.id).collect();
+            for id in ids {
+                self.remove(id);
+            }
+            break;
+        }
+        before - self.len
+    }
+
+    /// The last entry that a trim removes. `approximate`: whole blocks only, and not more than `limit`
+    /// entries where that is not 0.
+    pub fn trim_point(&self, trim: Trim, approximate: bool, limit: usize) -> Option<StreamId> {
+        let (mut point, mut gone) = (None, 0);
+        for (base, block) in &self.blocks {
+            if limit > 0 && gone + block.len() > limit {
+                break;
+            }
+            let last = block.iter_backwards(*base).find(|entry| !entry.is_deleted())?.id;
+            let goes_whole = match trim {
+                Trim::MaxLen(len) => (self.len - gone).saturating_sub(block.len()) as u64 >= len,
+                Trim::MinId(id) => last < id,
+            };
+            if goes_whole {
+                gone += block.len();
+                point = Some(last);
+                continue;
+            }
+            if !approximate {
+                let excess = match trim {
+                    Trim::MaxLen(len) => ((self.len - gone) as u64).saturating_sub(len),
+                    Trim::MinId(_) => u64::MAX,
+                };
+                let alive = block.iter(*base).filter(|entry| !entry.is_deleted()).map(|entry| entry.id);
+                let below = |id: &StreamId| !matches!(trim, Trim::MinId(min) if *id >= min);
+                point = alive.take_while(below).take(excess.min(usize::MAX as u64) as usize).last().or(point);
+            }
+            break;
+        }
+        point
+    }
+
+    /// Groups by name.
+    pub fn groups(&self) -> impl ExactSizeIterator<Item = (&[u8], &Group)> {
+        self.groups.iter().map(|(name, group)| (&**name, group))
+    }
+
+    pub fn group(&self, name: &[u8]) -> Option<&Group> {
+        self.groups.get(name)
+    }
+
+    pub fn group_mut(&mut self, name: &[u8]) -> Option<&mut Group> {
+        self.groups.get_mut(name)
+    }
+
+    /// Another group of this name gives way.
+    pub fn insert_group(&mut self, name: &[u8], group: Group) {
+        self.groups.insert(name.into(), group);
+    }
+
+    pub fn remove_group(&mut self, name: &[u8]) -> Option<Group> {
+        self.groups.remove(name)
+    }
+
+    /// How many entries were added up to this id, where that can be told.
+    pub fn entries_through(&self, id: StreamId) -> Option<u64> {
+        let all = self.entries_added;
+        if all == 0 || (self.is_empty() && id <= self.last_id) || id == self.last_id {
+            return Some(all);
+        }
+        let first = self.first().map_or(StreamId::MIN, |first| first.id);
+        if id > self.last_id || self.max_deleted_id >= first && self.max_deleted_id > StreamId::MIN || id > first {
+            return None;
+        }
+        Some(all.wrapping_sub(self.len as u64) + u64::from(id == first))
+    }
+
+    /// Has XDEL made a hole above this id, as far as is known?
+    pub fn has_hole_above(&self, id: StreamId) -> bool {
+        let hole = self.max_deleted_id;
+        let first = self.first().map(|first| first.id);
+        hole > StreamId::MIN && hole >= id && first.is_some_and(|first| first <= hole)
+    }
+
+    /// How many entries a group has yet to read, where that can be told.
+    pub fn lag(&self, position: Position) -> Option<u64> {
+        if self.entries_added == 0 {
+            return Some(0);
+        }
+        let read = position.entries_read.filter(|_| !self.has_hole_above(position.last_id));
+        read.or_else(|| self.entries_through(position.last_id)).map(|read| self.entries_added.wrapping_sub(read))
+    }
+}
