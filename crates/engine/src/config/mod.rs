@@ -115,6 +115,8 @@ pub struct Config {
     pub set_max_intset_entries: usize,
     pub set_max_listpack_entries: usize,
     pub set_max_listpack_value: usize,
+    pub stream_node_max_bytes: usize,
+    pub stream_node_max_entries: usize,
 
     // Observation
     /// Microseconds; negative: off.
@@ -296,6 +298,8 @@ impl Config {
             set_max_intset_entries: self.set_max_intset_entries,
             set_max_listpack_entries: self.set_max_listpack_entries,
             set_max_listpack_value: self.set_max_listpack_value,
+            stream_node_max_bytes: self.stream_node_max_bytes,
+            stream_node_max_entries: self.stream_node_max_entries,
         }
     }
 
@@ -365,6 +369,8 @@ impl Config {
             set_max_intset_entries: 0,
             set_max_listpack_entries: 0,
             set_max_listpack_value: 0,
+            stream_node_max_bytes: 0,
+            stream_node_max_entries: 0,
             slowlog_log_slower_than: 0,
             slowlog_max_len: 0,
             latency_tracking: false,

@@ -2,7 +2,6 @@ use crate::config::directive::*;
 
 const LISTS_LATER: &str = "lists come with a later version";
 const SORTED_SETS_LATER: &str = "sorted sets come with a later version";
-const STREAMS_LATER: &str = "streams come with a later version";
 
 pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::integer(
@@ -77,10 +76,20 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Nodes at either end of a list that stay uncompressed.",
     )
     .without_effect(LISTS_LATER),
-    Directive::memory("stream-node-max-bytes", 0, "4096", no_memory, "Bytes in one node of a stream.")
-        .without_effect(STREAMS_LATER),
-    Directive::integer("stream-node-max-entries", (0, i64::MAX), "100", no_number, "Entries in one node of a stream.")
-        .without_effect(STREAMS_LATER),
+    Directive::memory(
+        "stream-node-max-bytes",
+        0,
+        "4096",
+        |config, bytes| config.stream_node_max_bytes = bytes as usize,
+        "Bytes in one node of a stream.",
+    ),
+    Directive::integer(
+        "stream-node-max-entries",
+        (0, i64::MAX),
+        "100",
+        |config, count| config.stream_node_max_entries = count as usize,
+        "Entries in one node of a stream.",
+    ),
     Directive::memory("hll-sparse-max-bytes", 0, "3000", no_memory, "Bytes up to which a HyperLogLog is sparse.")
         .without_effect("HyperLogLogs come with a later version"),
 ];
