@@ -3,6 +3,7 @@
 use crate::blocking::BlockedClients;
 use crate::clients::{Client, Clients};
 use crate::config::Config;
+use crate::eviction::Evictor;
 use crate::monitor::Monitors;
 use crate::replication::Replication;
 use crate::services::{Host, Journal, Now};
@@ -37,6 +38,7 @@ pub struct Engine {
     pub stats: Stats,
     pub slow_log: SlowLog,
     pub(crate) monitors: Monitors,
+    pub(crate) evictor: Evictor,
     pub(crate) watched: WatchedKeys,
     pub(crate) blocked: BlockedClients,
     pub host: Arc<dyn Host>,
@@ -62,6 +64,7 @@ impl Engine {
             stats: Stats::default(),
             slow_log: SlowLog::default(),
             monitors: Monitors::default(),
+            evictor: Evictor::default(),
             watched: WatchedKeys::default(),
             blocked: BlockedClients::default(),
             host: services.host,

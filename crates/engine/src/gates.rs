@@ -2,9 +2,10 @@
 
 use crate::clients::PauseMode;
 use crate::command::Flags;
-use crate::config::Config;
 use crate::context::SessionContext;
+use crate::eviction::Room;
 use crate::fault::Fault;
+use crate::multi;
 use crate::replication::Role;
 use crate::table::Entry;
 use resp::Args;
@@ -79,11 +80,18 @@ fn transaction(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Resu
 
 #[inline]
 fn memory(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
-    let Config { maxmemory, .. } = *context.config();
-    if maxmemory == 0 || !effective(context, entry, Flags::DENYOOM) || context.engine.host.used_memory() <= maxmemory {
+    if context.config().maxmemory == 0 {
         return Ok(());
     }
-    Err(Fault::OutOfMemory.into())
+    // What MULTI queues takes memory, whatever it is.
+    let is_queued = context.session.queue.is_some() && multi::is_queued(entry);
+    if !is_queued && !effective(context, entry, Flags::DENYOOM) {
+        return Ok(());
+    }
+    match context.engine.make_room(context.config(), context.now) {
+        Room::Enough | Room::Soon => Ok(()),
+        Room::None => Err(Fault::OutOfMemory.into()),
+    }
 }
 
 #[inline]

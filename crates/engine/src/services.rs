@@ -35,6 +35,7 @@ pub struct Memory {
     pub used: u64,
     pub peak: u64,
     pub resident: u64,
+    pub allocator_allocated: u64,
     pub allocator_active: u64,
     pub allocator_resident: u64,
     /// Memory of the machine.
@@ -91,7 +92,7 @@ pub trait Host: Send + Sync {
     fn now(&self) -> Now;
     /// For the duration of commands, in nanoseconds since some fixed point.
     fn monotonic_ns(&self) -> u64;
-    /// Bytes allocated, cheap to ask (may be some milliseconds old).
+    /// Bytes in live allocations, cheap to ask. Exact but for what other threads are doing at the moment.
     fn used_memory(&self) -> u64;
     fn memory(&self) -> Memory;
     fn cpu_time(&self) -> CpuTime;

@@ -70,6 +70,8 @@ pub struct Statistics {
     pub misses: u64,
     /// Keys that were removed because their time had come.
     pub expired: u64,
+    /// Keys that were removed to make room.
+    pub evicted: u64,
     /// Keys that two nodes made something of different type.
     pub conflicts: u64,
 }
@@ -217,6 +219,15 @@ impl Keyspace {
         databases.all(|database| database.table.is_empty() && database.recent.is_empty())
     }
 
+    /// Keys of all databases, one shard after the other: whatever is written meanwhile may be counted or not.
+    pub fn key_count(&self) -> usize {
+        let count = |index| {
+            let guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
+            guard.at(index).databases.iter().map(|database| database.table.len()).sum::<usize>()
+        };
+        (0..self.shards.count()).map(count).sum()
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&self) {
         let mut guard = self.shards.lock(Wanted::All);
@@ -235,6 +246,11 @@ impl Keyspace {
     /// Takes all locks; who holds some asks its `View`.
     pub fn statistics(&self) -> Statistics {
         self.begin(Scope::All, 0, 0).statistics()
+    }
+
+    /// A random number below `n`.
+    pub(crate) fn dice(&self, n: usize) -> usize {
+        ((u128::from(self.random()) * n as u128) >> 64) as usize
     }
 
     /// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).

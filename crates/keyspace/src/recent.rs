@@ -164,6 +164,12 @@ pub(crate) struct Recent {
 }
 
 impl Recent {
+    /// About how many bytes a record of this key takes that remembers no more than a Delete.
+    pub(crate) fn tombstone_bytes(key: &[u8]) -> usize {
+        const PLACES: usize = 3 * size_of::<(Stamp, Arc<[u8]>)>();
+        size_of::<Record>() + 2 * size_of::<usize>() + key.len() + PLACES
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }

@@ -299,6 +299,12 @@ impl Segment {
         self.buckets.iter().flat_map(Bucket::entries)
     }
 
+    /// All entries, those of the bucket at `first` first.
+    pub fn entries_from(&self, first: usize) -> impl Iterator<Item = &Entry> {
+        let (before, from) = self.buckets.split_at(first);
+        from.iter().chain(before).flat_map(Bucket::entries)
+    }
+
     /// The entries of one bucket, by position in memory.
     pub fn bucket(&self, index: usize) -> &Bucket {
         &self.buckets[index]

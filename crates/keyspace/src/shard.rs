@@ -29,13 +29,14 @@ pub(crate) struct Counters {
     pub hits: Cell<u64>,
     pub misses: Cell<u64>,
     pub expired: Cell<u64>,
+    pub evicted: Cell<u64>,
     /// Type clashes between nodes.
     pub conflicts: Cell<u64>,
 }
 
 impl Counters {
     pub fn reset(&self) {
-        for counter in [&self.hits, &self.misses, &self.expired, &self.conflicts] {
+        for counter in [&self.hits, &self.misses, &self.expired, &self.evicted, &self.conflicts] {
             counter.set(0);
         }
     }

@@ -339,6 +339,28 @@ impl<H: KeyHasher> Table<H> {
         from.iter().chain(before).flat_map(Segment::entries).next()
     }
 
+    /// Calls `f` for up to `count` entries from random places; returns how many there were. `volatile`: only those that
+    /// have a deadline, which are neighbours.
+    pub fn sample(
+        &self,
+        count: usize,
+        volatile: bool,
+        mut dice: impl FnMut(usize) -> usize,
+        f: impl FnMut(&Entry),
+    ) -> usize {
+        if !volatile {
+            let count = count.min(self.len());
+            return (0..count).filter_map(|_| self.random(&mut dice)).map(f).count();
+        }
+        if self.expires == 0 {
+            return 0;
+        }
+        let (before, from) = self.segments.split_at(dice(self.segments.len()));
+        let segments = from.iter().chain(before).filter(|segment| segment.earliest_deadline_ms < u64::MAX);
+        let entries = segments.flat_map(|segment| segment.entries_from(dice(segment.buckets())));
+        entries.filter(|entry| entry.has_deadline()).take(count).map(f).count()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.segments.iter().flat_map(Segment::entries)
     }

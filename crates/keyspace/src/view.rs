@@ -310,6 +310,7 @@ impl<'k> View<'k> {
                 hits: sum.hits + counters.hits.get(),
                 misses: sum.misses + counters.misses.get(),
                 expired: sum.expired + counters.expired.get(),
+                evicted: sum.evicted + counters.evicted.get(),
                 conflicts: sum.conflicts + counters.conflicts.get(),
             },
         )
@@ -324,8 +325,7 @@ impl<'k> View<'k> {
 
     /// A random number below `n`.
     pub fn dice(&self, n: usize) -> usize {
-        let random = self.keyspace.random();
-        ((u128::from(random) * n as u128) >> 64) as usize
+        self.keyspace.dice(n)
     }
 }
 

@@ -86,6 +86,11 @@ pub struct ReplicaStatus {
 }
 
 impl Mesh {
+    /// Bytes of the relay log.
+    pub fn log_bytes(&self) -> usize {
+        self.log.bytes()
+    }
+
     pub fn status(&self, now: Now) -> Status {
         Status {
             own: self.own,

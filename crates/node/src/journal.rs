@@ -49,6 +49,12 @@ impl Journal {
         self.active.load(Ordering::Acquire) && !self.pending.lock().heads.is_empty()
     }
 
+    /// Bytes that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        let pending = self.pending.lock();
+        pending.effects.len() + pending.heads.len() * size_of::<Head>()
+    }
+
     /// Moves what is there into `commits`, which is empty.
     pub(crate) fn take(&self, commits: &mut Commits) {
         std::mem::swap(&mut *self.pending.lock(), commits);

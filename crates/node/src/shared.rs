@@ -109,7 +109,11 @@ impl Replication for Shared {
     }
 
     fn backlog_bytes(&self) -> u64 {
-        self.status().log_bytes as u64
+        let log_bytes = match self.machine.try_lock() {
+            Some(machine) => machine.mesh.log_bytes(),
+            None => self.snapshot.lock().log_bytes,
+        };
+        (log_bytes + self.journal.bytes()) as u64
     }
 
     fn write_refusal(&self) -> Option<Fault> {

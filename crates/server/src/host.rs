@@ -65,6 +65,7 @@ impl Host for ServerHost {
             used: usage.used,
             peak: usage.peak,
             resident: sys::resident_bytes(),
+            allocator_allocated: usage.allocated,
             allocator_active: usage.active,
             allocator_resident: usage.resident,
             total_system: sys::total_memory_bytes(),
@@ -110,9 +111,8 @@ impl Host for ServerHost {
     }
 
     fn discard(&self, garbage: Box<dyn Send>) {
-        let free = std::thread::Builder::new().name("free".into());
         // Where there is no thread to be had, the closure and what it holds are dropped here.
-        let _ = free.spawn(move || drop(garbage));
+        let _ = allocator::spawn("free", move || drop(garbage));
     }
 
     fn purge_memory(&self) {
@@ -128,10 +128,6 @@ impl Host for ServerHost {
     }
 
     fn reconfigure(&self, before: &Config, after: &Config) -> Result<(), String> {
-        if after.maxmemory > 0 {
-            // The limit counts from the next command on.
-            allocator::usage();
-        }
         let (places_before, places) = (TcpPlaces::of(before), TcpPlaces::of(after));
         if places != places_before && self.listeners.move_tcp(&places).is_err() {
             // Back to where clients find us; the log has the reason for either failure.

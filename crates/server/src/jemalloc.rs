@@ -8,7 +8,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::{CStr, c_int};
 use std::ptr::null_mut;
-use tikv_jemalloc_ctl::raw;
+use tikv_jemalloc_ctl::{raw, thread};
 use tikv_jemalloc_sys as ffi;
 
 /// The smallest step between size classes (`LG_QUANTUM=3`), and what every allocation is aligned to.
@@ -37,6 +37,29 @@ pub fn purge() -> bool {
     const PURGE_ALL: &CStr = c"arena.4096.purge";
     // SAFETY: the control takes and returns nothing, so there is nothing to point at.
     unsafe { ffi::mallctl(PURGE_ALL.as_ptr(), null_mut(), null_mut(), null_mut(), 0) == 0 }
+}
+
+/// Where jemalloc counts what this thread has allocated and freed, in bytes.
+#[derive(Clone, Copy)]
+pub struct ThreadCounters {
+    allocated: thread::ThreadLocal<u64>,
+    freed: thread::ThreadLocal<u64>,
+}
+
+impl ThreadCounters {
+    pub fn of_this_thread() -> ThreadCounters {
+        let known = "jemalloc counts for each thread";
+        ThreadCounters {
+            allocated: thread::allocatedp::read().expect(known),
+            freed: thread::deallocatedp::read().expect(known),
+        }
+    }
+
+    /// Negative where it has freed what others had allocated.
+    #[inline]
+    pub fn allocated_less_freed(self) -> i64 {
+        self.allocated.get().wrapping_sub(self.freed.get()) as i64
+    }
 }
 
 #[inline]

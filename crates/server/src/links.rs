@@ -1,5 +1,6 @@
 //! The sockets of the links to other nodes: dialled without blocking, read into the node, written from it.
 
+use crate::allocator;
 use crate::hub::{Hub, LinkHandover, MAIN_WORKER, Message};
 use crate::listener;
 use crate::log;
@@ -179,7 +180,7 @@ impl Links {
             let addresses = (host.as_str(), port).to_socket_addrs().map(Iterator::collect);
             hub.post(MAIN_WORKER, Message::Resolved { link: id, addresses });
         };
-        if let Err(error) = std::thread::Builder::new().name("resolver".into()).spawn(lookup) {
+        if let Err(error) = allocator::spawn("resolver", lookup) {
             self.resolved(id, Err(error), registry, now);
         }
     }

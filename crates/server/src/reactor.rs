@@ -10,7 +10,7 @@ use crate::{allocator, log};
 
 use engine::clients::ClientKind;
 use engine::config::{BufferLimit, BufferLimits};
-use engine::{Engine, Now, Session};
+use engine::{Engine, Now, Room, Session};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
 use node::Node;
@@ -57,6 +57,8 @@ pub struct Reactor {
     now: Now,
     /// Connections with more output than the soft limit of their class.
     over_soft_limit: usize,
+    /// Whether memory is within its limit; the main worker sees to it.
+    room: Room,
     next_sweep_us: u64,
     next_memory_us: u64,
 }
@@ -82,6 +84,7 @@ impl Reactor {
             links,
             now,
             over_soft_limit: 0,
+            room: Room::Enough,
             next_sweep_us: now.monotonic_us,
             next_memory_us: now.monotonic_us,
         }
@@ -128,7 +131,8 @@ impl Reactor {
     /// How long nothing needs to be done but what sockets ask for; `None`: for ever.
     fn sleep(&mut self) -> Option<Duration> {
         let links_wait = self.links.as_ref().is_some_and(Links::is_unfinished);
-        if !self.ready.is_empty() || links_wait || self.hub.has_messages(self.index) {
+        let evicting = self.room == Room::Soon;
+        if !self.ready.is_empty() || links_wait || evicting || self.hub.has_messages(self.index) {
             return Some(Duration::ZERO);
         }
         let links = self.links.as_mut().and_then(Links::deadline_ms).map(|due_ms| due_ms * 1000);
@@ -340,12 +344,13 @@ impl Reactor {
                 self.resume(index);
             }
         }
+        if self.index == MAIN_WORKER {
+            self.room = self.engine.make_room(&self.engine.config.load(), self.now);
+        }
         if now_us >= self.next_memory_us {
             self.next_memory_us = now_us + MEMORY_INTERVAL_US;
             self.engine.stats.sample(self.now);
-            if self.engine.config.load().maxmemory > 0 {
-                allocator::usage();
-            }
+            allocator::note_peak();
         }
         if now_us >= self.next_sweep_us {
             self.next_sweep_us = now_us + SWEEP_INTERVAL_US;

@@ -5,14 +5,14 @@ use crate::hub::Hub;
 use crate::listener::{Listeners, TcpPlaces, listen_unix};
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER, mesh_now};
 use crate::supervisor::{self, PidFile};
-use crate::{jemalloc, log, signals};
+use crate::{allocator, jemalloc, log, signals};
 use effect::{NodeId, Origin};
 use engine::{Config, FLUIDB_VERSION, Host};
 use keyspace::Keyspace;
 use mio::{Poll, Waker};
 use node::Node;
 use std::sync::Arc;
-use std::{fs, io, thread};
+use std::{fs, io};
 
 /// Serves until a signal or SHUTDOWN. An error is a sentence for the log.
 pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<(), String> {
@@ -107,7 +107,7 @@ fn run_workers(reactors: Vec<Reactor>) -> Result<(), String> {
     let main = reactors.next();
     let spawn = |(number, reactor): (usize, Reactor)| {
         let name = format!("worker-{}", number + 1);
-        thread::Builder::new().name(name).spawn(move || reactor.run()).map_err(|error| error.to_string())
+        allocator::spawn(&name, move || reactor.run()).map_err(|error| error.to_string())
     };
     let threads = reactors.enumerate().map(spawn).collect::<Result<Vec<_>, _>>()?;
     let mut outcome = main.map_or(Ok(()), Reactor::run).map_err(|error| error.to_string());

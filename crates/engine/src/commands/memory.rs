@@ -130,7 +130,7 @@ fn stats(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply 
         ("keys.count", keys),
         ("keys.bytes-per-key", memory.used.saturating_sub(memory.startup).checked_div(keys).unwrap_or(0)),
         ("dataset.bytes", dataset),
-        ("allocator.allocated", memory.used),
+        ("allocator.allocated", memory.allocator_allocated),
         ("allocator.active", memory.allocator_active),
         ("allocator.resident", memory.allocator_resident),
     ];
@@ -138,7 +138,7 @@ fn stats(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply 
     let ratios = [
         ("dataset.percentage", 100.0 * ratio(dataset, memory.used.saturating_sub(memory.startup))),
         ("peak.percentage", 100.0 * ratio(memory.used, memory.peak)),
-        ("allocator-fragmentation.ratio", ratio(memory.allocator_active, memory.used)),
+        ("allocator-fragmentation.ratio", ratio(memory.allocator_active, memory.allocator_allocated)),
         ("allocator-rss.ratio", ratio(memory.allocator_resident, memory.allocator_active)),
         ("rss-overhead.ratio", ratio(memory.resident, memory.allocator_resident)),
         ("fragmentation", ratio(memory.resident, memory.used)),

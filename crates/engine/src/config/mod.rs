@@ -100,6 +100,9 @@ pub struct Config {
     /// Bytes; 0: no limit.
     pub maxmemory: u64,
     pub maxmemory_policy: &'static str,
+    pub maxmemory_samples: usize,
+    pub maxmemory_eviction_tenacity: u32,
+    pub replica_ignore_maxmemory: bool,
     pub lfu_log_factor: u32,
     /// Minutes.
     pub lfu_decay_time: u32,
@@ -359,6 +362,9 @@ impl Config {
             mesh_log_size: 0,
             maxmemory: 0,
             maxmemory_policy: "",
+            maxmemory_samples: 0,
+            maxmemory_eviction_tenacity: 0,
+            replica_ignore_maxmemory: false,
             lfu_log_factor: 0,
             lfu_decay_time: 0,
             client_output_buffer_limit: BufferLimits::default(),

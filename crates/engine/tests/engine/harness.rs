@@ -21,6 +21,8 @@ pub struct TestHost {
     elapsed_us: Mutex<u64>,
     woken: Mutex<Vec<u64>>,
     pub shutdowns: Mutex<Vec<Shutdown>>,
+    /// Bytes in use, where a test wants to say.
+    pub used_memory: Mutex<Option<Box<dyn Fn() -> u64 + Send>>>,
     process: Process,
 }
 
@@ -41,7 +43,7 @@ impl Host for TestHost {
     }
 
     fn used_memory(&self) -> u64 {
-        1 << 20
+        self.used_memory.lock().unwrap().as_ref().map_or(1 << 20, |used| used())
     }
 
     fn memory(&self) -> Memory {

@@ -218,7 +218,7 @@ impl<'k> Txn<'k> {
         }
     }
 
-    fn remove(&mut self, key: &[u8]) {
+    pub(crate) fn remove(&mut self, key: &[u8]) {
         self.merge(key, &Effect::Delete { key }, |merge| drop(merge.delete()));
     }
 

@@ -11,7 +11,6 @@ const POLICIES: &[&str] = &[
     "allkeys-random",
     "noeviction",
 ];
-const EVICTION_LATER: &str = "eviction comes with a later version; beyond maxmemory writes are refused";
 const LAZY: &str = "big values are always freed in the background where that pays";
 const NO_DEFRAG: &str = "the allocator is left to its work; MEMORY PURGE returns free pages";
 
@@ -20,7 +19,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "maxmemory",
         Kind::Memory { min: 0, max: u64::MAX, set: |config, bytes| config.maxmemory = bytes },
         "0",
-        "Bytes of memory beyond which writes are refused, 0 for no limit.",
+        "Bytes of memory beyond which keys are evicted or writes refused, 0 for no limit.",
     ),
     Directive::choice(
         "maxmemory-policy",
@@ -28,18 +27,21 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "noeviction",
         |config, policy| config.maxmemory_policy = policy,
         "What to evict when memory is full.",
-    )
-    .without_effect(EVICTION_LATER),
-    Directive::integer("maxmemory-samples", (1, 64), "5", no_number, "How many keys to compare before one is evicted.")
-        .without_effect(EVICTION_LATER),
+    ),
+    Directive::integer(
+        "maxmemory-samples",
+        (1, 64),
+        "5",
+        |config, samples| config.maxmemory_samples = samples as usize,
+        "How many keys to compare before one is evicted.",
+    ),
     Directive::integer(
         "maxmemory-eviction-tenacity",
         (0, 100),
         "10",
-        no_number,
+        |config, tenacity| config.maxmemory_eviction_tenacity = tenacity as u32,
         "How long evicting may take at a time.",
-    )
-    .without_effect(EVICTION_LATER),
+    ),
     Directive::other(
         "maxmemory-clients",
         Kind::MemoryOrPercent,
@@ -47,9 +49,13 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Memory of all clients together beyond which some are disconnected.",
     )
     .without_effect("each client has its own limits, client-output-buffer-limit and client-query-buffer-limit"),
-    Directive::bool("replica-ignore-maxmemory", true, no_bool, "Leave evicting to the master.")
-        .alias(&["slave-ignore-maxmemory"])
-        .without_effect("effects of other nodes are always applied, whatever memory is used"),
+    Directive::bool(
+        "replica-ignore-maxmemory",
+        true,
+        |config, on| config.replica_ignore_maxmemory = on,
+        "Leave evicting to the master, on a read-only replica.",
+    )
+    .alias(&["slave-ignore-maxmemory"]),
     Directive::integer("active-expire-effort", (1, 10), "1", no_number, "How eagerly expired keys are looked for.")
         .without_effect("expired keys are found in the order of their deadlines"),
     Directive::integer(
@@ -81,7 +87,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         no_number,
         "Free memory of the machine below which KeyDB evicts.",
     )
-    .without_effect(EVICTION_LATER),
+    .without_effect("maxmemory says how much memory there is"),
     Directive::bool("delete-on-evict", false, no_bool, "Delete from KeyDB's storage what is evicted.")
         .without_effect("there is no storage below memory"),
     Directive::other(

@@ -1,0 +1,198 @@
+//! Making room: beyond maxmemory keys go until what is left fits, by the rules of maxmemory-policy.
+
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::replication::Role;
+use crate::services::Now;
+use keyspace::{EvictionOrder, EvictionPolicy, EvictionPool, Victim};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The clock is read, and others may have their turn, after so many keys.
+const KEYS_PER_CLOCK: usize = 16;
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Memory is within its limit, or the limit does not count now.
+    Enough,
+    /// It is not yet, but keys go: try again soon. Writes are welcome meanwhile.
+    Soon,
+    /// It is not, and there is nothing to evict.
+    None,
+}
+
+/// For how long what remembers evicted keys is taken to last: a little more than it takes idle nodes to say what they
+/// have seen.
+const TOMBSTONES_US: u64 = 2_000_000;
+
+/// Bytes that evictions themselves have taken lately, so that nothing is evicted for these.
+#[derive(Default)]
+struct Tombstones {
+    /// When the present stretch of time began (`Now::monotonic_us`).
+    since_us: AtomicU64,
+    bytes: AtomicU64,
+    /// In the stretch before.
+    bytes_before: AtomicU64,
+}
+
+impl Tombstones {
+    fn add(&self, bytes: u64, now: Now) {
+        if bytes > 0 {
+            self.turn(now);
+            self.bytes.fetch_add(bytes, Relaxed);
+        }
+    }
+
+    fn bytes(&self, now: Now) -> u64 {
+        self.turn(now);
+        self.bytes.load(Relaxed) + self.bytes_before.load(Relaxed)
+    }
+
+    fn turn(&self, now: Now) {
+        let since_us = self.since_us.load(Relaxed);
+        let elapsed_us = now.monotonic_us.saturating_sub(since_us);
+        if elapsed_us >= TOMBSTONES_US
+            && self.since_us.compare_exchange(since_us, now.monotonic_us, Relaxed, Relaxed).is_ok()
+        {
+            let bytes = self.bytes.swap(0, Relaxed);
+            self.bytes_before.store(if elapsed_us < 2 * TOMBSTONES_US { bytes } else { 0 }, Relaxed);
+        }
+    }
+}
+
+/// What is remembered between evictions.
+#[derive(Default)]
+pub(crate) struct Evictor {
+    tombstones: Tombstones,
+    /// Whoever holds it evicts; the others need not.
+    pool: Mutex<EvictionPool>,
+    /// Since when memory is beyond its limit (`Now::monotonic_us`); 0: it is not.
+    exceeded_since_us: AtomicU64,
+    exceeded_total_us: AtomicU64,
+}
+
+impl Evictor {
+    fn note(&self, is_exceeded: bool, now: Now) {
+        if is_exceeded {
+            let _ = self.exceeded_since_us.compare_exchange(0, now.monotonic_us.max(1), Relaxed, Relaxed);
+            return;
+        }
+        if self.exceeded_since_us.load(Relaxed) != 0 {
+            let elapsed_us = self.exceeded_now_us(now);
+            self.exceeded_since_us.store(0, Relaxed);
+            self.exceeded_total_us.fetch_add(elapsed_us, Relaxed);
+        }
+    }
+
+    /// For how long memory has been beyond its limit this time.
+    pub(crate) fn exceeded_now_us(&self, now: Now) -> u64 {
+        match self.exceeded_since_us.load(Relaxed) {
+            0 => 0,
+            since_us => now.monotonic_us.saturating_sub(since_us),
+        }
+    }
+
+    /// For how long it was altogether.
+    pub(crate) fn exceeded_total_us(&self, now: Now) -> u64 {
+        self.exceeded_total_us.load(Relaxed) + self.exceeded_now_us(now)
+    }
+
+    pub(crate) fn reset_statistics(&self) {
+        self.exceeded_total_us.store(0, Relaxed);
+    }
+}
+
+impl Engine {
+    /// Evicts keys until memory is within maxmemory, for as long as maxmemory-eviction-tenacity allows. No locks of keys
+    /// may be held.
+    #[inline]
+    pub fn make_room(&self, config: &Config, now: Now) -> Room {
+        if config.maxmemory == 0 || self.host.used_memory() <= config.maxmemory {
+            return Room::Enough;
+        }
+        self.evict(config, now)
+    }
+
+    /// True where memory is beyond maxmemory. What waits for other nodes does not count: evicting makes it more.
+    fn is_over_limit(&self, config: &Config, now: Now) -> bool {
+        self.host.used_memory().saturating_sub(self.bytes_not_counted(now)) > config.maxmemory
+    }
+
+    /// Bytes that maxmemory does not mean.
+    pub(crate) fn bytes_not_counted(&self, now: Now) -> u64 {
+        self.replication.backlog_bytes() + self.evictor.tombstones.bytes(now)
+    }
+
+    #[cold]
+    fn evict(&self, config: &Config, now: Now) -> Room {
+        let is_exceeded = self.is_over_limit(config, now);
+        self.evictor.note(is_exceeded, now);
+        let counts = self.replication.role() != Role::Replica || !config.replica_ignore_maxmemory;
+        if !is_exceeded || !counts || self.loading.load(Relaxed) || self.clients.paused(now).is_some() {
+            return Room::Enough;
+        }
+        let Some(policy) = policy(config) else { return Room::None };
+        let Some(mut pool) = self.evictor.pool.try_lock() else { return Room::Soon };
+        let (started_ns, limit_ns) = (self.host.monotonic_ns(), limit_ns(config.maxmemory_eviction_tenacity));
+        for count in 1.. {
+            let Some(victim) = self.keyspace.victim(policy, config.maxmemory_samples, &mut pool, now.unix_ms()) else {
+                return Room::None;
+            };
+            self.evict_one(&victim, policy, now);
+            if !self.is_over_limit(config, now) {
+                break;
+            }
+            let is_late = count % KEYS_PER_CLOCK == 0 && self.host.monotonic_ns() - started_ns > limit_ns;
+            if is_late {
+                return Room::Soon;
+            }
+        }
+        self.evictor.note(false, now);
+        Room::Enough
+    }
+
+    fn evict_one(&self, victim: &Victim, policy: EvictionPolicy, now: Now) {
+        let mut txn = self.keyspace.begin_evicting(victim, now.unix_ms());
+        if txn.evict(&victim.key, policy) {
+            self.evictor.tombstones.add(self.keyspace.tombstone_bytes(victim) as u64, now);
+            self.commit(txn);
+        }
+    }
+}
+
+/// `None`: noeviction.
+fn policy(config: &Config) -> Option<EvictionPolicy> {
+    let (keys, order) = config.maxmemory_policy.split_once('-')?;
+    let order = match order {
+        "lru" => EvictionOrder::Recency,
+        "lfu" => EvictionOrder::Frequency,
+        "ttl" => EvictionOrder::Deadline,
+        _ => EvictionOrder::Random,
+    };
+    Some(EvictionPolicy { order, volatile: keys == "volatile" })
+}
+
+/// For how long to go on at a time: up to a tenacity of 10 in steps of 50 microseconds, beyond that a little more with
+/// each step, two minutes at 99; 100 is for as long as it takes.
+fn limit_ns(tenacity: u32) -> u64 {
+    const STEP_NS: u64 = 50_000;
+    match tenacity {
+        0..=10 => STEP_NS * u64::from(tenacity),
+        11..=99 => (10.0 * STEP_NS as f64 * 1.15f64.powi(tenacity as i32 - 10)) as u64,
+        _ => u64::MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tenacity_is_patience() {
+        assert_eq!(limit_ns(0), 0);
+        assert_eq!(limit_ns(10), 500_000);
+        assert!((120_000_000_000..180_000_000_000).contains(&limit_ns(99)));
+        assert_eq!(limit_ns(100), u64::MAX);
+    }
+}
