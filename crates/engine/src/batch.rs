@@ -15,6 +15,16 @@ pub(crate) struct Request {
     pub(crate) first_key: Option<u64>,
 }
 
+impl Request {
+    /// The indexes of the key and of an element in its collection.
+    fn element(&self) -> Option<(usize, usize)> {
+        match self.entry {
+            Some(Entry { keys: KeyShape::One(key), command, .. }) => Some((*key, command.element?)),
+            _ => None,
+        }
+    }
+}
+
 /// Reused from batch to batch.
 #[derive(Default)]
 pub(crate) struct Batch {
@@ -56,6 +66,16 @@ impl Batch {
         }
         if self.requests.len() > 1 {
             keyspace.prefetch(db, self.requests.iter().filter_map(|request| request.first_key));
+            if self.requests.iter().any(|request| request.element().is_some()) {
+                keyspace.prefetch_elements(
+                    db,
+                    self.requests.iter().filter_map(|request| {
+                        let (key, element) = request.element()?;
+                        let args = self.args(request, input);
+                        Some((request.first_key?, args.get(key)?, args.get(element)?))
+                    }),
+                );
+            }
         }
     }
 

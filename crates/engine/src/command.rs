@@ -117,6 +117,8 @@ pub struct Command {
     /// Categories beyond those that follow from the flags, e.g. "string".
     pub categories: &'static [&'static str],
     pub keys: &'static [KeySpec],
+    /// The index of an argument that names an element of the key's collection: it is fetched ahead in pipelines.
+    pub element: Option<usize>,
     pub tips: &'static [&'static str],
     pub group: &'static str,
     pub since: &'static str,
@@ -138,6 +140,7 @@ impl Command {
         flags: Flags::empty(),
         categories: &[],
         keys: &[],
+        element: None,
         tips: &[],
         group: "",
         since: "1.0.0",

@@ -104,12 +104,13 @@ fn run_batch(
     let mut untimed = 0..0;
     let mut stopped = None;
     for (index, request) in batch.requests.iter().enumerate() {
-        let long = request.entry.is_some_and(|entry| !entry.short);
+        let args = batch.args(request, input);
+        let long = request.entry.is_some_and(|entry| !entry.is_short(args.len()));
         if long {
             account(context, batch, untimed, input, clock_ns);
             untimed = index..index;
         }
-        match execute(context, request.entry, batch.args(request, input), request.first_key, out) {
+        match execute(context, request.entry, args, request.first_key, out) {
             Flow::Continue => {}
             Flow::Stop(next) => stopped = Some((request.end, next)),
         }

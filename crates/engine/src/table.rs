@@ -27,8 +27,8 @@ pub struct Entry {
     pub keys: KeyShape,
     /// With '@', in Redis's order.
     pub categories: Vec<&'static str>,
-    /// Takes so little time that the clock is not read for it alone.
-    pub short: bool,
+    /// With up to so many arguments it takes so little time that the clock is not read for it alone.
+    short_args: usize,
     /// The name is at most eight letters and nothing else.
     is_short_word: bool,
     /// Identifiers of the subcommands.
@@ -36,6 +36,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Is one of `arguments` arguments done in no time?
+    pub fn is_short(&self, arguments: usize) -> bool {
+        arguments <= self.short_args
+    }
+
     pub fn has(&self, flags: Flags) -> bool {
         self.command.flags.intersects(flags)
     }
@@ -184,7 +189,12 @@ impl Entry {
             None => command.name.to_string(),
         };
         let keys = key_shape(command);
-        let short = matches!(keys, KeyShape::One(_)) && command.complexity == "O(1)";
+        let short_args = match keys {
+            KeyShape::One(_) if command.complexity == "O(1)" => usize::MAX,
+            // In its shortest form it concerns one element.
+            KeyShape::One(_) if command.flags.contains(Flags::FAST) => command.arity.unsigned_abs() as usize,
+            _ => 0,
+        };
         let is_short_word = command.name.len() <= 8 && command.name.bytes().all(|byte| byte.is_ascii_lowercase());
         Entry {
             command,
@@ -192,7 +202,7 @@ impl Entry {
             id,
             keys,
             categories: categories(command),
-            short,
+            short_args,
             is_short_word,
             subcommands: id + 1..id + 1,
         }

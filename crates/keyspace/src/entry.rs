@@ -13,7 +13,7 @@ use effect::Stamp;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use values::{Encoding, Hash, List, Set, SortedSet, Stream};
+use values::{Encoding, Hash, List, Prefetch, Set, SortedSet, Stream};
 
 /// Strings beyond this length have a buffer of their own, with room to grow.
 const INLINE_MAX: usize = 2048;
@@ -71,6 +71,16 @@ pub(crate) enum ValueRef<'a> {
     List(&'a List),
     SortedSet(&'a SortedSet),
     Stream(&'a Stream),
+}
+
+impl ValueRef<'_> {
+    pub fn prefetch_element(self, element: &[u8], step: Prefetch) {
+        match self {
+            ValueRef::Set(set) => set.prefetch(element, step),
+            ValueRef::Hash(hash) => hash.prefetch(element, step),
+            _ => {}
+        }
+    }
 }
 
 /// A value that has left its entry.

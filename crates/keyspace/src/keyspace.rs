@@ -11,7 +11,7 @@ use crate::{Txn, View};
 use effect::{Origin, Stamp};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use values::EncodingLimits;
+use values::{EncodingLimits, Prefetch};
 
 /// Tables with fewer keys are in the processor's cache, where prefetching only costs.
 const PREFETCH_MIN_KEYS: usize = 512;
@@ -127,6 +127,19 @@ impl Keyspace {
         let now_ms = if switches.stamping { now_ms.max(self.stamping.last().ms()) } else { now_ms };
         let events = Events::new(self.stamping.wanted_events());
         Txn::new(View { keyspace: self, guard, db, now_ms, touches: true, events }, switches)
+    }
+
+    /// The same for elements of large collections, once their keys have been fetched: (hash of the key, key, element).
+    pub fn prefetch_elements<'e>(&self, db: u32, elements: impl Iterator<Item = (u64, &'e [u8], &'e [u8])> + Clone) {
+        for step in [Prefetch::Bucket, Prefetch::Entries] {
+            for (hash, key, element) in elements.clone() {
+                if let Some(guard) = self.shards.try_lock(hash)
+                    && let Some(entry) = guard.shard(hash).databases[db as usize].table.find(hash, key)
+                {
+                    entry.value().prefetch_element(element, step);
+                }
+            }
+        }
     }
 
     pub fn databases(&self) -> u32 {

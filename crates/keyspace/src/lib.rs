@@ -14,7 +14,6 @@ mod garbage;
 mod guard;
 mod keyspace;
 mod merge;
-mod prefetch;
 mod recent;
 mod segment;
 mod shard;

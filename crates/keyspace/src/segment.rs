@@ -2,7 +2,7 @@
 
 use crate::bucket::{Bucket, SLOTS};
 use crate::entry::Entry;
-use crate::prefetch::prefetch;
+use stdx::prefetch;
 
 /// Bits of a position: the part of a hash that orders the table.
 pub(crate) const POSITION_BITS: u32 = 44;

@@ -7,10 +7,12 @@ pub mod hash;
 mod integer;
 pub mod long_double;
 mod memory_size;
+mod prefetch;
 mod words;
 
 pub use float::{FloatBuffer, parse_f64};
 pub use integer::{parse_i64, parse_u64};
 pub use long_double::LongDouble;
 pub use memory_size::parse_memory_size;
+pub use prefetch::prefetch;
 pub use words::{UnbalancedQuotes, quote_word, split_words};

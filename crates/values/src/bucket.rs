@@ -5,7 +5,10 @@
 //! not moved about when its neighbours change.
 
 use crate::buffer;
+use stdx::prefetch;
 
+/// Beyond these the processor notices by itself that lines are read one after the other.
+const MAX_PREFETCHED_LINES: usize = 4;
 const MAX_INLINE_LEN: usize = 0x7f;
 /// In the place of a length: the string is the next one of `large`.
 const LARGE: u8 = 0x80;
@@ -78,6 +81,13 @@ impl<const VALUED: bool> Bucket<VALUED> {
             at = entry.next;
             Some(entry)
         })
+    }
+
+    /// Starts to load the entries.
+    #[inline]
+    pub fn prefetch_entries(&self) {
+        const CACHE_LINE: usize = 64;
+        self.entries.chunks(CACHE_LINE).take(MAX_PREFETCHED_LINES).for_each(|line| prefetch(line.as_ptr()));
     }
 
     /// Where the entry of `key` is, or how many entries there are.

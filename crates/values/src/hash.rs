@@ -1,6 +1,6 @@
 //! Hashes: listpack or hash table.
 
-use crate::table::{self, Table};
+use crate::table::{self, Prefetch, Table};
 use crate::{Element, Encoding, EncodingLimits, Listpack, listpack, sample};
 
 /// A map of byte strings to byte strings. Few and short fields live in a listpack (field, value, field,
@@ -36,6 +36,13 @@ impl Hash {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Starts to load what a lookup of `field` will touch, where the hash is large.
+    pub fn prefetch(&self, field: &[u8], step: Prefetch) {
+        if let Form::Table(table) = &self.form {
+            table.prefetch(field, step);
+        }
     }
 
     /// The value of `field`, as it is stored.

@@ -22,6 +22,7 @@ pub use listpack::Listpack;
 pub use set::{Set, SetIter};
 pub use sorted_set::SortedSet;
 pub use stream::{Consumer, Fields, Group, Pending, Position, Stream, StreamEntry, StreamId, Trim};
+pub use table::Prefetch;
 
 use std::fmt;
 

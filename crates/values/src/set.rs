@@ -1,6 +1,6 @@
 //! Sets: intset, listpack or hash table.
 
-use crate::table::{self, Table};
+use crate::table::{self, Prefetch, Table};
 use crate::{Element, Encoding, EncodingLimits, Intset, Listpack, listpack, sample};
 use stdx::parse_i64;
 
@@ -39,6 +39,13 @@ impl Set {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Starts to load what a lookup of `member` will touch, where the set is large.
+    pub fn prefetch(&self, member: &[u8], step: Prefetch) {
+        if let Form::Table(table) = &self.form {
+            table.prefetch(member, step);
+        }
     }
 
     pub fn contains(&self, member: &[u8]) -> bool {

@@ -8,6 +8,7 @@
 
 use crate::bucket::{Bucket, Position};
 use stdx::hash::hash;
+use stdx::prefetch;
 
 /// The table splits a bucket above this average of entries per bucket …
 const MAX_AVERAGE_LEN: usize = 8;
@@ -19,6 +20,13 @@ const SEGMENT_LEN: usize = 1024;
 const SCAN_BUCKETS_PER_ENTRY: usize = 10;
 /// After so many misses a random choice takes the nearest entry.
 const MAX_RANDOM_TRIES: usize = 1000;
+
+/// The steps in which memory is fetched ahead of a lookup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefetch {
+    Bucket,
+    Entries,
+}
 
 /// A map of byte strings (`VALUED`), or a set of them.
 #[derive(Clone, Debug)]
@@ -80,6 +88,16 @@ impl<const VALUED: bool> Table<VALUED> {
         let hash = hash(key);
         let (_, entry) = self.bucket(self.address(hash)).find(tag(hash), key).ok()?;
         Some(entry.value)
+    }
+
+    /// Starts to load what a lookup of `key` will touch. In two steps, each for many keys: the second one needs what
+    /// the first one has brought.
+    pub fn prefetch(&self, key: &[u8], step: Prefetch) {
+        let bucket = self.bucket(self.address(hash(key)));
+        match step {
+            Prefetch::Bucket => prefetch(bucket),
+            Prefetch::Entries => bucket.prefetch_entries(),
+        }
     }
 
     /// True where the key is new.

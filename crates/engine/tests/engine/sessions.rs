@@ -33,6 +33,32 @@ fn a_long_pipeline_is_answered_in_order() {
 }
 
 #[test]
+fn a_pipeline_on_large_collections_is_answered_in_order() {
+    // Elements are fetched ahead there, also of keys that come into being, change their form and go on the way.
+    const ELEMENTS: usize = 2000;
+    let mut client = server().client();
+    let numbers = 0..ELEMENTS;
+    let requests: Vec<u8> = numbers
+        .flat_map(|n| {
+            let (member, before) = (format!("member:{n}"), format!("member:{}", n / 2));
+            let mut requests = request(&["SADD", "set", &member]);
+            requests.extend(request(&["HSET", "hash", &member, "value"]));
+            requests.extend(request(&["HGET", "hash", &before]));
+            requests.extend(request(&["SREM", "set", &before]));
+            requests
+        })
+        .collect();
+    client.send(&requests).unwrap();
+    for n in 0..ELEMENTS {
+        assert_eq!(client.receive().unwrap(), Reply::Integer(1), "SADD {n}");
+        assert_eq!(client.receive().unwrap(), Reply::Integer(1), "HSET {n}");
+        assert_eq!(client.receive().unwrap(), Reply::Bulk(b"value".to_vec()), "HGET {n}");
+        assert_eq!(client.receive().unwrap(), Reply::Integer(i64::from(n % 2 == 0)), "SREM {n}");
+    }
+    assert_eq!(client.words("SCARD set"), Reply::Integer(ELEMENTS as i64 / 2));
+}
+
+#[test]
 fn requests_before_a_protocol_error_are_executed() {
     let server = server();
     let mut client = server.client();

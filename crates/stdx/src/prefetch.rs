@@ -2,7 +2,7 @@
 
 /// Starts to load the line at `address` into the nearest cache. A hint: any address will do.
 #[inline(always)]
-pub(crate) fn prefetch<T>(address: *const T) {
+pub fn prefetch<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch never faults, whatever the address, and changes nothing that can be seen.
     unsafe {
