@@ -93,6 +93,9 @@ pub struct Client {
     pub queued: AtomicI64,
     pub queued_bytes: AtomicU64,
     pub watched: AtomicU64,
+    pub watched_bytes: AtomicU64,
+    /// Of the arguments of a request that is not complete yet, or waits.
+    pub argument_bytes: AtomicU64,
     /// EXEC will fail: a watched key changed.
     pub dirty: AtomicBool,
     pub last_interaction_ms: AtomicU64,
@@ -101,13 +104,18 @@ pub struct Client {
     /// Bytes of its output that wait to be sent; published by the server.
     pub output_bytes: AtomicU64,
     pub output_capacity: AtomicU64,
+    /// Bytes received that are not looked at yet.
     pub input_bytes: AtomicU64,
+    /// Bytes received that are arguments of a request which is not complete.
+    pub understood_bytes: AtomicU64,
     pub input_capacity: AtomicU64,
     pub net_input_bytes: AtomicU64,
     pub net_output_bytes: AtomicU64,
     pub commands: AtomicU64,
     /// What others have to say to this client; its worker sends it.
     pushed: Mutex<Vec<u8>>,
+    /// Its share in `Clients::memory_bytes`.
+    accounted_bytes: AtomicU64,
 }
 
 const NO_COMMAND: u32 = u32::MAX;
@@ -132,17 +140,21 @@ impl Client {
             queued: AtomicI64::new(-1),
             queued_bytes: AtomicU64::new(0),
             watched: AtomicU64::new(0),
+            watched_bytes: AtomicU64::new(0),
+            argument_bytes: AtomicU64::new(0),
             dirty: AtomicBool::new(false),
             last_interaction_ms: AtomicU64::new(now.unix_ms()),
             last_command: AtomicU32::new(NO_COMMAND),
             output_bytes: AtomicU64::new(0),
             output_capacity: AtomicU64::new(0),
             input_bytes: AtomicU64::new(0),
+            understood_bytes: AtomicU64::new(0),
             input_capacity: AtomicU64::new(0),
             net_input_bytes: AtomicU64::new(0),
             net_output_bytes: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             pushed: Mutex::default(),
+            accounted_bytes: AtomicU64::new(0),
         }
     }
 
@@ -221,6 +233,13 @@ impl Client {
             + self.input_capacity.load(Relaxed)
             + self.output_capacity.load(Relaxed)
             + self.queued_bytes.load(Relaxed)
+            + self.watched_bytes.load(Relaxed)
+            + self.argument_bytes.load(Relaxed)
+    }
+
+    /// May be disconnected for the memory that it takes (maxmemory-clients).
+    fn is_evictable(&self) -> bool {
+        matches!(self.kind(), ClientKind::Normal | ClientKind::PubSub) && !self.no_evict.load(Relaxed)
     }
 
     /// The line of CLIENT LIST and CLIENT INFO, without its end.
@@ -229,13 +248,20 @@ impl Client {
         let seconds_since = |then_ms: u64| now.unix_ms().saturating_sub(then_ms) / 1000;
         let last_command = self.last_command.load(Relaxed);
         let command = table().entries().get(last_command as usize).map_or("NULL", |entry| entry.full_name.as_str());
-        let input_bytes = self.input_bytes.load(Relaxed);
+        let (input_bytes, understood) = (self.input_bytes.load(Relaxed), self.understood_bytes.load(Relaxed));
+        // Redis has a buffer of this size for the first replies, and a list for the rest.
+        const FIRST_REPLIES_BYTES: u64 = 16 * 1024;
         let output_bytes = self.output_bytes.load(Relaxed);
+        let output_capacity = self.output_capacity.load(Relaxed);
+        let listed_bytes = match output_bytes > FIRST_REPLIES_BYTES {
+            true => output_capacity.max(output_bytes) - FIRST_REPLIES_BYTES,
+            false => 0,
+        };
         let mut line = String::with_capacity(400);
         let _ = write!(
             line,
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} watch={} \
-             qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={} oll=0 omem=0 tot-mem={} events={} cmd={} \
+             qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={} oll={} omem={listed_bytes} tot-mem={} events={} cmd={} \
              user={} redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
             self.id,
             self.connection.address,
@@ -249,11 +275,13 @@ impl Client {
             self.queued.load(Relaxed),
             self.watched.load(Relaxed),
             input_bytes,
-            self.input_capacity.load(Relaxed).saturating_sub(input_bytes),
+            self.input_capacity.load(Relaxed).saturating_sub(input_bytes + understood),
+            self.argument_bytes.load(Relaxed) + understood,
             self.queued_bytes.load(Relaxed),
-            self.output_capacity.load(Relaxed),
-            self.output_capacity.load(Relaxed),
-            output_bytes,
+            output_capacity.min(FIRST_REPLIES_BYTES),
+            output_capacity.min(FIRST_REPLIES_BYTES),
+            output_bytes.min(FIRST_REPLIES_BYTES),
+            u8::from(listed_bytes > 0),
             self.total_memory(),
             if output_bytes > 0 { "rw" } else { "r" },
             command,
@@ -281,6 +309,8 @@ pub enum PauseMode {
 pub struct Clients {
     next_id: AtomicU64,
     by_id: Mutex<BTreeMap<u64, Arc<Client>>>,
+    /// Of all that may be evicted.
+    memory_bytes: AtomicU64,
     /// Unix milliseconds at which the pause ends; 0: none.
     pause_until_ms: AtomicU64,
     pause_all: AtomicBool,
@@ -295,7 +325,31 @@ impl Clients {
     }
 
     pub fn remove(&self, id: u64) {
-        self.by_id.lock().remove(&id);
+        if let Some(client) = self.by_id.lock().remove(&id) {
+            self.memory_bytes.fetch_sub(client.accounted_bytes.swap(0, Relaxed), Relaxed);
+        }
+    }
+
+    /// Takes note of what a client costs now. To be called by its worker.
+    pub fn account(&self, client: &Client) {
+        let bytes = if client.is_evictable() && !client.killed() { client.total_memory() } else { 0 };
+        let before = client.accounted_bytes.load(Relaxed);
+        if bytes != before {
+            client.accounted_bytes.store(bytes, Relaxed);
+            self.memory_bytes.fetch_add(bytes.wrapping_sub(before), Relaxed);
+        }
+    }
+
+    /// What all clients that may be evicted cost.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes.load(Relaxed)
+    }
+
+    /// The one that costs most of those that may be evicted.
+    pub(crate) fn most_expensive(&self) -> Option<Arc<Client>> {
+        let clients = self.by_id.lock();
+        let evictable = clients.values().filter(|client| client.is_evictable() && !client.killed());
+        evictable.max_by_key(|client| client.accounted_bytes.load(Relaxed)).cloned()
     }
 
     pub fn get(&self, id: u64) -> Option<Arc<Client>> {

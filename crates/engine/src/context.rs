@@ -87,7 +87,7 @@ impl<'a> SessionContext<'a> {
     pub fn park(&mut self, command: Box<dyn Parked>, deadline_us: Option<u64>) {
         debug_assert!(!self.in_transaction());
         self.session.client.blocked.store(true, Relaxed);
-        self.session.parking = Some(Parking { command, deadline_us });
+        self.session.parking = Some(Parking { command, deadline_us, request: None });
         self.next = Some(Next::Blocked { deadline_us });
     }
 
@@ -117,7 +117,9 @@ impl<'a> SessionContext<'a> {
             Handler::Container => Err(crate::Fault::wrong_arity(&entry.full_name)),
         };
         let counters = &self.worker.stats.commands[entry.id];
-        counters.calls.add(1);
+        if self.session.parking.is_none() {
+            counters.calls.add(1);
+        }
         if let Err(fault) = result {
             counters.failed.add(1);
             self.engine.stats.count_error(fault.code());
@@ -148,9 +150,38 @@ impl<'a> SessionContext<'a> {
         }
     }
 
+    /// A command has run for so long.
+    #[inline]
+    pub(crate) fn count_executed(&self, entry: &Entry, args: Args<'_>, duration_ns: u64) {
+        let config = self.config();
+        let (slow_us, threshold_ms) = (config.slowlog_log_slower_than, config.latency_monitor_threshold);
+        self.worker.stats.commands[entry.id].record(duration_ns, config.latency_tracking);
+        if slow_us >= 0 && duration_ns / 1000 >= slow_us as u64 {
+            self.log_slow(entry, args, duration_ns);
+        }
+        if threshold_ms > 0 && duration_ns / 1_000_000 >= threshold_ms {
+            let event = if entry.has(Flags::FAST) { "fast-command" } else { "command" };
+            self.engine.latency.add(event, duration_ns / 1_000_000, self.now);
+        }
+    }
+
+    /// A command that had waited has replied.
+    pub(crate) fn count_resumed(&self, entry: &Entry, args: Args<'_>, duration_ns: u64, reply: &[u8]) {
+        let stats = &self.worker.stats;
+        stats.commands[entry.id].calls.add(1);
+        stats.commands_processed.add(1);
+        self.session.client.commands.fetch_add(1, Relaxed);
+        if let Some(error) = reply.strip_prefix(b"-") {
+            let code = error.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+            stats.commands[entry.id].failed.add(1);
+            self.engine.stats.count_error(String::from_utf8_lossy(code).into_owned());
+        }
+        self.count_executed(entry, args, duration_ns);
+    }
+
     /// Adds a command to the slow log.
     #[cold]
-    pub(crate) fn log_slow(&self, entry: &Entry, args: Args<'_>, duration_ns: u64) {
+    fn log_slow(&self, entry: &Entry, args: Args<'_>, duration_ns: u64) {
         if !entry.has(Flags::SKIP_SLOWLOG) {
             let max_len = self.config().slowlog_max_len;
             let secrets = secret_arguments(entry, args);

@@ -4,9 +4,10 @@ use crate::blocking::BlockedClients;
 use crate::clients::{Client, Clients};
 use crate::config::Config;
 use crate::eviction::Evictor;
+use crate::latency::LatencyMonitor;
 use crate::monitor::Monitors;
 use crate::replication::Replication;
-use crate::services::{Host, Journal, Now};
+use crate::services::{Host, Journal, LogLevel, Now};
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use crate::watch::{WatchList, WatchedKeys};
@@ -37,6 +38,7 @@ pub struct Engine {
     pub clients: Clients,
     pub stats: Stats,
     pub slow_log: SlowLog,
+    pub latency: LatencyMonitor,
     pub(crate) monitors: Monitors,
     pub(crate) evictor: Evictor,
     pub(crate) watched: WatchedKeys,
@@ -63,6 +65,7 @@ impl Engine {
             clients: Clients::default(),
             stats: Stats::default(),
             slow_log: SlowLog::default(),
+            latency: LatencyMonitor::default(),
             monitors: Monitors::default(),
             evictor: Evictor::default(),
             watched: WatchedKeys::default(),
@@ -106,6 +109,15 @@ impl Engine {
         self.watched.unwatch(&self.keyspace, client, list);
     }
 
+    /// Something took this long: the latency monitor takes note where it is longer than it should be.
+    pub fn note_latency(&self, event: &'static str, duration_ns: u64, now: Now) {
+        let threshold_ms = self.config.load().latency_monitor_threshold;
+        let milliseconds = duration_ns / 1_000_000;
+        if threshold_ms > 0 && milliseconds >= threshold_ms {
+            self.latency.add(event, milliseconds, now);
+        }
+    }
+
     /// Says something to a client outside of its own conversation, from any thread and under any lock.
     pub fn push(&self, client: &Client, bytes: &[u8]) {
         if client.push(bytes) {
@@ -118,6 +130,24 @@ impl Engine {
         client.kill();
         self.clients.remove(client.id);
         self.host.wake(client);
+    }
+
+    /// Closes a connection for the replies that it does not read. The replies are not sent.
+    pub fn close_for_output(&self, client: &Client, now: Now) {
+        let description = client.describe(now);
+        let what = "scheduled to be closed ASAP for overcoming of output buffer limits.";
+        self.host.log(LogLevel::Warning, format_args!("Client {description} {what}"));
+        self.stats.shared.output_limit_disconnections.fetch_add(1, Relaxed);
+        self.kill(client);
+    }
+
+    /// Closes a connection for the requests that it does not complete.
+    pub fn close_for_input(&self, client: &Client, now: Now) {
+        let description = client.describe(now);
+        let what = "Closing client that reached max query buffer length";
+        self.host.log(LogLevel::Warning, format_args!("{what}: {description}"));
+        self.stats.shared.query_limit_disconnections.fetch_add(1, Relaxed);
+        self.kill(client);
     }
 
     /// Shows effects that came from elsewhere to the local readers of the stream; called under the

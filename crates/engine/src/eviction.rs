@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::replication::Role;
-use crate::services::Now;
+use crate::services::{LogLevel, Now};
 use keyspace::{EvictionOrder, EvictionPolicy, EvictionPool, Victim};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -134,9 +134,16 @@ impl Engine {
         }
         let Some(policy) = policy(config) else { return Room::None };
         let Some(mut pool) = self.evictor.pool.try_lock() else { return Room::Soon };
+        let started_ns = self.host.monotonic_ns();
+        let room = self.evict_until(config, policy, &mut pool, now);
+        self.note_latency("eviction-cycle", self.host.monotonic_ns() - started_ns, now);
+        room
+    }
+
+    fn evict_until(&self, config: &Config, policy: EvictionPolicy, pool: &mut EvictionPool, now: Now) -> Room {
         let (started_ns, limit_ns) = (self.host.monotonic_ns(), limit_ns(config.maxmemory_eviction_tenacity));
         for count in 1.. {
-            let Some(victim) = self.keyspace.victim(policy, config.maxmemory_samples, &mut pool, now.unix_ms()) else {
+            let Some(victim) = self.keyspace.victim(policy, config.maxmemory_samples, pool, now.unix_ms()) else {
                 return Room::None;
             };
             self.evict_one(&victim, policy, now);
@@ -150,6 +157,18 @@ impl Engine {
         }
         self.evictor.note(false, now);
         Room::Enough
+    }
+
+    /// Disconnects clients, the most expensive first, until what they all cost is within maxmemory-clients.
+    #[inline]
+    pub fn evict_clients(&self, config: &Config, now: Now) {
+        let limit = config.maxmemory_clients.of(config.maxmemory);
+        while limit > 0 && self.clients.memory_bytes() > limit {
+            let Some(client) = self.clients.most_expensive() else { return };
+            self.host.log(LogLevel::Notice, format_args!("Evicting client: {}", client.describe(now)));
+            self.stats.shared.evicted_clients.fetch_add(1, Relaxed);
+            self.kill(&client);
+        }
     }
 
     fn evict_one(&self, victim: &Victim, policy: EvictionPolicy, now: Now) {

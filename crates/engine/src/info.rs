@@ -218,7 +218,7 @@ fn stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("rejected_connections", shared.rejected_connections.load(Relaxed));
     lines.add("expired_keys", counters.expired);
     lines.add("evicted_keys", counters.evicted);
-    lines.zeros(&["evicted_clients"]);
+    lines.add("evicted_clients", shared.evicted_clients.load(Relaxed));
     lines.add("total_eviction_exceeded_time", context.engine.evictor.exceeded_total_us(context.now) / 1000);
     lines.add("current_eviction_exceeded_time", context.engine.evictor.exceeded_now_us(context.now) / 1000);
     lines.add("keyspace_hits", counters.hits);
@@ -229,6 +229,8 @@ fn stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("total_error_replies", shared.error_replies.load(Relaxed));
     lines.add("total_reads_processed", totals.reads);
     lines.add("total_writes_processed", totals.writes);
+    lines.add("client_query_buffer_limit_disconnections", shared.query_limit_disconnections.load(Relaxed));
+    lines.add("client_output_buffer_limit_disconnections", shared.output_limit_disconnections.load(Relaxed));
     lines.add("acl_access_denied_auth", shared.auth_failures.load(Relaxed));
     lines.zeros(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"]);
 }

@@ -103,12 +103,9 @@ fn run_queued(context: &mut SessionContext<'_>, entry: &'static Entry, args: Arg
     let started_ns = context.engine.host.monotonic_ns();
     context.call(entry, args, None, out);
     let elapsed_ns = context.engine.host.monotonic_ns() - started_ns;
-    context.worker.stats.commands[entry.id].record(elapsed_ns);
     context.worker.stats.commands_processed.add(1);
-    let slow_us = context.config().slowlog_log_slower_than;
-    if slow_us >= 0 && elapsed_ns / 1000 >= slow_us as u64 {
-        context.log_slow(entry, args, elapsed_ns);
-    }
+    context.session.client.commands.fetch_add(1, Relaxed);
+    context.count_executed(entry, args, elapsed_ns);
 }
 
 /// The keys to lock; `None`: everything, because a command names no keys but may look at any.

@@ -33,15 +33,14 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
     let mut batch = std::mem::take(&mut worker.batch);
     let mut out = std::mem::take(&mut session.out);
     worker.refresh(&engine);
+    out.limit_bytes = worker.config().output_limit(session.client.kind()).hard;
     let mut context = SessionContext::new(&engine, session, worker, now);
     let next = run_postponed(&mut context, &mut out).unwrap_or_else(|| run(&mut context, &mut batch, input, &mut out));
     context.session.publish(out.protocol, None, now);
     drop(context);
     worker.batch = batch;
     session.out = out;
-    let consumed = session.decoder.take_consumed();
-    session.client.net_input_bytes.fetch_add(consumed as u64, Relaxed);
-    Turn { consumed, next }
+    Turn { consumed: session.decoder.take_consumed(), next }
 }
 
 /// Batch by batch, until the input or the budget of the turn is used up.
@@ -82,8 +81,20 @@ fn run(context: &mut SessionContext<'_>, batch: &mut Batch, input: &mut [u8], ou
 /// Executes the request that CLIENT PAUSE has held back, if there is one.
 fn run_postponed(context: &mut SessionContext<'_>, out: &mut Out) -> Option<Next> {
     let postponed = context.session.postponed.take()?;
-    let args = postponed.args();
-    match execute(context, table().find(args).ok(), args, None, out) {
+    let (args, entry) = (postponed.args(), table().find(postponed.args()).ok());
+    let started_ns = context.engine.host.monotonic_ns();
+    let flow = execute(context, entry, args, None, out);
+    let duration_ns = context.engine.host.monotonic_ns() - started_ns;
+    match (&mut context.session.parking, entry) {
+        (Some(parking), Some(entry)) => parking.request = Some((entry, args.to_owned(), duration_ns)),
+        (None, Some(entry)) if context.session.postponed.is_none() => {
+            context.worker.stats.commands_processed.add(1);
+            context.session.client.commands.fetch_add(1, Relaxed);
+            context.count_executed(entry, args, duration_ns);
+        }
+        _ => {}
+    }
+    match flow {
         Flow::Continue => None,
         Flow::Stop(next) => Some(next),
     }
@@ -201,6 +212,10 @@ fn settle_reply(context: &mut SessionContext<'_>, mark: usize, out: &mut Out) ->
             context.session.reply = ReplyMode::On;
         }
     }
+    if out.is_over_limit() {
+        context.engine.close_for_output(&context.session.client, context.now);
+        return Flow::Stop(Next::Close);
+    }
     match context.next.take() {
         None => Flow::Continue,
         Some(next) => Flow::Stop(next),
@@ -208,23 +223,27 @@ fn settle_reply(context: &mut SessionContext<'_>, mark: usize, out: &mut Out) ->
 }
 
 /// Reads the clock and shares the time since the last reading among these requests of the batch.
-fn account(context: &SessionContext<'_>, batch: &Batch, requests: Range<usize>, input: &[u8], clock_ns: &mut u64) {
+fn account(context: &mut SessionContext<'_>, batch: &Batch, requests: Range<usize>, input: &[u8], clock_ns: &mut u64) {
     let now_ns = context.engine.host.monotonic_ns();
     let elapsed_ns = now_ns - *clock_ns;
     *clock_ns = now_ns;
-    if requests.is_empty() {
-        return;
-    }
+    let requests = &batch.requests[requests];
+    let Some((last, before)) = requests.split_last() else { return };
     let share_ns = elapsed_ns / requests.len() as u64;
-    context.session.client.commands.fetch_add(requests.len() as u64, Relaxed);
-    let stats = &context.worker.stats;
-    stats.commands_processed.add(requests.len() as u64);
-    let slow_us = context.config().slowlog_log_slower_than;
-    for request in &batch.requests[requests] {
-        let Some(entry) = request.entry else { continue };
-        stats.commands[entry.id].record(share_ns);
-        if slow_us >= 0 && share_ns / 1000 >= slow_us as u64 {
-            context.log_slow(entry, batch.args(request, input), share_ns);
+    // The last one may have to wait: it counts when it has replied.
+    let executed = match &mut context.session.parking {
+        Some(parking) => {
+            parking.request = last.entry.map(|entry| (entry, batch.args(last, input).to_owned(), share_ns));
+            before
+        }
+        None if context.session.postponed.is_some() => before,
+        None => requests,
+    };
+    context.session.client.commands.fetch_add(executed.len() as u64, Relaxed);
+    context.worker.stats.commands_processed.add(executed.len() as u64);
+    for request in executed {
+        if let Some(entry) = request.entry {
+            context.count_executed(entry, batch.args(request, input), share_ns);
         }
     }
 }

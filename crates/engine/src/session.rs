@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::multi::Queue;
 use crate::services::Now;
+use crate::table::Entry;
 use crate::watch::WatchList;
 use crate::worker::Worker;
 use effect::Stamp;
@@ -57,6 +58,8 @@ pub(crate) struct Parking {
     pub(crate) command: Box<dyn Parked>,
     /// As `Now::monotonic_us`.
     pub(crate) deadline_us: Option<u64>,
+    /// What waits, and for how long it has run: it counts as executed once it has replied.
+    pub(crate) request: Option<(&'static Entry, OwnedArgs, u64)>,
 }
 
 /// CLIENT REPLY.
@@ -154,11 +157,16 @@ impl Session {
     fn unpark(&mut self, mut parking: Parking, cause: Resume, worker: &mut Worker, now: Now) -> Next {
         let mut out = std::mem::take(&mut self.out);
         let engine = self.engine.clone();
+        let (mark, started_ns) = (out.buffer.len(), engine.host.monotonic_ns());
         let mut context = SessionContext::new(&engine, self, worker, now);
         let mut done = parking.command.resume(&mut context, &mut out, cause);
         if cause == Resume::Unblocked && !done {
             Fault::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK").render(&mut out);
             done = true;
+        }
+        if done && let Some((entry, args, ran_ns)) = parking.request.take() {
+            let duration_ns = ran_ns + engine.host.monotonic_ns() - started_ns;
+            context.count_resumed(entry, args.args(), duration_ns, &out.buffer[mark..]);
         }
         drop(context);
         self.out = out;
@@ -207,14 +215,27 @@ impl Session {
         client.queued.store(queued.map_or(-1, |count| count as i64), Relaxed);
         client.queued_bytes.store(self.queue.as_ref().map_or(0, |queue| queue.size() as u64), Relaxed);
         client.watched.store(self.watching.keys.len() as u64, Relaxed);
+        client.watched_bytes.store(self.watching.size() as u64, Relaxed);
+        let postponed = self.postponed.as_ref().map_or(0, OwnedArgs::size);
+        client.argument_bytes.store((self.decoder.size() + postponed) as u64, Relaxed);
         if let Some(id) = last_command {
             client.last_command.store(id as u32, Relaxed);
         }
     }
 
-    /// At least so many more bytes are needed before `feed` can do anything.
-    pub fn missing_bytes(&self) -> usize {
-        self.decoder.missing_bytes()
+    /// Disconnects clients where all of them cost more than they may; it may be this one.
+    pub fn evict_clients(&self, worker: &Worker, now: Now) {
+        self.engine.evict_clients(worker.config(), now);
+    }
+
+    /// Takes note of what the client costs: call it when the sizes of its buffers were published.
+    pub fn account(&self) {
+        self.engine.clients.account(&self.client);
+    }
+
+    /// How many bytes at the front of the input are arguments of the request that is not complete.
+    pub fn understood_input(&self) -> usize {
+        self.decoder.understood_bytes()
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

@@ -42,6 +42,9 @@ impl SlowLog {
         now: Now,
         max_len: usize,
     ) {
+        if max_len == 0 {
+            return;
+        }
         let arguments = shorten(args, secrets);
         let client_name = client.names.lock().name.clone();
         let mut ring = self.ring.lock();

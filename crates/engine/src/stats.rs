@@ -42,9 +42,11 @@ pub struct CommandCounters {
 
 impl CommandCounters {
     #[inline]
-    pub(crate) fn record(&self, nanoseconds: u64) {
+    pub(crate) fn record(&self, nanoseconds: u64, histogram: bool) {
         self.nanoseconds.add(nanoseconds);
-        self.latency.record(nanoseconds);
+        if histogram {
+            self.latency.record(nanoseconds);
+        }
     }
 }
 
@@ -81,6 +83,10 @@ pub struct SharedCounters {
     pub rejected_connections: AtomicU64,
     pub error_replies: AtomicU64,
     pub auth_failures: AtomicU64,
+    /// Clients disconnected because all of them took too much memory.
+    pub evicted_clients: AtomicU64,
+    pub output_limit_disconnections: AtomicU64,
+    pub query_limit_disconnections: AtomicU64,
     /// Records of changes that came from other nodes.
     pub remote_dirty: AtomicU64,
     /// Changes by commands that had waited.
@@ -228,9 +234,16 @@ impl Stats {
             worker.writes.reset();
         }
         self.errors.lock().clear();
-        self.shared.connections_received.store(0, Relaxed);
-        self.shared.rejected_connections.store(0, Relaxed);
-        self.shared.error_replies.store(0, Relaxed);
-        self.shared.auth_failures.store(0, Relaxed);
+        let shared = &self.shared;
+        let counters = [
+            &shared.connections_received,
+            &shared.rejected_connections,
+            &shared.error_replies,
+            &shared.auth_failures,
+            &shared.evicted_clients,
+            &shared.output_limit_disconnections,
+            &shared.query_limit_disconnections,
+        ];
+        counters.iter().for_each(|counter| counter.store(0, Relaxed));
     }
 }

@@ -30,6 +30,7 @@ pub(crate) struct WatchedKeys {
 #[derive(Default)]
 pub(crate) struct WatchList {
     pub(crate) keys: Vec<WatchedKey>,
+    key_bytes: usize,
 }
 
 pub(crate) struct WatchedKey {
@@ -39,6 +40,18 @@ pub(crate) struct WatchedKey {
 }
 
 impl WatchList {
+    /// Bytes held, here and in `WatchedKeys`.
+    pub(crate) fn size(&self) -> usize {
+        const PER_KEY: usize =
+            size_of::<WatchedKey>() + size_of::<Place>() + size_of::<Vec<Watcher>>() + size_of::<Watcher>();
+        self.keys.len() * PER_KEY + 2 * self.key_bytes
+    }
+
+    pub(crate) fn push(&mut self, watched: WatchedKey) {
+        self.key_bytes += watched.key.len();
+        self.keys.push(watched);
+    }
+
     pub(crate) fn contains(&self, db: u32, key: &[u8]) -> bool {
         self.keys.iter().any(|watched| watched.db == db && watched.key == key)
     }
@@ -59,6 +72,7 @@ impl WatchedKeys {
         if list.keys.is_empty() {
             return;
         }
+        list.key_bytes = 0;
         let mut watchers = self.watchers.lock();
         let was_empty = watchers.is_empty();
         for watched in list.keys.drain(..) {

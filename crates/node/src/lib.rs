@@ -25,7 +25,6 @@
 //!
 //! `Action::Close` is answered with a last `transmit` of that link.
 
-mod doubts;
 mod info;
 mod journal;
 mod machine;
@@ -44,7 +43,7 @@ use mesh::{Credentials, Mesh, Mode};
 use shared::{Request, Shared};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use store::{KeyspaceStore, LateRecords};
+use store::KeyspaceStore;
 
 /// How often the snapshot for those who cannot wait is renewed, in milliseconds.
 const SNAPSHOT_MS: u64 = 100;
@@ -105,11 +104,10 @@ impl Node {
         keyspace.set_origin(identity);
         let mesh = Mesh::new(identity, mesh_options(&config), seed, now);
         let journal = Arc::new(Journal::new(observer));
-        let late = Arc::new(LateRecords::default());
-        let store = KeyspaceStore::new(identity, keyspace.clone(), late.clone());
+        let store = KeyspaceStore::new(keyspace.clone());
         let snapshot = mesh.status(now);
         let machine = Machine::new(mesh, store, keyspace.clone(), journal.clone(), now);
-        let shared = Arc::new(Shared::new(identity, keyspace.clone(), journal.clone(), machine, snapshot, late));
+        let shared = Arc::new(Shared::new(identity, keyspace.clone(), journal.clone(), machine, snapshot));
         let services = Services { host, replication: shared.clone(), journal };
         let masters = config.replicaof.clone();
         let engine = Engine::new(keyspace, config, services);
@@ -196,11 +194,6 @@ impl Node {
         self.shared.status()
     }
 
-    /// How many records have come too late to be placed exactly; see `doubts`.
-    pub fn late_records(&self) -> u64 {
-        self.shared.late.applied.load(Ordering::Relaxed)
-    }
-
     /// There are others from now on: commits are kept for them.
     fn activate(&self, machine: &mut Machine, now: Now) {
         if machine.mesh.is_active() {
@@ -261,12 +254,15 @@ impl Node {
         if now.monotonic_ms < owner.expire_ms {
             return;
         }
-        let pause_ms = if !self.engine.active_expire() || !self.has_deadlines(now) {
+        let clock = engine::Now { unix_us: now.unix_ms * 1000, monotonic_us: now.monotonic_ms * 1000 };
+        let is_off = !self.engine.active_expire() || self.engine.clients.paused(clock).is_some();
+        let pause_ms = if is_off || !self.has_deadlines(now) {
             EXPIRE_IDLE_MS
-        } else if self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS).1 {
-            1
         } else {
-            EXPIRE_MS
+            let started_ns = self.engine.host.monotonic_ns();
+            let (_, more) = self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS);
+            self.engine.note_latency("expire-cycle", self.engine.host.monotonic_ns() - started_ns, clock);
+            if more { 1 } else { EXPIRE_MS }
         };
         owner.expire_ms = now.monotonic_ms + pause_ms;
     }

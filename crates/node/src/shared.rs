@@ -3,7 +3,6 @@
 use crate::info;
 use crate::journal::Journal;
 use crate::machine::Machine;
-use crate::store::LateRecords;
 use crate::token::Token;
 use effect::{Origin, Stamp};
 use engine::replication::{Fields, Master, Replica, Replication, Report, Role};
@@ -39,7 +38,6 @@ pub(crate) struct Shared {
     pub(crate) master_link_up: AtomicBool,
     pub(crate) clock_outlier: AtomicBool,
     pub(crate) settings: Mutex<info::Settings>,
-    pub(crate) late: Arc<LateRecords>,
 }
 
 impl Shared {
@@ -49,7 +47,6 @@ impl Shared {
         journal: Arc<Journal>,
         machine: Machine,
         snapshot: Status,
-        late: Arc<LateRecords>,
     ) -> Shared {
         Shared {
             own,
@@ -65,7 +62,6 @@ impl Shared {
             master_link_up: AtomicBool::new(false),
             clock_outlier: AtomicBool::new(false),
             settings: Mutex::default(),
-            late,
         }
     }
 
@@ -196,7 +192,7 @@ impl Replication for Shared {
         match report {
             Report::Nodes => info::nodes(&self.status()),
             Report::Links => info::links(&self.status()),
-            Report::Conflicts => vec![info::conflicts(&self.status(), &self.late)],
+            Report::Conflicts => vec![info::conflicts(&self.status())],
         }
     }
 

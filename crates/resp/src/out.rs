@@ -15,6 +15,10 @@ pub enum Protocol {
 pub struct Out {
     pub buffer: Vec<u8>,
     pub protocol: Protocol,
+    /// How much of the buffer has been sent.
+    pub sent: usize,
+    /// Bytes of replies beyond which the connection is not worth going on with; 0: any number is welcome.
+    pub limit_bytes: u64,
 }
 
 /// Where a header will be put whose length is not known yet; see `Out::defer`.
@@ -26,7 +30,13 @@ pub struct Deferred {
 
 impl Out {
     pub fn new(protocol: Protocol) -> Out {
-        Out { buffer: Vec::new(), protocol }
+        Out { protocol, ..Out::default() }
+    }
+
+    /// True where the connection will be closed for what is in the buffer: whoever has much more to say need not.
+    #[inline]
+    pub fn is_over_limit(&self) -> bool {
+        self.limit_bytes > 0 && (self.buffer.len() - self.sent) as u64 > self.limit_bytes
     }
 
     /// `+OK`

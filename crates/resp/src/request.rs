@@ -99,7 +99,8 @@ struct Partial {
     missing_arguments: u32,
     /// The arguments found, relative to the start of the request.
     spans: Vec<Span>,
-    /// Bytes that the argument at hand lacks.
+    /// Where the argument at hand begins, of which it lacks so many bytes.
+    argument_start: usize,
     missing_bytes: usize,
 }
 
@@ -151,6 +152,11 @@ impl RequestDecoder {
     /// before it arrives.
     pub fn missing_bytes(&self) -> usize {
         self.partial.missing_bytes
+    }
+
+    /// How many bytes at the front of the incomplete request are understood: its arguments so far.
+    pub fn understood_bytes(&self) -> usize {
+        self.partial.done.max(self.partial.argument_start)
     }
 
     /// Memory held, in bytes.
@@ -226,7 +232,7 @@ impl Partial {
                 return Err(ProtocolError::InvalidBulkLength);
             }
             if end > request.len() {
-                self.missing_bytes = end - request.len();
+                (self.argument_start, self.missing_bytes) = (start, end - request.len());
                 return Ok(false);
             }
             self.spans.push(Span { start: start as u32, len: len as u32 });

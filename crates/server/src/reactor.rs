@@ -9,7 +9,6 @@ use crate::stream::Stream;
 use crate::{allocator, log};
 
 use engine::clients::ClientKind;
-use engine::config::{BufferLimit, BufferLimits};
 use engine::{Engine, Now, Room, Session};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
@@ -347,6 +346,7 @@ impl Reactor {
         if self.index == MAIN_WORKER {
             self.room = self.engine.make_room(&self.engine.config.load(), self.now);
         }
+        self.engine.evict_clients(&self.engine.config.load(), self.now);
         if now_us >= self.next_memory_us {
             self.next_memory_us = now_us + MEMORY_INTERVAL_US;
             self.engine.stats.sample(self.now);
@@ -407,7 +407,7 @@ impl Reactor {
         }
         let config = self.engine.config.load();
         let client = &connection.session.client;
-        let limit = output_limit(&config.client_output_buffer_limit, client.kind());
+        let limit = config.output_limit(client.kind());
         let exceeds = |bytes: u64, limit: u64| limit > 0 && bytes > limit;
         let over_since_us =
             exceeds(unsent, limit.soft).then(|| connection.over_soft_limit_since_us.unwrap_or(self.now.monotonic_us));
@@ -417,11 +417,10 @@ impl Reactor {
         let too_long =
             over_since_us.is_some_and(|since_us| self.now.monotonic_us - since_us >= limit.soft_seconds * 1_000_000);
         if exceeds(unsent, limit.hard) || too_long {
-            let description = client.describe(self.now);
-            log::warning!("Client {description} scheduled to be closed ASAP for overcoming of output buffer limits.");
+            self.engine.close_for_output(client, self.now);
             self.close(index);
-        } else if exceeds(pending, config.client_query_buffer_limit) {
-            log::warning!("Closing client that reached max query buffer length: {}", client.describe(self.now));
+        } else if exceeds(pending + client.queued_bytes.load(Relaxed), config.client_query_buffer_limit) {
+            self.engine.close_for_input(client, self.now);
             self.close(index);
         }
     }
@@ -458,14 +457,6 @@ impl Reactor {
         for (_, connection) in self.connections.iter_mut() {
             let _ = connection.flush(&self.desk.worker);
         }
-    }
-}
-
-fn output_limit(limits: &BufferLimits, kind: ClientKind) -> BufferLimit {
-    match kind {
-        ClientKind::Normal => limits.normal,
-        ClientKind::Master | ClientKind::Replica => limits.replica,
-        ClientKind::PubSub => limits.pubsub,
     }
 }
 

@@ -136,7 +136,8 @@ impl World {
             self.deliver(index);
             let now = self.now(index);
             let machine = self.hosts[index].machine.as_mut().expect("alive");
-            machine.turn(now);
+            machine.set_now(now);
+            machine.node.turn(now);
             self.transmit(index);
             self.act(index);
         }

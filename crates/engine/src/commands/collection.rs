@@ -43,12 +43,16 @@ impl RandomCount {
 
 /// Calls `draw`, which appends one element to `out`, `count` times.
 pub(super) fn repeat_draws(out: &mut Out, count: usize, mut draw: impl FnMut(&mut Out)) -> Reply {
-    if count > MAX_REPLY_BYTES / MIN_ELEMENT_BYTES {
+    let is_limited = out.limit_bytes > 0;
+    if count > MAX_REPLY_BYTES / MIN_ELEMENT_BYTES && !is_limited {
         return Err(Fault::OutOfRange);
     }
     let start = out.buffer.len();
     for _ in 0..count {
         draw(out);
+        if out.is_over_limit() {
+            return Ok(());
+        }
         if out.buffer.len() - start > MAX_REPLY_BYTES {
             return Err(Fault::OutOfRange);
         }

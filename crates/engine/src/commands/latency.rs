@@ -1,12 +1,14 @@
-//! LATENCY: how long commands take. Events are not monitored.
+//! LATENCY: how long commands take, and what took too long.
 
 use super::help::help;
 use super::server::SERVER;
 use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::context::SessionContext;
 use crate::fault::{Fault, printable};
+use crate::latency;
 use crate::table::{Entry, table};
 use resp::{Args, Out};
+use std::fmt::Write;
 
 pub(super) const COMMANDS: &[&Command] = &[&LATENCY];
 
@@ -31,9 +33,44 @@ const DOCTOR: Command = Command {
     ..SERVER
 };
 
-fn doctor(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    out.verbatim(b"txt", b"Latency events are not monitored. LATENCY HISTOGRAM and INFO latencystats show commands.\n");
+/// What to think of the samples, in plain words.
+fn doctor(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    let events = context.engine.latency.events();
+    let mut text = String::new();
+    if events.is_empty() {
+        text.push_str(match context.config().latency_monitor_threshold {
+            0 => "Events are not monitored: set latency-monitor-threshold to the number of milliseconds that is too many.\n",
+            _ => "Nothing took longer than latency-monitor-threshold.\n",
+        });
+    }
+    for (name, event) in events {
+        let (samples, mean) = (event.samples.len(), event.mean_ms());
+        let (last, max) = (event.last(), event.all_time_max_ms);
+        let age = context.now.unix_seconds().saturating_sub(last.unix_seconds);
+        let _ = writeln!(
+            text,
+            "{name}: {samples} samples, {mean} ms on average, at most {max} ms, the last one {age} seconds ago."
+        );
+        text.push_str(advice(name));
+    }
+    out.verbatim(b"txt", text.as_bytes());
     Ok(())
+}
+
+fn advice(event: &str) -> &'static str {
+    match event {
+        "command" => {
+            "  SLOWLOG GET shows which commands. Those that look at many keys or elements are better taken in steps (SCAN).\n"
+        }
+        "fast-command" => {
+            "  Such commands take microseconds: the machine itself was slow (swapping, other processes).\n"
+        }
+        "eviction-cycle" | "eviction-del" => {
+            "  A larger maxmemory or a lower maxmemory-eviction-tenacity makes evicting shorter.\n"
+        }
+        "expire-cycle" => "  Many keys expired at once, or big ones: spread their deadlines.\n",
+        _ => "",
+    }
 }
 
 const GRAPH: Command = Command {
@@ -48,9 +85,20 @@ const GRAPH: Command = Command {
     ..SERVER
 };
 
-fn graph(_: &mut SessionContext<'_>, args: Args<'_>, _: &mut Out) -> Reply {
-    let event = printable(args.at(2), 128);
-    Err(Fault::Message(format!("ERR No samples available for event '{event}'")))
+fn graph(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    const ROWS: usize = 4;
+    let Some((name, event)) = context.engine.latency.event(args.at(2)) else {
+        let event = printable(args.at(2), 128);
+        return Err(Fault::Message(format!("ERR No samples available for event '{event}'")));
+    };
+    let (high, low, all_time) = (event.max_ms(), event.min_ms(), event.all_time_max_ms);
+    let text = format!(
+        "{name} - high {high} ms, low {low} ms (all time high {all_time} ms)\n{}\n{}",
+        "-".repeat(80),
+        latency::graph(&event, context.now, ROWS)
+    );
+    out.verbatim(b"txt", text.as_bytes());
+    Ok(())
 }
 
 const HELP: Command = Command {
@@ -80,7 +128,9 @@ fn histogram(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) ->
     let entries: Vec<&Entry> = if args.len() == 2 {
         table().entries().iter().collect()
     } else {
-        args.from(2).iter().filter_map(|name| table().by_full_name(name)).collect()
+        // A container stands for its subcommands.
+        let named = args.from(2).iter().filter_map(|name| table().by_full_name(name));
+        named.flat_map(|entry| std::iter::once(entry).chain(table().subcommands(entry))).collect()
     };
     let map = out.defer();
     let mut shown = 0;
@@ -118,8 +168,14 @@ const HISTORY: Command = Command {
     ..SERVER
 };
 
-fn history(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    out.array(0);
+fn history(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let samples = context.engine.latency.event(args.at(2)).map(|(_, event)| event.samples).unwrap_or_default();
+    out.array(samples.len());
+    for sample in samples {
+        out.array(2);
+        out.integer(sample.unix_seconds as i64);
+        out.integer(sample.milliseconds as i64);
+    }
     Ok(())
 }
 
@@ -134,8 +190,16 @@ const LATEST: Command = Command {
     ..SERVER
 };
 
-fn latest(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    out.array(0);
+fn latest(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    let events = context.engine.latency.events();
+    out.array(events.len());
+    for (name, event) in events {
+        out.array(4);
+        out.bulk(name.as_bytes());
+        out.integer(event.last().unix_seconds as i64);
+        out.integer(event.last().milliseconds as i64);
+        out.integer(event.all_time_max_ms as i64);
+    }
     Ok(())
 }
 
@@ -151,7 +215,12 @@ const RESET: Command = Command {
     ..SERVER
 };
 
-fn reset(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    out.integer(0);
+fn reset(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let latency = &context.engine.latency;
+    let forgotten = match args.len() {
+        2 => latency.reset(None),
+        _ => args.from(2).iter().map(|event| latency.reset(Some(event))).sum(),
+    };
+    out.integer(forgotten as i64);
     Ok(())
 }

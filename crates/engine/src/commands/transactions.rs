@@ -105,7 +105,7 @@ fn watch(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Rep
             engine.watched.watch(&engine.keyspace, &client, db, key, existed);
             existed
         });
-        context.session.watching.keys.push(WatchedKey { db, key: key.to_vec(), existed });
+        context.session.watching.push(WatchedKey { db, key: key.to_vec(), existed });
     }
     out.ok();
     Ok(())

@@ -1,6 +1,6 @@
 //! How a directive is declared, and how its words become values.
 
-use super::Config;
+use super::{Config, MemoryShare};
 use bitflags::bitflags;
 use stdx::{parse_i64, parse_memory_size};
 
@@ -53,7 +53,9 @@ pub enum Kind {
         set: fn(&mut Config, u64),
     },
     /// Bytes, or a percentage of `maxmemory`.
-    MemoryOrPercent,
+    MemoryOrPercent {
+        set: fn(&mut Config, MemoryShare),
+    },
     Choice {
         words: &'static [&'static str],
         set: fn(&mut Config, &'static str),
@@ -245,7 +247,11 @@ impl Directive {
                 set(config, within(bytes, min, max)?);
                 bytes.to_string()
             }
-            Kind::MemoryOrPercent => memory_or_percent(word)?,
+            Kind::MemoryOrPercent { set } => {
+                let share = memory_or_percent(word)?;
+                set(config, share);
+                share.to_string()
+            }
             Kind::Choice { words, set } => {
                 let word = choose(words, word)?;
                 set(config, word);
@@ -276,14 +282,14 @@ fn one_of(words: &[&str]) -> String {
     format!("argument(s) must be one of the following: {}", words.join(", "))
 }
 
-fn memory_or_percent(word: &str) -> Result<String, String> {
+fn memory_or_percent(word: &str) -> Result<MemoryShare, String> {
     const ERROR: &str = "argument must be a memory or percent value";
     match word.strip_suffix('%') {
         Some(digits) => match parse_i64(digits.as_bytes()) {
-            Some(percent @ 0..=100) => Ok(format!("{percent}%")),
+            Some(percent @ 0..=100) => Ok(MemoryShare::Percent(percent as u64)),
             Some(101..) => Err("percentage argument must be less or equal to 100".into()),
             _ => Err(ERROR.into()),
         },
-        None => Ok(parse_memory_size(word.as_bytes()).ok_or(ERROR)?.to_string()),
+        None => Ok(MemoryShare::Bytes(parse_memory_size(word.as_bytes()).ok_or(ERROR)?)),
     }
 }

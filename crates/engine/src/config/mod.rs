@@ -19,8 +19,10 @@ pub use directives::{all as directives, find as find_directive};
 pub use file::{ConfigError, ConfigSource, Loaded, load};
 pub use rewrite::rewrite;
 
+use crate::clients::ClientKind;
 use crate::services::LogLevel;
 use keyspace::Tracking;
+use std::fmt;
 use std::sync::LazyLock;
 use values::EncodingLimits;
 
@@ -103,6 +105,7 @@ pub struct Config {
     pub maxmemory_samples: usize,
     pub maxmemory_eviction_tenacity: u32,
     pub replica_ignore_maxmemory: bool,
+    pub maxmemory_clients: MemoryShare,
     pub lfu_log_factor: u32,
     /// Minutes.
     pub lfu_decay_time: u32,
@@ -125,6 +128,8 @@ pub struct Config {
     /// Microseconds; negative: off.
     pub slowlog_log_slower_than: i64,
     pub slowlog_max_len: usize,
+    /// Milliseconds; 0: off.
+    pub latency_monitor_threshold: u64,
     pub latency_tracking: bool,
     pub latency_tracking_info_percentiles: Vec<f64>,
     /// As CONFIG GET prints it: "AKE".
@@ -143,6 +148,32 @@ pub struct Master {
     /// Address or name.
     pub host: String,
     pub port: u16,
+}
+
+/// An amount of memory, or a part of maxmemory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryShare {
+    Bytes(u64),
+    Percent(u64),
+}
+
+impl MemoryShare {
+    /// In bytes.
+    pub fn of(self, maxmemory: u64) -> u64 {
+        match self {
+            MemoryShare::Bytes(bytes) => bytes,
+            MemoryShare::Percent(percent) => (u128::from(maxmemory) * u128::from(percent) / 100) as u64,
+        }
+    }
+}
+
+impl fmt::Display for MemoryShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MemoryShare::Bytes(bytes) => write!(f, "{bytes}"),
+            MemoryShare::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
 }
 
 /// Save after so many seconds if there were so many changes.
@@ -293,6 +324,16 @@ impl Config {
         }
     }
 
+    /// How many bytes of replies a client of this kind may leave unread.
+    pub fn output_limit(&self, kind: ClientKind) -> BufferLimit {
+        let limits = &self.client_output_buffer_limit;
+        match kind {
+            ClientKind::Normal => limits.normal,
+            ClientKind::Master | ClientKind::Replica => limits.replica,
+            ClientKind::PubSub => limits.pubsub,
+        }
+    }
+
     /// When collections give up their compact encodings.
     pub fn encoding_limits(&self) -> EncodingLimits {
         EncodingLimits {
@@ -365,6 +406,7 @@ impl Config {
             maxmemory_samples: 0,
             maxmemory_eviction_tenacity: 0,
             replica_ignore_maxmemory: false,
+            maxmemory_clients: MemoryShare::Bytes(0),
             lfu_log_factor: 0,
             lfu_decay_time: 0,
             client_output_buffer_limit: BufferLimits::default(),
@@ -379,6 +421,7 @@ impl Config {
             stream_node_max_entries: 0,
             slowlog_log_slower_than: 0,
             slowlog_max_len: 0,
+            latency_monitor_threshold: 0,
             latency_tracking: false,
             latency_tracking_info_percentiles: Vec::new(),
             notify_keyspace_events: String::new(),

@@ -34,7 +34,7 @@ impl Input {
 
     pub fn push(&mut self, bytes: &[u8]) {
         if self.buffer.len() - self.end < bytes.len() {
-            self.make_room(bytes.len());
+            self.make_room(bytes.len().max(self.len()));
         }
         self.buffer[self.end..self.end + bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
@@ -46,7 +46,9 @@ impl Input {
     pub fn room(&mut self, missing: usize) -> &mut [u8] {
         const BELIEVED: usize = 8;
         if self.buffer.len() - self.end < missing.clamp(1, Input::MIN_BYTES / 2) {
-            self.make_room(missing.min(BELIEVED * self.len()) + Input::MIN_BYTES);
+            let wanted = missing.min(BELIEVED * self.len()) + Input::MIN_BYTES;
+            // A request of many arguments lacks a little many times; one that lacks much will be complete with that.
+            self.make_room(if missing < self.len() / 8 { wanted.max(self.len()) } else { wanted });
         }
         &mut self.buffer[self.end..]
     }
@@ -68,7 +70,7 @@ impl Input {
         if self.start > 0 && (self.buffer.len() - len) >= bytes.max(len) {
             self.buffer.copy_within(self.start..self.end, 0);
         } else {
-            let mut larger = vec![0; (2 * len).max(len + bytes).max(Input::MIN_BYTES)];
+            let mut larger = vec![0; (len + bytes).max(Input::MIN_BYTES)];
             larger[..len].copy_from_slice(self.bytes());
             self.buffer = larger;
         }

@@ -32,8 +32,6 @@ pub struct Connection {
     pub stream: Stream,
     pub session: Session,
     pub input: Input,
-    /// How much of `session.out` is sent.
-    sent: usize,
     pub state: State,
     /// The buffered input may hold complete requests.
     has_requests: bool,
@@ -84,7 +82,6 @@ impl Connection {
             stream,
             session,
             input: Input::default(),
-            sent: 0,
             state: State::Serving,
             has_requests: false,
             readable: true,
@@ -104,6 +101,9 @@ impl Connection {
                 mem::swap(&mut self.session.out.buffer, &mut desk.output);
             }
             let executed = self.execute_received(desk, now);
+            if self.session.client.killed() {
+                return Ok(Verdict::Close);
+            }
             let flushed = self.flush(&desk.worker);
             if self.unsent() == 0 {
                 // The desk's, or what the session had of its own because something waited before this turn.
@@ -143,6 +143,9 @@ impl Connection {
         }
         if !self.input.is_empty() {
             self.read_more(desk)?;
+            // What was received may be more than clients may take, before it is a request.
+            self.publish();
+            self.session.evict_clients(&desk.worker, now);
             return self.execute_buffered(desk, now);
         }
         let received = self.stream.try_read(&mut desk.input)?;
@@ -179,6 +182,7 @@ impl Connection {
         self.readable = count > 0 && (count == offered || self.end_reported);
         worker.stats.reads.add(1);
         worker.stats.net_input_bytes.add(count as u64);
+        self.session.client.net_input_bytes.fetch_add(count as u64, Relaxed);
         count
     }
 
@@ -209,17 +213,17 @@ impl Connection {
 
     /// Bytes of replies that wait.
     pub fn unsent(&self) -> usize {
-        self.session.out.buffer.len() - self.sent
+        self.session.out.buffer.len() - self.session.out.sent
     }
 
     /// Sends what waits, as far as the socket takes it. While it is full there is no use in trying.
     pub fn flush(&mut self, worker: &Worker) -> io::Result<()> {
-        let output = &mut self.session.out.buffer;
-        while self.sent < output.len() && !self.awaits_room {
-            match self.stream.try_write(&output[self.sent..])? {
+        let engine::Out { buffer: output, sent, .. } = &mut self.session.out;
+        while *sent < output.len() && !self.awaits_room {
+            match self.stream.try_write(&output[*sent..])? {
                 Some(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Some(count) => {
-                    self.sent += count;
+                    *sent += count;
                     worker.stats.writes.add(1);
                     worker.stats.net_output_bytes.add(count as u64);
                     self.session.client.net_output_bytes.fetch_add(count as u64, Relaxed);
@@ -227,13 +231,13 @@ impl Connection {
                 None => self.awaits_room = true,
             }
         }
-        if self.sent == output.len() {
+        if *sent == output.len() {
             output.clear();
-            self.sent = 0;
-        } else if self.sent > output.len() / 2 {
+            *sent = 0;
+        } else if *sent > output.len() / 2 {
             // Only when less is left than was sent: each byte moves once on average.
-            output.drain(..self.sent);
-            self.sent = 0;
+            output.drain(..*sent);
+            *sent = 0;
         }
         Ok(())
     }
@@ -241,16 +245,19 @@ impl Connection {
     /// The replies that are not sent, for whoever takes the socket over.
     pub fn take_unsent(&mut self) -> Vec<u8> {
         let mut output = mem::take(&mut self.session.out.buffer);
-        output.drain(..mem::take(&mut self.sent));
+        output.drain(..mem::take(&mut self.session.out.sent));
         output
     }
 
     /// Shows the sizes of the buffers to CLIENT LIST and to INFO.
     fn publish(&self) {
         let client = &self.session.client;
-        client.input_bytes.store(self.input.len() as u64, Relaxed);
+        let understood = self.session.understood_input().min(self.input.len());
+        client.input_bytes.store((self.input.len() - understood) as u64, Relaxed);
+        client.understood_bytes.store(understood as u64, Relaxed);
         client.input_capacity.store(self.input.capacity() as u64, Relaxed);
         client.output_bytes.store(self.unsent() as u64, Relaxed);
         client.output_capacity.store(self.session.out.buffer.capacity() as u64, Relaxed);
+        self.session.account();
     }
 }

@@ -44,11 +44,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     ),
     Directive::other(
         "maxmemory-clients",
-        Kind::MemoryOrPercent,
+        Kind::MemoryOrPercent { set: |config, share| config.maxmemory_clients = share },
         "0",
         "Memory of all clients together beyond which some are disconnected.",
-    )
-    .without_effect("each client has its own limits, client-output-buffer-limit and client-query-buffer-limit"),
+    ),
     Directive::bool(
         "replica-ignore-maxmemory",
         true,

@@ -20,10 +20,9 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "latency-monitor-threshold",
         (0, i64::MAX),
         "0",
-        no_number,
+        |config, ms| config.latency_monitor_threshold = ms as u64,
         "Milliseconds above which an event is recorded, 0 for off.",
-    )
-    .without_effect("the latency monitor comes with a later version"),
+    ),
     Directive::bool(
         "latency-tracking",
         true,
@@ -35,8 +34,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         Kind::Special(special::LATENCY_PERCENTILES),
         "50 99 99.9",
         "Percentiles that INFO latencystats shows.",
-    )
-    .without_effect("histograms of commands come with a later version"),
+    ),
     Directive::other(
         "notify-keyspace-events",
         Kind::Special(special::NOTIFY_KEYSPACE_EVENTS),
