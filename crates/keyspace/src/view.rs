@@ -251,6 +251,11 @@ impl<'k> View<'k> {
         self.tables().map(|shard| shard.databases[self.db as usize].table.len()).sum()
     }
 
+    /// All keys of a database in the shards that are held, those past their deadline included.
+    pub fn keys_of(&self, db: u32) -> impl Iterator<Item = &[u8]> {
+        self.tables().flat_map(move |shard| shard.databases[db as usize].table.iter()).map(Entry::key)
+    }
+
     /// Keys with a deadline.
     pub fn expires_size(&self) -> usize {
         self.tables().map(|shard| shard.databases[self.db as usize].table.expires_len()).sum()

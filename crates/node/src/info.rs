@@ -1,10 +1,12 @@
 //! INFO replication as KeyDB prints it, with the lag of each link, and what MESH reports.
 
+use crate::store::LateRecords;
 use effect::{Origin, Stamp};
 use engine::Role;
 use engine::replication::{Field, Fields};
 use mesh::{MasterState, MasterStatus, Mode, ReplicaStatus, Status};
 use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Directives that INFO shows.
 #[derive(Clone, Debug, Default)]
@@ -195,7 +197,7 @@ pub(crate) fn links(status: &Status) -> Vec<Fields> {
 }
 
 /// What the links did about order.
-pub(crate) fn conflicts(status: &Status) -> Fields {
+pub(crate) fn conflicts(status: &Status, late: &LateRecords) -> Fields {
     vec![
         ("records-applied", integer(status.counters.records_applied)),
         ("records-held-back", integer(status.counters.held_back)),
@@ -203,6 +205,8 @@ pub(crate) fn conflicts(status: &Status) -> Fields {
         ("duplicates-dropped", integer(status.counters.duplicates)),
         ("feeder-switches", integer(status.counters.feeder_switches)),
         ("data-sets-merged", integer(status.counters.state_imports)),
+        ("late-records", integer(late.applied.load(Relaxed))),
+        ("keys-restated", integer(late.keys_restated.load(Relaxed))),
     ]
 }
 

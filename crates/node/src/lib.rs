@@ -25,6 +25,7 @@
 //!
 //! `Action::Close` is answered with a last `transmit` of that link.
 
+mod doubts;
 mod info;
 mod journal;
 mod machine;
@@ -43,7 +44,7 @@ use mesh::{Credentials, Mesh, Mode};
 use shared::{Request, Shared};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use store::KeyspaceStore;
+use store::{KeyspaceStore, LateRecords};
 
 /// How often the snapshot for those who cannot wait is renewed, in milliseconds.
 const SNAPSHOT_MS: u64 = 100;
@@ -104,10 +105,11 @@ impl Node {
         keyspace.set_origin(identity);
         let mesh = Mesh::new(identity, mesh_options(&config), seed, now);
         let journal = Arc::new(Journal::new(observer));
-        let store = KeyspaceStore::new(keyspace.clone());
+        let late = Arc::new(LateRecords::default());
+        let store = KeyspaceStore::new(identity, keyspace.clone(), late.clone());
         let snapshot = mesh.status(now);
         let machine = Machine::new(mesh, store, keyspace.clone(), journal.clone(), now);
-        let shared = Arc::new(Shared::new(identity, keyspace.clone(), journal.clone(), machine, snapshot));
+        let shared = Arc::new(Shared::new(identity, keyspace.clone(), journal.clone(), machine, snapshot, late));
         let services = Services { host, replication: shared.clone(), journal };
         let masters = config.replicaof.clone();
         let engine = Engine::new(keyspace, config, services);
@@ -192,6 +194,11 @@ impl Node {
     /// The links as they stand.
     pub fn status(&self) -> mesh::Status {
         self.shared.status()
+    }
+
+    /// How many records have come too late to be placed exactly; see `doubts`.
+    pub fn late_records(&self) -> u64 {
+        self.shared.late.applied.load(Ordering::Relaxed)
     }
 
     /// There are others from now on: commits are kept for them.

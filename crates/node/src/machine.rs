@@ -47,14 +47,15 @@ impl Machine {
 
     pub(crate) fn turn(&mut self, now: Now) {
         self.now = now;
+        self.store.settle_doubts(now);
         self.take_commits(now);
         self.mesh.turn(&mut self.store, now);
-        self.store.turn();
+        self.store.turn(now);
     }
 
     /// When `turn` has to be called at the latest, in `Now::monotonic_ms`.
     pub(crate) fn deadline_ms(&self) -> Option<u64> {
-        if self.store.has_work() { Some(0) } else { self.mesh.deadline_ms() }
+        self.store.deadline_ms().into_iter().chain(self.mesh.deadline_ms()).min()
     }
 
     pub(crate) fn remove_master(&mut self, host: &str, port: u16, now: Now) {

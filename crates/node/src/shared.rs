@@ -3,6 +3,7 @@
 use crate::info;
 use crate::journal::Journal;
 use crate::machine::Machine;
+use crate::store::LateRecords;
 use crate::token::Token;
 use effect::{Origin, Stamp};
 use engine::replication::{Fields, Master, Replica, Replication, Report, Role};
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) master_link_up: AtomicBool,
     pub(crate) clock_outlier: AtomicBool,
     pub(crate) settings: Mutex<info::Settings>,
+    pub(crate) late: Arc<LateRecords>,
 }
 
 impl Shared {
@@ -47,6 +49,7 @@ impl Shared {
         journal: Arc<Journal>,
         machine: Machine,
         snapshot: Status,
+        late: Arc<LateRecords>,
     ) -> Shared {
         Shared {
             own,
@@ -62,6 +65,7 @@ impl Shared {
             master_link_up: AtomicBool::new(false),
             clock_outlier: AtomicBool::new(false),
             settings: Mutex::default(),
+            late,
         }
     }
 
@@ -192,7 +196,7 @@ impl Replication for Shared {
         match report {
             Report::Nodes => info::nodes(&self.status()),
             Report::Links => info::links(&self.status()),
-            Report::Conflicts => vec![info::conflicts(&self.status())],
+            Report::Conflicts => vec![info::conflicts(&self.status(), &self.late)],
         }
     }
 

@@ -1,35 +1,58 @@
 //! The keyspace as the mesh's store.
 
-use effect::{EffectReader, Origin, Stamp, VersionVector};
+use crate::doubts::{Doubts, Place};
+use effect::{Effect, EffectReader, Origin, Stamp, VersionVector};
 use engine::Engine;
-use keyspace::{CausalMark, Horizon, Import, Keyspace, OriginIndex, Row, Scope, Version};
-use mesh::{Cursor, Record, Store, Watermarks};
+use keyspace::{CausalMark, Horizon, Import, Keyspace, OriginIndex, Row, Scope, Txn, Version};
+use mesh::{Cursor, Now, Record, Store, Watermarks};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 /// How many keys per shard and database are looked at in one go when something has become stable.
 const STABILIZE_KEYS: usize = 100;
+/// How many keys that late records made doubtful are said anew in one go.
+const SETTLE_KEYS: usize = 64;
 
 pub(crate) struct KeyspaceStore {
     keyspace: Arc<Keyspace>,
     /// Its local readers see what is applied.
     engine: Weak<Engine>,
     indexes: HashMap<Origin, OriginIndex>,
-    /// What is stable, by `OriginIndex`, while the keyspace has not yet been through with it.
-    stable: Option<(Stamp, Vec<CausalMark>)>,
+    /// What is stable.
+    clock: Stamp,
+    /// The same by `OriginIndex`.
+    causal: Vec<CausalMark>,
+    /// The keyspace has not yet been through with it.
+    is_stabilizing: bool,
+    doubts: Doubts,
+    late: Arc<LateRecords>,
     /// The data set that is being received.
     import: Option<Import>,
     hashes: Vec<u64>,
     seen: Vec<Stamp>,
 }
 
+/// Counted since the start.
+#[derive(Debug, Default)]
+pub(crate) struct LateRecords {
+    pub(crate) applied: AtomicU64,
+    /// Keys that were said anew for them.
+    pub(crate) keys_restated: AtomicU64,
+}
+
 impl KeyspaceStore {
-    pub(crate) fn new(keyspace: Arc<Keyspace>) -> KeyspaceStore {
+    pub(crate) fn new(own: Origin, keyspace: Arc<Keyspace>, late: Arc<LateRecords>) -> KeyspaceStore {
+        let dice = keyspace.hash(&own.node.0.to_le_bytes());
         KeyspaceStore {
             keyspace,
             engine: Weak::new(),
             indexes: HashMap::new(),
-            stable: None,
+            clock: Stamp::ZERO,
+            causal: Vec::new(),
+            is_stabilizing: false,
+            doubts: Doubts::new(dice),
+            late,
             import: None,
             hashes: Vec::new(),
             seen: Vec::new(),
@@ -41,17 +64,30 @@ impl KeyspaceStore {
     }
 
     /// Work that is done little by little.
-    pub(crate) fn turn(&mut self) {
-        if let Some((clock, causal)) = &self.stable
-            && self.keyspace.stabilize(&Horizon { clock: *clock, causal }, STABILIZE_KEYS)
-        {
-            self.stable = None;
+    pub(crate) fn turn(&mut self, now: Now) {
+        let horizon = Horizon { clock: self.clock, causal: &self.causal };
+        if self.is_stabilizing && self.keyspace.stabilize(&horizon, STABILIZE_KEYS) {
+            self.is_stabilizing = false;
+        }
+        self.doubts.set_now(now.monotonic_ms);
+    }
+
+    /// Says anew what late records have made doubtful. Before anything is applied in this turn: a commit has seen
+    /// what the mesh says that it has.
+    pub(crate) fn settle_doubts(&mut self, now: Now) {
+        let Some(engine) = self.engine.upgrade().filter(|_| !self.doubts.is_empty()) else { return };
+        for _ in 0..SETTLE_KEYS {
+            let Some((db, key)) = self.doubts.pop_due(now.monotonic_ms) else { return };
+            let mut txn = self.keyspace.begin(Scope::Keys(&[self.keyspace.hash(&key)]), db, now.unix_ms);
+            txn.restate(&key);
+            engine.commit(txn);
+            self.late.keys_restated.fetch_add(1, Relaxed);
         }
     }
 
-    /// Is there such work?
-    pub(crate) fn has_work(&self) -> bool {
-        self.stable.is_some()
+    /// When there is something to do, in `Now::monotonic_ms`.
+    pub(crate) fn deadline_ms(&self) -> Option<u64> {
+        if self.is_stabilizing { Some(0) } else { self.doubts.next_ms() }
     }
 
     fn index(&mut self, origin: Origin) -> OriginIndex {
@@ -67,6 +103,34 @@ impl KeyspaceStore {
                 self.seen.resize(index + 1, Stamp::ZERO);
             }
             self.seen[index] = stamp;
+        }
+    }
+
+    /// Is something forgotten that this record, whose author had seen `self.seen`, should have met?
+    fn is_late(&self, first: Stamp, origin: OriginIndex) -> bool {
+        let had_seen = |index: usize, mark: &CausalMark| {
+            let seen = self.seen.get(index).copied().unwrap_or(Stamp::ZERO);
+            index == usize::from(origin.0)
+                || seen >= mark.stamp.min(self.clock)
+                || (mark.unheard && seen == Stamp::ZERO)
+        };
+        first <= self.clock || !self.causal.iter().enumerate().all(|(index, mark)| had_seen(index, mark))
+    }
+
+    /// Notes the keys that a late record is about to change.
+    fn doubt(&mut self, record: &Record<'_>, origin: OriginIndex, txn: &mut Txn<'_>) {
+        self.late.applied.fetch_add(1, Relaxed);
+        let mut add = |place: Place| self.doubts.add(place, origin, record.last());
+        let mut db = 0;
+        for effect in EffectReader::new(record.effects).map_while(Result::ok) {
+            match effect {
+                Effect::Select { db: selected } => db = selected,
+                Effect::FlushDb => txn.keys_of(db).for_each(|key| add((db, key.to_vec()))),
+                Effect::FlushAll => {
+                    (0..txn.databases()).for_each(|db| txn.keys_of(db).for_each(|key| add((db, key.to_vec()))));
+                }
+                effect => effect.key().into_iter().for_each(|key| add((db, key.to_vec()))),
+            }
         }
     }
 }
@@ -85,6 +149,13 @@ impl Store for KeyspaceStore {
         let origin = self.index(record.origin);
         let keyspace = self.keyspace.clone();
         let mut txn = keyspace.begin(scope, 0, record.first.ms());
+        if !keyspace.switches().peers {
+            // A replica has no say.
+        } else if self.is_late(record.first, origin) {
+            self.doubt(record, origin, &mut txn);
+        } else {
+            self.doubts.settle_by(record.effects, &self.seen);
+        }
         let mut stamp = record.first;
         let mut garbage = Vec::new();
         for effect in EffectReader::new(record.effects) {
@@ -113,7 +184,8 @@ impl Store for KeyspaceStore {
     }
 
     fn stabilize(&mut self, watermarks: &Watermarks) {
-        let mut causal = Vec::new();
+        let mut causal = std::mem::take(&mut self.causal);
+        causal.clear();
         for watermark in &watermarks.causal {
             let index = usize::from(self.index(watermark.origin).0);
             if causal.len() <= index {
@@ -121,7 +193,9 @@ impl Store for KeyspaceStore {
             }
             causal[index] = CausalMark { stamp: watermark.stamp, unheard: !watermark.heard_by_all };
         }
-        self.stable = Some((watermarks.clock, causal));
+        self.causal = causal;
+        self.clock = watermarks.clock;
+        self.is_stabilizing = true;
     }
 
     fn export(&mut self, cursor: Cursor, budget: usize, output: &mut Vec<u8>) -> Option<Cursor> {

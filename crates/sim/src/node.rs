@@ -167,15 +167,22 @@ impl Machine {
         Machine { node, keyspace, host, recorder, worker, client, applied: VersionVector::new(), joined: false }
     }
 
-    /// The clocks move on.
-    pub fn set_now(&self, now: Now) {
+    /// The clocks move on, and the node does what is due.
+    pub fn turn(&self, now: Now) {
         self.host.set(now);
+        self.note_context();
+        self.node.turn(now);
+    }
+
+    /// What is committed from now on has seen what is here now.
+    fn note_context(&self) {
+        *self.recorder.context.lock().expect("one thread") = self.version_vector();
     }
 
     /// A client sends commands in one go; the replies as bytes.
     pub fn command(&mut self, commands: &[Vec<String>], now: Now) -> Vec<u8> {
         self.host.set(now);
-        *self.recorder.context.lock().expect("one thread") = self.version_vector();
+        self.note_context();
         let mut input = Vec::new();
         for words in commands {
             input.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());

@@ -136,8 +136,7 @@ impl World {
             self.deliver(index);
             let now = self.now(index);
             let machine = self.hosts[index].machine.as_mut().expect("alive");
-            machine.set_now(now);
-            machine.node.turn(now);
+            machine.turn(now);
             self.transmit(index);
             self.act(index);
         }

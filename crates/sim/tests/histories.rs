@@ -62,3 +62,15 @@ fn joining_nodes() {
 fn everything_at_once() {
     converge(Scenario { crashes: true, joins: true, eager: false });
 }
+
+#[test]
+fn nodes_that_write_before_they_are_known() {
+    converge(Scenario { crashes: true, joins: true, eager: true });
+}
+
+/// The newcomer's only master was one itself: it counted as joined, and wrote below what the others had forgotten.
+#[test]
+fn a_newcomer_that_joins_through_a_newcomer() {
+    let result = run(Scenario { joins: true, ..Scenario::default() }, 516);
+    assert!(result.is_ok(), "{}", result.unwrap_err());
+}

@@ -58,6 +58,15 @@ impl Txn<'_> {
         self.put(destination, &value, deadline_ms);
     }
 
+    /// Says anew what the key is, by a Put or a Delete: what everybody makes of it from now on does not depend on what
+    /// came before.
+    pub fn restate(&mut self, key: &[u8]) {
+        match self.encoded(key) {
+            Some((value, deadline_ms)) => self.put(key, &value, deadline_ms),
+            None => self.remove(key),
+        }
+    }
+
     /// Replaces `key` by a set of these members (SINTERSTORE …); deletes it where there are none.
     pub fn store_set(&mut self, key: &[u8], members: &Set) {
         if members.is_empty() {

@@ -1,0 +1,159 @@
+//! Keys about which a *late* record had to guess, and how all nodes come to agree on them again.
+//!
+//! A record is late where it meets a node that has forgotten what the rules need to place it: nobody counted on its
+//! author, or had given it up. Another node that still remembers may decide otherwise. So who had to guess says a
+//! little later what the key is now, by an ordinary Put or Delete, unless somebody else was faster: what is below
+//! such a clear does not matter any more, and what is above it is placed exactly. See docs/decisions/0004-late-records.md.
+
+use effect::{Effect, EffectReader, Stamp};
+use keyspace::OriginIndex;
+use std::collections::{HashMap, VecDeque};
+
+/// A node speaks at the earliest after so long, in milliseconds …
+const DELAY_MS: u64 = 250;
+/// … and within so much more: not all of them at once, so that mostly one is enough.
+const SPREAD_MS: u64 = 750;
+
+/// A key in a database.
+pub(crate) type Place = (u32, Vec<u8>);
+
+pub(crate) struct Doubts {
+    now_ms: u64,
+    delay_ms: u64,
+    keys: HashMap<Place, Doubt>,
+    /// When each of them is to be said; those that were settled otherwise stay until their time comes.
+    queue: VecDeque<(u64, Place)>,
+}
+
+struct Doubt {
+    due_ms: u64,
+    /// The late records that it is about: the last one of each origin.
+    records: Vec<(OriginIndex, Stamp)>,
+}
+
+impl Doubts {
+    /// `dice`: a number of this node.
+    pub(crate) fn new(dice: u64) -> Doubts {
+        let delay_ms = DELAY_MS + dice % SPREAD_MS;
+        Doubts { now_ms: 0, delay_ms, keys: HashMap::new(), queue: VecDeque::new() }
+    }
+
+    /// The monotonic clock as of late.
+    pub(crate) fn set_now(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// A late record, the last stamp of which is this, changes a key.
+    pub(crate) fn add(&mut self, place: Place, origin: OriginIndex, last: Stamp) {
+        let due_ms = self.now_ms + self.delay_ms;
+        let queue = &mut self.queue;
+        let doubt = self.keys.entry(place).or_insert_with_key(|place| {
+            queue.push_back((due_ms, place.clone()));
+            Doubt { due_ms, records: Vec::new() }
+        });
+        match doubt.records.iter_mut().find(|(known, _)| *known == origin) {
+            Some((_, known)) => *known = last.max(*known),
+            None => doubt.records.push((origin, last)),
+        }
+    }
+
+    /// A record that is not late, the author of which had seen `seen`: what it replaces whole is settled.
+    pub(crate) fn settle_by(&mut self, effects: &[u8], seen: &[Stamp]) {
+        if self.keys.is_empty() {
+            return;
+        }
+        let covers = |doubt: &Doubt| {
+            let has_seen = |origin: &OriginIndex| seen.get(usize::from(origin.0)).copied().unwrap_or(Stamp::ZERO);
+            doubt.records.iter().all(|(origin, last)| has_seen(origin) >= *last)
+        };
+        let mut db = 0;
+        for effect in EffectReader::new(effects).map_while(Result::ok) {
+            match effect {
+                Effect::Select { db: selected } => db = selected,
+                Effect::FlushAll => self.keys.retain(|_, doubt| !covers(doubt)),
+                Effect::FlushDb => self.keys.retain(|(of, _), doubt| *of != db || !covers(doubt)),
+                Effect::Set { key, .. } | Effect::Delete { key } | Effect::Put { key, .. } => {
+                    let place = (db, key.to_vec());
+                    if self.keys.get(&place).is_some_and(covers) {
+                        self.keys.remove(&place);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The next key that is to be said now.
+    pub(crate) fn pop_due(&mut self, now_ms: u64) -> Option<Place> {
+        while self.next_ms()? <= now_ms {
+            let (due_ms, place) = self.queue.pop_front()?;
+            if self.keys.get(&place).is_some_and(|doubt| doubt.due_ms == due_ms) {
+                self.keys.remove(&place);
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn next_ms(&self) -> Option<u64> {
+        self.queue.front().map(|(due_ms, _)| *due_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use effect::EffectWriter;
+
+    const LATE: OriginIndex = OriginIndex(1);
+
+    fn doubts() -> Doubts {
+        let mut doubts = Doubts::new(0);
+        doubts.add((0, b"k".to_vec()), LATE, Stamp(7));
+        doubts.add((0, b"k".to_vec()), LATE, Stamp(9));
+        doubts.add((1, b"k".to_vec()), LATE, Stamp(9));
+        doubts
+    }
+
+    fn encoded(effects: &[Effect<'_>]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        effects.iter().for_each(|effect| EffectWriter::new(&mut bytes).push(effect));
+        bytes
+    }
+
+    fn due(mut doubts: Doubts) -> Vec<u32> {
+        assert_eq!(doubts.pop_due(DELAY_MS - 1), None);
+        std::iter::from_fn(|| doubts.pop_due(DELAY_MS)).map(|(db, _)| db).collect()
+    }
+
+    #[test]
+    fn a_key_is_said_once_when_its_time_has_come() {
+        assert_eq!(due(doubts()), [0, 1]);
+    }
+
+    #[test]
+    fn a_clear_that_had_seen_the_late_records_settles_its_key() {
+        let seen = [Stamp(0), Stamp(9)];
+        for (effect, left) in [
+            (Effect::Delete { key: b"k" }, vec![1]),
+            (Effect::Put { key: b"k", value: b"", deadline_ms: None }, vec![1]),
+            (Effect::Increment { key: b"k", delta: 1 }, vec![0, 1]),
+            (Effect::FlushDb, vec![1]),
+            (Effect::FlushAll, vec![]),
+        ] {
+            let mut doubts = doubts();
+            doubts.settle_by(&encoded(&[effect]), &seen);
+            assert_eq!(due(doubts), left, "{effect:?}");
+        }
+        let mut other_database = doubts();
+        other_database.settle_by(&encoded(&[Effect::Select { db: 1 }, Effect::Delete { key: b"k" }]), &seen);
+        assert_eq!(due(other_database), [0]);
+        let mut unseen = doubts();
+        unseen.settle_by(&encoded(&[Effect::FlushAll]), &[Stamp(0), Stamp(8)]);
+        assert_eq!(due(unseen), [0, 1]);
+    }
+}
