@@ -3,7 +3,8 @@
 //! Lengths and counts are LEB128 varints; a decoder never allocates and never trusts a length beyond
 //! the bytes that it holds.
 
-use crate::{Deadline, Effect};
+use crate::scored::take_score;
+use crate::{Deadline, Effect, ScoredItems};
 use std::fmt;
 
 /// A list of byte strings, still encoded: (varint length, bytes)*.
@@ -77,12 +78,12 @@ pub fn take_varint(rest: &mut &[u8]) -> Result<u64, DecodeError> {
     if rest.len() >= 10 { Err(DecodeError::BadNumber) } else { Err(DecodeError::Truncated) }
 }
 
-fn put_bytes(buffer: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_bytes(buffer: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(buffer, bytes.len() as u64);
     buffer.extend_from_slice(bytes);
 }
 
-fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
+pub(crate) fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
     let length = take_varint(rest)?;
     if length > rest.len() as u64 {
         return Err(DecodeError::Truncated);
@@ -183,6 +184,9 @@ mod tag {
     pub(super) const HASH_DELETE: u8 = 0x29;
     pub(super) const HASH_INCREMENT: u8 = 0x2a;
     pub(super) const HASH_INCREMENT_FLOAT: u8 = 0x2b;
+    pub(super) const SORTED_SET_ADD: u8 = 0x38;
+    pub(super) const SORTED_SET_REMOVE: u8 = 0x39;
+    pub(super) const SORTED_SET_INCREMENT: u8 = 0x3a;
 }
 
 impl<'b> EffectWriter<'b> {
@@ -229,6 +233,13 @@ impl<'b> EffectWriter<'b> {
             Effect::HashIncrementFloat { key, field, delta } => {
                 self.tagged(tag::HASH_INCREMENT_FLOAT).bytes(key).bytes(field).bytes(delta)
             }
+            Effect::SortedSetAdd { key, pairs } => self.tagged(tag::SORTED_SET_ADD).bytes(key).bytes(pairs.as_bytes()),
+            Effect::SortedSetRemove { key, members } => {
+                self.tagged(tag::SORTED_SET_REMOVE).bytes(key).bytes(members.encoded)
+            }
+            Effect::SortedSetIncrement { key, member, delta } => {
+                self.tagged(tag::SORTED_SET_INCREMENT).bytes(key).bytes(member).score(delta)
+            }
         };
     }
 
@@ -239,6 +250,11 @@ impl<'b> EffectWriter<'b> {
 
     fn number(&mut self, value: u64) -> &mut Self {
         put_varint(self.buffer, value);
+        self
+    }
+
+    fn score(&mut self, score: f64) -> &mut Self {
+        self.buffer.extend_from_slice(&score.to_le_bytes());
         self
     }
 
@@ -307,6 +323,17 @@ impl<'a> EffectReader<'a> {
                 key: take_bytes(rest)?,
                 field: take_bytes(rest)?,
                 delta: take_bytes(rest)?,
+            },
+            tag::SORTED_SET_ADD => {
+                Effect::SortedSetAdd { key: take_bytes(rest)?, pairs: ScoredItems::new(take_bytes(rest)?)? }
+            }
+            tag::SORTED_SET_REMOVE => {
+                Effect::SortedSetRemove { key: take_bytes(rest)?, members: Items::new(take_bytes(rest)?)? }
+            }
+            tag::SORTED_SET_INCREMENT => Effect::SortedSetIncrement {
+                key: take_bytes(rest)?,
+                member: take_bytes(rest)?,
+                delta: take_score(rest)?,
             },
             unknown => return Err(DecodeError::UnknownTag(unknown)),
         })

@@ -1,6 +1,6 @@
 //! The effects themselves.
 
-use crate::Items;
+use crate::{Items, ScoredItems};
 
 /// What a write does to the deadline of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,12 @@ pub enum Effect<'a> {
     HashIncrement { key: &'a [u8], field: &'a [u8], delta: i64 },
     /// The same for HINCRBYFLOAT.
     HashIncrementFloat { key: &'a [u8], field: &'a [u8], delta: &'a [u8] },
+    /// Members of a sorted set get scores.
+    SortedSetAdd { key: &'a [u8], pairs: ScoredItems<'a> },
+    /// Members leave a sorted set.
+    SortedSetRemove { key: &'a [u8], members: Items<'a> },
+    /// The score of a member moves; rules as for `Increment`, per member.
+    SortedSetIncrement { key: &'a [u8], member: &'a [u8], delta: f64 },
     /// Everything in the selected database that is older goes (FLUSHDB).
     FlushDb,
     /// The same for every database (FLUSHALL).
@@ -78,7 +84,10 @@ impl<'a> Effect<'a> {
             | Effect::HashSet { key, .. }
             | Effect::HashDelete { key, .. }
             | Effect::HashIncrement { key, .. }
-            | Effect::HashIncrementFloat { key, .. } => Some(key),
+            | Effect::HashIncrementFloat { key, .. }
+            | Effect::SortedSetAdd { key, .. }
+            | Effect::SortedSetRemove { key, .. }
+            | Effect::SortedSetIncrement { key, .. } => Some(key),
         }
     }
 }

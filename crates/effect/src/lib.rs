@@ -4,11 +4,13 @@
 mod clock;
 mod codec;
 mod effect;
+mod scored;
 mod stamp;
 mod vector;
 
 pub use clock::Clock;
 pub use codec::{DecodeError, EffectReader, EffectWriter, Items, ItemsWriter, put_varint, take_varint};
 pub use effect::{Deadline, Effect};
+pub use scored::{ScoredItems, ScoredItemsWriter};
 pub use stamp::{NodeId, Origin, Stamp};
 pub use vector::VersionVector;

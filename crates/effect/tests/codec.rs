@@ -1,6 +1,9 @@
 //! The codec: what is written is read back, and no bytes make it panic.
 
-use effect::{Deadline, DecodeError, Effect, EffectReader, EffectWriter, Items, ItemsWriter, put_varint, take_varint};
+use effect::{
+    Deadline, DecodeError, Effect, EffectReader, EffectWriter, Items, ItemsWriter, ScoredItemsWriter, put_varint,
+    take_varint,
+};
 use proptest::prelude::*;
 
 type Bytes = Vec<u8>;
@@ -24,6 +27,9 @@ enum Owned {
     HashDelete(Bytes, Vec<Bytes>),
     HashIncrement(Bytes, Bytes, i64),
     HashIncrementFloat(Bytes, Bytes, Bytes),
+    SortedSetAdd(Bytes, Vec<(Bytes, f64)>),
+    SortedSetRemove(Bytes, Vec<Bytes>),
+    SortedSetIncrement(Bytes, Bytes, f64),
     FlushDb,
     FlushAll,
 }
@@ -35,9 +41,14 @@ impl Owned {
         if let Owned::SetAdd(_, items)
         | Owned::SetRemove(_, items)
         | Owned::HashSet(_, items)
-        | Owned::HashDelete(_, items) = self
+        | Owned::HashDelete(_, items)
+        | Owned::SortedSetRemove(_, items) = self
         {
             items.iter().for_each(|item| writer.push(item));
+        }
+        let mut scored = ScoredItemsWriter::new();
+        if let Owned::SortedSetAdd(_, pairs) = self {
+            pairs.iter().for_each(|(member, score)| scored.push(member, *score));
         }
         let items = writer.items();
         f(&match self {
@@ -59,6 +70,9 @@ impl Owned {
             Owned::HashDelete(key, _) => Effect::HashDelete { key, fields: items },
             Owned::HashIncrement(key, field, delta) => Effect::HashIncrement { key, field, delta: *delta },
             Owned::HashIncrementFloat(key, field, delta) => Effect::HashIncrementFloat { key, field, delta },
+            Owned::SortedSetAdd(key, _) => Effect::SortedSetAdd { key, pairs: scored.items() },
+            Owned::SortedSetRemove(key, _) => Effect::SortedSetRemove { key, members: items },
+            Owned::SortedSetIncrement(key, member, delta) => Effect::SortedSetIncrement { key, member, delta: *delta },
             Owned::FlushDb => Effect::FlushDb,
             Owned::FlushAll => Effect::FlushAll,
         })
@@ -71,6 +85,10 @@ fn bytes() -> impl Strategy<Value = Bytes> {
 
 fn items() -> impl Strategy<Value = Vec<Bytes>> {
     prop::collection::vec(bytes(), 0..6)
+}
+
+fn score() -> impl Strategy<Value = f64> {
+    any::<f64>().prop_filter("a number", |score| !score.is_nan())
 }
 
 fn deadlines() -> impl Strategy<Value = Deadline> {
@@ -96,6 +114,10 @@ fn effects() -> impl Strategy<Value = Owned> {
         (bytes(), items()).prop_map(|(key, items)| Owned::HashDelete(key, items)),
         (bytes(), bytes(), any::<i64>()).prop_map(|(key, field, delta)| Owned::HashIncrement(key, field, delta)),
         (bytes(), bytes(), bytes()).prop_map(|(key, field, delta)| Owned::HashIncrementFloat(key, field, delta)),
+        (bytes(), prop::collection::vec((bytes(), score()), 0..6))
+            .prop_map(|(key, pairs)| Owned::SortedSetAdd(key, pairs)),
+        (bytes(), items()).prop_map(|(key, items)| Owned::SortedSetRemove(key, items)),
+        (bytes(), bytes(), score()).prop_map(|(key, member, delta)| Owned::SortedSetIncrement(key, member, delta)),
         Just(Owned::FlushDb),
         Just(Owned::FlushAll),
     ]

@@ -118,6 +118,7 @@ impl From<ValueError> for Fault {
             ValueError::Overflow => Fault::Text("ERR increment or decrement would overflow"),
             ValueError::NotFloat => Fault::NotFloat,
             ValueError::NanOrInfinity => Fault::Text("ERR increment would produce NaN or Infinity"),
+            ValueError::NanScore => Fault::Text("ERR resulting score is not a number (NaN)"),
             ValueError::TooLong => Fault::Text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"),
         }
     }

@@ -130,6 +130,13 @@ fn apply_to_key(merge: &mut Merge<'_, '_, KeyHash>, effect: &Effect<'_>) {
         Effect::HashIncrementFloat { field, delta, .. } => {
             merge.hash_operation(field, Action::AddFloat(delta.into()));
         }
+        Effect::SortedSetAdd { pairs, .. } => {
+            merge.sorted_set_add(pairs.iter());
+        }
+        Effect::SortedSetRemove { members, .. } => {
+            merge.sorted_set_remove(members.iter());
+        }
+        Effect::SortedSetIncrement { member, delta, .. } => merge.sorted_set_increment(member, delta),
         Effect::Select { .. } | Effect::Put { .. } | Effect::FlushDb | Effect::FlushAll => {}
     }
 }

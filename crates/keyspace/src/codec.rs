@@ -3,7 +3,7 @@
 
 use crate::KeyType;
 use crate::entry::{NewValue, Value, ValueRef};
-use effect::{DecodeError, Items, put_varint};
+use effect::{DecodeError, Items, ScoredItems, ScoredItemsWriter, put_varint};
 use values::{EncodingLimits, Hash, List, Set, SortedSet, Stream};
 
 /// First byte: what the rest is.
@@ -55,10 +55,9 @@ pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
         }
         ValueRef::SortedSet(set) => {
             output.push(tag::SORTED_SET);
-            for (member, score) in set.iter() {
-                push(&mut output, member);
-                push(&mut output, &score.to_le_bytes());
-            }
+            let mut pairs = ScoredItemsWriter::new();
+            set.iter().for_each(|(member, score)| member.with_bytes(|member| pairs.push(member, score)));
+            output.extend_from_slice(pairs.items().as_bytes());
         }
         ValueRef::Stream(_) => output.push(tag::STREAM),
     }
@@ -72,7 +71,7 @@ pub enum Decoded<'a> {
     Set(Items<'a>),
     Hash(Items<'a>),
     List(Items<'a>),
-    SortedSet(Items<'a>),
+    SortedSet(ScoredItems<'a>),
     Stream,
 }
 
@@ -87,19 +86,10 @@ pub fn decode(encoded: &[u8]) -> Result<Decoded<'_>, DecodeError> {
             if items.iter().count() % 2 == 0 { Ok(Decoded::Hash(items)) } else { Err(DecodeError::Truncated) }
         }
         tag::LIST => Ok(Decoded::List(Items::new(rest)?)),
-        tag::SORTED_SET => {
-            let items = Items::new(rest)?;
-            let pairs = items.iter().count() % 2 == 0 && items.pairs().all(|(_, score)| decode_score(score).is_some());
-            if pairs { Ok(Decoded::SortedSet(items)) } else { Err(DecodeError::BadNumber) }
-        }
+        tag::SORTED_SET => Ok(Decoded::SortedSet(ScoredItems::new(rest)?)),
         tag::STREAM => Ok(Decoded::Stream),
         unknown => Err(DecodeError::UnknownTag(unknown)),
     }
-}
-
-/// A score is a number.
-fn decode_score(bytes: &[u8]) -> Option<f64> {
-    Some(f64::from_le_bytes(bytes.try_into().ok()?)).filter(|score| !score.is_nan())
 }
 
 impl Decoded<'_> {
@@ -127,8 +117,8 @@ impl Decoded<'_> {
             }
             Decoded::SortedSet(pairs) => {
                 let mut set = SortedSet::new();
-                for (member, score) in pairs.pairs() {
-                    set.insert(member, decode_score(score).expect("checked by decode"));
+                for (member, score) in pairs.iter() {
+                    set.insert(member, score, limits);
                 }
                 Value::SortedSet(set)
             }

@@ -82,9 +82,9 @@ fn entry_digest(db: u32, entry: &Entry) -> u64 {
         }
         // In this order.
         ValueRef::List(list) => list.iter().fold(6, hash),
-        ValueRef::SortedSet(set) => set
-            .iter()
-            .fold(7, |sum: u64, (member, score)| hash(hash(7, member), &score.to_le_bytes()).wrapping_add(sum)),
+        ValueRef::SortedSet(set) => set.iter().fold(7, |sum: u64, (member, score)| {
+            member.with_bytes(|member| hash(hash(7, member), &score.to_le_bytes())).wrapping_add(sum)
+        }),
         ValueRef::Stream(_) => 8,
     };
     let deadline = entry.deadline_ms().map_or(0, |deadline_ms| hash(4, &deadline_ms.to_le_bytes()));
@@ -141,7 +141,7 @@ fn add_value(digest: &mut DebugDigest, entry: &Entry) {
             mix(digest, &type_number::SORTED_SET.to_be_bytes());
             for (member, score) in set.iter() {
                 let mut element = DebugDigest::default();
-                mix(&mut element, member);
+                member.with_bytes(|member| mix(&mut element, member));
                 mix(&mut element, stdx::FloatBuffer::new().format(score));
                 add(digest, &element);
             }

@@ -418,6 +418,11 @@ impl Entry {
         (self.kind() == Kind::Hash).then(|| unsafe { &mut *self.boxed::<Hash>() })
     }
 
+    pub fn sorted_set_mut(&mut self) -> Option<&mut SortedSet> {
+        // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.
+        (self.kind() == Kind::SortedSet).then(|| unsafe { &mut *self.boxed::<SortedSet>() })
+    }
+
     pub fn key_type(&self) -> KeyType {
         match self.kind() {
             Kind::Int | Kind::Inline | Kind::Long => KeyType::String,

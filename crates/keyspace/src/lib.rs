@@ -37,7 +37,7 @@ pub use keyspace::{Keyspace, Options, Scope, Statistics};
 pub use merge::operations::{CausalMark, Horizon};
 pub use stamping::Switches;
 pub use state::{Cursor, Import, ImportError};
-pub use txn::{Commit, SetDeadline, Txn};
+pub use txn::{Commit, ScoreCondition, ScoresWritten, SetDeadline, Txn};
 pub use version::{OriginIndex, Row, Version};
 pub use view::{KeyType, StringRef, View};
 
@@ -56,6 +56,8 @@ pub enum ValueError {
     NotFloat,
     /// The result would be NaN or infinite.
     NanOrInfinity,
+    /// The sum of two infinities that is no number.
+    NanScore,
     /// The string would exceed the limit (proto-max-bulk-len).
     TooLong,
 }

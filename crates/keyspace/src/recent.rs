@@ -28,12 +28,14 @@ pub(crate) struct Record {
     /// Newest effect on each member of the set; those that are not in the set were removed.
     pub(crate) members: Elements<Version>,
     pub(crate) fields: Elements<Field>,
+    /// Of the members of the sorted set.
+    pub(crate) scores: Elements<Field>,
 }
 
-/// The registers of one hash field.
+/// The registers of one hash field, or of one member of a sorted set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Field {
-    /// The newest HashSet or HashDelete.
+    /// The newest effect that gave it a value, or took it away.
     pub(crate) version: Option<Version>,
     pub(crate) increments: Operations,
 }
@@ -83,6 +85,7 @@ impl Record {
             operations: Operations::default(),
             members: Elements::default(),
             fields: Elements::default(),
+            scores: Elements::default(),
         }
     }
 
@@ -98,25 +101,39 @@ impl Record {
             KeyType::String => !self.operations.is_empty(),
             KeyType::Set => !self.members.is_empty(),
             KeyType::Hash => !self.fields.is_empty(),
-            KeyType::List | KeyType::SortedSet | KeyType::Stream => false,
+            KeyType::SortedSet => !self.scores.is_empty(),
+            KeyType::List | KeyType::Stream => false,
         }
     }
 
     /// Operations of a type that the key does not have cannot be; a record from elsewhere may still claim so.
     pub(crate) fn keep_operations_of(&mut self, there: Option<KeyType>) {
-        if there.is_some_and(|there| there != KeyType::String) {
+        let is_claimed = |registers: &Elements<Field>| registers.values().any(|field| !field.increments.is_empty());
+        let claimed = || match self {
+            Record { operations, .. } if !operations.is_empty() => KeyType::String,
+            Record { fields, .. } if is_claimed(fields) => KeyType::Hash,
+            _ => KeyType::SortedSet,
+        };
+        let kept = there.unwrap_or_else(claimed);
+        if kept != KeyType::String {
             self.operations = Operations::default();
         }
-        let is_string = there == Some(KeyType::String) || (there.is_none() && !self.operations.is_empty());
-        if is_string || there.is_some_and(|there| there != KeyType::Hash) {
-            self.fields.values_mut().for_each(|field| field.increments = Operations::default());
+        for (key_type, registers) in [(KeyType::Hash, &mut self.fields), (KeyType::SortedSet, &mut self.scores)] {
+            if kept != key_type {
+                registers.values_mut().for_each(|field| field.increments = Operations::default());
+            }
         }
     }
 
     /// The versions of all increments that are kept apart.
     pub(crate) fn increments(&self) -> Vec<Version> {
-        let in_fields = self.fields.values().flat_map(|field| field.increments.iter());
+        let in_fields = self.elements().flat_map(|field| field.increments.iter());
         self.operations.iter().chain(in_fields).map(|operation| operation.version).collect()
+    }
+
+    /// Registers with increments on top, of fields and members.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = &Field> {
+        self.fields.values().chain(self.scores.values())
     }
 
     pub(crate) fn has_deadline(&self) -> bool {
@@ -141,11 +158,13 @@ impl Record {
         };
         settle(&mut self.operations, clear);
         self.members.retain(|_, version| !horizon.known(*version));
-        self.fields.retain(|_, field| {
-            let written = field.version.is_none_or(|version| horizon.known(version));
-            settle(&mut field.increments, clear && written);
-            !field.increments.is_empty() || !written
-        });
+        for registers in [&mut self.fields, &mut self.scores] {
+            registers.retain(|_, field| {
+                let written = field.version.is_none_or(|version| horizon.known(version));
+                settle(&mut field.increments, clear && written);
+                !field.increments.is_empty() || !written
+            });
+        }
         // A deadline without a key lies in wait for the next one.
         let orphan = absent && self.has_deadline();
         self.creations.iter().chain([&self.clear, &self.newest]).all(|version| horizon.known(*version))

@@ -25,6 +25,13 @@ pub enum Value {
     String(Vec<u8>),
     Set(BTreeSet<Vec<u8>>),
     Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+    /// Scores as `score_text` gives them.
+    SortedSet(BTreeMap<Vec<u8>, Vec<u8>>),
+}
+
+/// A score as the model keeps it: text that reads back as the same number.
+pub fn score_text(score: f64) -> Vec<u8> {
+    format!("{score:?}").into_bytes()
 }
 
 impl fmt::Debug for Value {
@@ -33,7 +40,7 @@ impl fmt::Debug for Value {
         match self {
             Value::String(value) => write!(f, "{:?}", text(value)),
             Value::Set(members) => f.debug_set().entries(members.iter().map(text)).finish(),
-            Value::Hash(fields) => {
+            Value::Hash(fields) | Value::SortedSet(fields) => {
                 f.debug_map().entries(fields.iter().map(|(field, value)| (text(field), text(value)))).finish()
             }
         }
@@ -55,9 +62,10 @@ struct Increment {
 enum Delta {
     Integer(i64),
     Float(Vec<u8>),
+    Score(f64),
 }
 
-/// A string or a hash field: a value, and the increments in it that a clear may still have to keep.
+/// A string, a hash field or a score: a value, and the increments in it that a clear may still have to keep.
 #[derive(Default, Clone)]
 struct Cell {
     value: Option<Vec<u8>>,
@@ -103,6 +111,12 @@ fn add(value: &mut Option<Vec<u8>>, delta: &Delta) {
             .zip(LongDouble::parse(delta))
             .and_then(|(current, delta)| current.checked_add(delta))
             .map(|sum| sum.to_string().into_bytes()),
+        Delta::Score(delta) => std::str::from_utf8(current)
+            .ok()
+            .and_then(|current| current.parse::<f64>().ok())
+            .map(|current| current + delta)
+            .filter(|sum| !sum.is_nan())
+            .map(score_text),
     };
     if let Some(sum) = sum {
         *value = Some(sum);
@@ -114,6 +128,8 @@ enum Content {
     Set(BTreeSet<Vec<u8>>),
     /// A deleted field stays as a cell without a value: increments that its deletion had not seen live on.
     Hash(BTreeMap<Vec<u8>, Cell>),
+    /// The same for members.
+    SortedSet(BTreeMap<Vec<u8>, Cell>),
 }
 
 /// A key of the model. The deadline is a register of its own: EXPIRE writes it whether or not the key
@@ -156,11 +172,23 @@ impl Key {
         }
     }
 
+    fn sorted_set(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
+        if !matches!(self.content, Some(Content::SortedSet(_))) {
+            self.content = Some(Content::SortedSet(BTreeMap::new()));
+        }
+        match &mut self.content {
+            Some(Content::SortedSet(scores)) => scores,
+            _ => unreachable!(),
+        }
+    }
+
     /// Removes the key's value, but for increments that the author had not seen.
     fn clear(&mut self, record: &Record) {
         match &mut self.content {
             Some(Content::String(cell)) => cell.clear(record, None),
-            Some(Content::Hash(fields)) => fields.values_mut().for_each(|cell| cell.clear(record, None)),
+            Some(Content::Hash(fields) | Content::SortedSet(fields)) => {
+                fields.values_mut().for_each(|cell| cell.clear(record, None));
+            }
             Some(Content::Set(_)) | None => self.content = None,
         }
     }
@@ -176,6 +204,13 @@ impl Key {
                     cells.entry(field).or_default().clear(record, Some(value));
                 }
             }
+            Value::SortedSet(scores) => {
+                self.clear(record);
+                let cells = self.sorted_set();
+                for (member, score) in scores {
+                    cells.entry(member).or_default().clear(record, Some(score));
+                }
+            }
         }
     }
 
@@ -184,7 +219,9 @@ impl Key {
         if self.deadline_ms.is_some_and(|deadline_ms| Stamp::from_ms(deadline_ms) <= stamp) {
             match &mut self.content {
                 Some(Content::String(cell)) => cell.expire(),
-                Some(Content::Hash(fields)) => fields.values_mut().for_each(Cell::expire),
+                Some(Content::Hash(fields) | Content::SortedSet(fields)) => {
+                    fields.values_mut().for_each(Cell::expire);
+                }
                 Some(Content::Set(_)) | None => self.content = None,
             }
             self.deadline_ms = None;
@@ -195,13 +232,16 @@ impl Key {
         match self.content? {
             Content::String(cell) => cell.value.map(Value::String),
             Content::Set(set) => (!set.is_empty()).then_some(Value::Set(set)),
-            Content::Hash(fields) => {
-                let fields: BTreeMap<_, _> =
-                    fields.into_iter().filter_map(|(field, cell)| Some((field, cell.value?))).collect();
-                (!fields.is_empty()).then_some(Value::Hash(fields))
-            }
+            Content::Hash(fields) => values(fields).map(Value::Hash),
+            Content::SortedSet(scores) => values(scores).map(Value::SortedSet),
         }
     }
+}
+
+/// What the cells hold; `None` where that is nothing.
+fn values(cells: BTreeMap<Vec<u8>, Cell>) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let values: BTreeMap<_, _> = cells.into_iter().filter_map(|(name, cell)| Some((name, cell.value?))).collect();
+    (!values.is_empty()).then_some(values)
 }
 
 /// Executes all records in (stamp, origin) order. Keys whose deadline is at or before `now_ms` are gone.
@@ -318,6 +358,23 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
             Effect::HashIncrementFloat { key: name, field, delta } => {
                 let cell = keys.entry(key(name)).or_default().hash().entry(field.to_vec()).or_default();
                 cell.increment(Increment { origin, stamp, delta: Delta::Float(delta.to_vec()) });
+            }
+            Effect::SortedSetAdd { key: name, pairs } => {
+                let scores = keys.entry(key(name)).or_default().sorted_set();
+                for (member, score) in pairs.iter() {
+                    scores.entry(member.to_vec()).or_default().clear(record, Some(score_text(score)));
+                }
+            }
+            Effect::SortedSetRemove { key: name, members } => {
+                if let Some(Content::SortedSet(scores)) = &mut keys.entry(key(name)).or_default().content {
+                    for member in members.iter() {
+                        scores.entry(member.to_vec()).or_default().clear(record, None);
+                    }
+                }
+            }
+            Effect::SortedSetIncrement { key: name, member, delta } => {
+                let cell = keys.entry(key(name)).or_default().sorted_set().entry(member.to_vec()).or_default();
+                cell.increment(Increment { origin, stamp, delta: Delta::Score(delta) });
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One node of a history: a whole `node::Node` with a client of its own, on simulated clocks.
 
-use crate::model::{Record, State, Value};
+use crate::model::{Record, State, Value, score_text};
 use effect::{Origin, VersionVector};
 use engine::config::Master;
 use engine::{
@@ -266,6 +266,8 @@ impl Machine {
                         members.insert(member.to_vec());
                     });
                     Value::Set(members)
+                } else if let Ok(Some(set)) = view.sorted_set(&key) {
+                    Value::SortedSet(set.iter().map(|(member, score)| (member.to_vec(), score_text(score))).collect())
                 } else {
                     let mut fields = std::collections::BTreeMap::new();
                     if let Ok(Some(hash)) = view.hash(&key) {
@@ -288,6 +290,9 @@ pub fn decode_value(encoded: &[u8]) -> Value {
         Decoded::Hash(pairs) => {
             Value::Hash(pairs.pairs().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
         }
-        Decoded::List(_) | Decoded::SortedSet(_) | Decoded::Stream => unreachable!("no command makes one yet"),
+        Decoded::SortedSet(pairs) => {
+            Value::SortedSet(pairs.iter().map(|(member, score)| (member.to_vec(), score_text(score))).collect())
+        }
+        Decoded::List(_) | Decoded::Stream => unreachable!("no command makes one yet"),
     }
 }

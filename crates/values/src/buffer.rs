@@ -1,4 +1,4 @@
-//! Byte buffers that grow and shrink by the allocator's size classes, not by doubling: a small
+//! Buffers that grow and shrink by the allocator's size classes, not by doubling: a small
 //! collection costs what it holds.
 
 /// The allocation that an allocator with four size classes per doubling makes of `bytes`.
@@ -10,17 +10,17 @@ fn size_class(bytes: usize) -> usize {
 }
 
 /// Makes room for `additional` more bytes.
-pub(crate) fn reserve(buffer: &mut Vec<u8>, additional: usize) {
+pub(crate) fn reserve<T>(buffer: &mut Vec<T>, additional: usize) {
     let needed = buffer.len() + additional;
     if needed > buffer.capacity() {
-        buffer.reserve_exact(size_class(needed) - buffer.len());
+        buffer.reserve_exact(size_class(needed * size_of::<T>()) / size_of::<T>() - buffer.len());
     }
 }
 
 /// Gives memory back where more than half of it is unused.
-pub(crate) fn shrink(buffer: &mut Vec<u8>) {
-    let wanted = size_class(buffer.len());
-    if buffer.capacity() > 64 && buffer.capacity() >= 2 * wanted {
+pub(crate) fn shrink<T>(buffer: &mut Vec<T>) {
+    let wanted = size_class(buffer.len() * size_of::<T>()) / size_of::<T>();
+    if buffer.capacity() * size_of::<T>() > 64 && buffer.capacity() >= 2 * wanted {
         buffer.shrink_to(wanted);
     }
 }

@@ -6,9 +6,11 @@ mod buffer;
 mod element;
 mod hash;
 mod intset;
+mod linear;
 mod list;
 mod listpack;
 mod sample;
+mod segments;
 mod set;
 mod sorted_set;
 mod stream;
@@ -20,7 +22,7 @@ pub use intset::Intset;
 pub use list::List;
 pub use listpack::Listpack;
 pub use set::{Set, SetIter};
-pub use sorted_set::SortedSet;
+pub use sorted_set::{SortedSet, SortedSetIter};
 pub use stream::{Consumer, Fields, Group, Pending, Position, Stream, StreamEntry, StreamId, Trim};
 pub use table::Prefetch;
 
@@ -37,6 +39,8 @@ pub struct EncodingLimits {
     /// For one block of a stream; 0: no limit.
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: usize,
+    pub zset_max_listpack_entries: usize,
+    pub zset_max_listpack_value: usize,
 }
 
 impl Default for EncodingLimits {
@@ -49,6 +53,8 @@ impl Default for EncodingLimits {
             set_max_listpack_value: 64,
             stream_node_max_bytes: 4096,
             stream_node_max_entries: 100,
+            zset_max_listpack_entries: 128,
+            zset_max_listpack_value: 64,
         }
     }
 }

@@ -123,6 +123,8 @@ pub struct Config {
     pub set_max_listpack_value: usize,
     pub stream_node_max_bytes: usize,
     pub stream_node_max_entries: usize,
+    pub zset_max_listpack_entries: usize,
+    pub zset_max_listpack_value: usize,
 
     // Observation
     /// Microseconds; negative: off.
@@ -344,6 +346,8 @@ impl Config {
             set_max_listpack_value: self.set_max_listpack_value,
             stream_node_max_bytes: self.stream_node_max_bytes,
             stream_node_max_entries: self.stream_node_max_entries,
+            zset_max_listpack_entries: self.zset_max_listpack_entries,
+            zset_max_listpack_value: self.zset_max_listpack_value,
         }
     }
 
@@ -419,6 +423,8 @@ impl Config {
             set_max_listpack_value: 0,
             stream_node_max_bytes: 0,
             stream_node_max_entries: 0,
+            zset_max_listpack_entries: 0,
+            zset_max_listpack_value: 0,
             slowlog_log_slower_than: 0,
             slowlog_max_len: 0,
             latency_monitor_threshold: 0,

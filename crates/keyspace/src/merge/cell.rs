@@ -4,7 +4,7 @@ use crate::entry::{Entry, Header, NewValue, ValueRef};
 use crate::table::{KeyHasher, Slot, Table};
 use crate::view::StringRef;
 use stdx::LongDouble;
-use values::{Element, EncodingLimits, Hash};
+use values::{Element, EncodingLimits, Hash, SortedSet};
 
 /// No string grows beyond this by what a peer says, whatever its own limits are (4 GiB).
 const MAX_LEN: u64 = 1 << 32;
@@ -14,6 +14,13 @@ pub(crate) trait Cell {
     fn read<R>(&self, f: impl FnOnce(Option<StringRef<'_>>) -> R) -> R;
     fn write(&mut self, value: StringRef<'_>);
     fn remove(&mut self);
+
+    /// Where the place is that of a score: that, for which there is no `read` and no `write`.
+    fn score(&self) -> Option<f64> {
+        None
+    }
+
+    fn set_score(&mut self, _: f64) {}
 
     /// Overwrites `bytes` at `offset`, zero-padded, and cuts to `len`. The cell holds a string.
     fn patch(&mut self, offset: usize, bytes: &[u8], len: usize) {
@@ -99,12 +106,41 @@ impl Cell for FieldCell<'_> {
     }
 }
 
-/// What is done to a string on top of what it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The score of one member of a sorted set. For what is done to strings it is not there.
+pub(crate) struct ScoreCell<'s> {
+    pub(crate) set: &'s mut SortedSet,
+    pub(crate) member: &'s [u8],
+    pub(crate) limits: &'s EncodingLimits,
+}
+
+impl Cell for ScoreCell<'_> {
+    fn read<R>(&self, f: impl FnOnce(Option<StringRef<'_>>) -> R) -> R {
+        f(None)
+    }
+
+    fn write(&mut self, _: StringRef<'_>) {}
+
+    fn remove(&mut self) {
+        self.set.remove(self.member);
+    }
+
+    fn score(&self) -> Option<f64> {
+        self.set.score(self.member)
+    }
+
+    fn set_score(&mut self, score: f64) {
+        self.set.insert(self.member, score, self.limits);
+    }
+}
+
+/// What is done to a string, a field or a score on top of what it was.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Action {
     Add(i64),
     /// Decimal text.
     AddFloat(Box<[u8]>),
+    /// To a score. Never NaN.
+    AddScore(f64),
     Append(Box<[u8]>),
     SetRange {
         offset: u64,
@@ -119,7 +155,7 @@ pub(crate) enum Action {
 }
 
 /// How to take an action back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Undo {
     /// It was refused, as a server would have: nothing changed.
     Nothing,
@@ -127,6 +163,7 @@ pub(crate) enum Undo {
     Remove,
     Integer(i64),
     Value(Box<[u8]>),
+    Score(f64),
     Patch {
         offset: usize,
         bytes: Box<[u8]>,
@@ -136,7 +173,7 @@ pub(crate) enum Undo {
 
 impl Action {
     pub(crate) fn is_increment(&self) -> bool {
-        matches!(self, Action::Add(_) | Action::AddFloat(_))
+        matches!(self, Action::Add(_) | Action::AddFloat(_) | Action::AddScore(_))
     }
 
     /// Does it, or refuses where a single server would.
@@ -144,6 +181,7 @@ impl Action {
         match self {
             Action::Add(delta) => add_integer(cell, *delta),
             Action::AddFloat(delta) => add_float(cell, delta),
+            Action::AddScore(delta) => add_score(cell, *delta),
             Action::Append(bytes) => match cell.read(|value| value.map(StringRef::byte_len)) {
                 Some(len) => overwrite(cell, len as u64, bytes),
                 // A new string, with the encoding of one that was set.
@@ -168,6 +206,7 @@ impl Undo {
             Undo::Remove => cell.remove(),
             Undo::Integer(value) => cell.write(StringRef::Int(*value)),
             Undo::Value(value) => cell.write(StringRef::Bytes(value)),
+            Undo::Score(score) => cell.set_score(*score),
             Undo::Patch { offset, bytes, len } => cell.patch(*offset, bytes, *len),
         }
     }
@@ -203,6 +242,17 @@ fn add_float(cell: &mut impl Cell, delta: &[u8]) -> Undo {
         }
         None => Undo::Nothing,
     }
+}
+
+/// Infinities of both signs do not add up.
+fn add_score(cell: &mut impl Cell, delta: f64) -> Undo {
+    let old = cell.score();
+    let sum = old.unwrap_or(0.0) + delta;
+    if sum.is_nan() {
+        return Undo::Nothing;
+    }
+    cell.set_score(sum);
+    old.map_or(Undo::Remove, Undo::Score)
 }
 
 fn overwrite(cell: &mut impl Cell, offset: u64, bytes: &[u8]) -> Undo {

@@ -5,6 +5,7 @@ use super::{Cut, Merge, Parts, version_of};
 use crate::entry::{Entry, NewValue, Value};
 use crate::table::{KeyHasher, Slot};
 use crate::{KeyType, Version};
+use values::{Hash, SortedSet};
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
     /// What is older than this effect goes. Returns what was there, for those who want to drop it elsewhere.
@@ -122,7 +123,8 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             operations.restart(&mut self.string_cell());
             self.record.operations = operations;
         }
-        self.redo_increments();
+        self.redo_increments::<Hash>();
+        self.redo_increments::<SortedSet>();
     }
 
     /// What a clear does to the deadline: another life begins.

@@ -2,6 +2,7 @@
 //! arrived before it. Local writes take the same way: they are newer than everything and have seen it all.
 
 pub(crate) mod cell;
+pub(crate) mod fields;
 pub(crate) mod flush;
 mod hash;
 mod key;
@@ -21,7 +22,7 @@ use crate::shard::Database;
 use crate::table::{EntryMut, KeyHasher, Table};
 use crate::version::{Origins, Row, Version};
 use crate::view::StringRef;
-use values::EncodingLimits;
+use values::{EncodingLimits, Hash, SortedSet};
 
 /// Whose effect it is, and how much has to be remembered of it.
 #[derive(Clone, Copy)]
@@ -224,12 +225,12 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             (KeyType::String, _) => self.cut_string(cut, None),
             (KeyType::Set, Some(NewValue::Set(set))) => self.cut_set(cut, Some(set)),
             (KeyType::Set, _) => self.cut_set(cut, None),
-            (KeyType::Hash, Some(NewValue::Hash(hash))) => self.cut_hash(cut, Some(hash)),
-            (KeyType::Hash, _) => self.cut_hash(cut, None),
+            (KeyType::Hash, Some(NewValue::Hash(hash))) => self.cut_fields(cut, Some(hash)),
+            (KeyType::Hash, _) => self.cut_fields::<Hash>(cut, None),
             (KeyType::List, Some(NewValue::List(list))) => self.cut_list(cut, Some(list)),
             (KeyType::List, _) => self.cut_list(cut, None),
-            (KeyType::SortedSet, Some(NewValue::SortedSet(set))) => self.cut_sorted_set(cut, Some(set)),
-            (KeyType::SortedSet, _) => self.cut_sorted_set(cut, None),
+            (KeyType::SortedSet, Some(NewValue::SortedSet(set))) => self.cut_fields(cut, Some(set)),
+            (KeyType::SortedSet, _) => self.cut_fields::<SortedSet>(cut, None),
             (KeyType::Stream, Some(NewValue::Stream(stream))) => self.cut_stream(cut, Some(stream)),
             (KeyType::Stream, _) => self.cut_stream(cut, None),
         }

@@ -1,14 +1,73 @@
-//! Sorted sets.
+//! Sorted sets: each member is a register with increments of its score on top of it (`fields`).
 
-use super::{Cut, Parts};
+use super::Merge;
+use super::cell::{Action, ScoreCell};
+use super::fields::Fields;
 use crate::KeyType;
 use crate::entry::NewValue;
-use crate::table::KeyHasher;
-use values::SortedSet;
+use crate::recent::{Elements, Field, Record};
+use crate::table::{EntryMut, KeyHasher};
+use values::{EncodingLimits, SortedSet};
 
-impl<H: KeyHasher> Parts<'_, '_, H> {
-    /// A cut's part in the sorted set. `base`: what it is now, where it was a clear that won.
-    pub(super) fn cut_sorted_set(&mut self, cut: Cut<'_>, base: Option<SortedSet>) {
-        self.cut_whole(KeyType::SortedSet, cut, base.map(NewValue::SortedSet));
+impl Fields for SortedSet {
+    const KEY_TYPE: KeyType = KeyType::SortedSet;
+    type Value<'v> = f64;
+    type Cell<'c> = ScoreCell<'c>;
+
+    fn registers(record: &mut Record) -> &mut Elements<Field> {
+        &mut record.scores
+    }
+
+    fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<&'e mut SortedSet> {
+        entry.sorted_set_mut()
+    }
+
+    fn into_new(self) -> NewValue<'static> {
+        NewValue::SortedSet(self)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.is_empty()
+    }
+
+    fn contains(&self, name: &[u8]) -> bool {
+        self.contains(name)
+    }
+
+    fn insert(&mut self, name: &[u8], score: f64, limits: &EncodingLimits) -> bool {
+        self.insert(name, score, limits)
+    }
+
+    fn remove(&mut self, name: &[u8]) -> bool {
+        self.remove(name)
+    }
+
+    fn with_value<R>(&self, name: &[u8], f: impl FnOnce(Option<f64>) -> R) -> R {
+        f(self.score(name))
+    }
+
+    fn cell<'c>(&'c mut self, name: &'c [u8], limits: &'c EncodingLimits) -> ScoreCell<'c> {
+        ScoreCell { set: self, member: name, limits }
+    }
+}
+
+impl<H: KeyHasher> Merge<'_, '_, H> {
+    /// Members get scores. Returns how many are new. `new`: how many there are, and the length of the longest.
+    pub(crate) fn sorted_set_add<'m>(&mut self, pairs: impl Iterator<Item = (&'m [u8], f64)> + Clone) -> usize {
+        let members = pairs.clone().map(|(member, _)| member);
+        self.fields_set(pairs, |limits| {
+            let (len, longest) = members.fold((0, 0), |(len, longest), member| (len + 1, longest.max(member.len())));
+            SortedSet::for_members(len, longest, limits)
+        })
+    }
+
+    /// Members go. Returns how many were there.
+    pub(crate) fn sorted_set_remove<'m>(&mut self, members: impl Iterator<Item = &'m [u8]>) -> usize {
+        self.fields_delete::<SortedSet>(members)
+    }
+
+    /// The score of a member moves; who is not there begins at 0.
+    pub(crate) fn sorted_set_increment(&mut self, member: &[u8], delta: f64) {
+        self.fields_operation::<SortedSet>(member, Action::AddScore(delta));
     }
 }

@@ -129,13 +129,20 @@ impl<'a, 'o> Reader<'a, 'o> {
             let member = self.bytes()?;
             record.members.insert(member.into(), self.version()?);
         }
+        record.fields = self.fields()?;
+        record.scores = self.fields()?;
+        Ok(record)
+    }
+
+    fn fields(&mut self) -> Result<Elements<Field>, ImportError> {
+        let mut fields = Elements::default();
         for _ in 0..self.number()? {
             let name = self.bytes()?;
             let version = if self.number()? == 0 { None } else { Some(self.version()?) };
             let increments = self.operations()?;
-            record.fields.insert(name.into(), Field { version, increments });
+            fields.insert(name.into(), Field { version, increments });
         }
-        Ok(record)
+        Ok(fields)
     }
 
     fn operations(&mut self) -> Result<Operations, ImportError> {
@@ -159,6 +166,7 @@ impl<'a, 'o> Reader<'a, 'o> {
                 Action::Add((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
             }
             action::ADD_FLOAT => Action::AddFloat(self.bytes()?.into()),
+            action::ADD_SCORE => Action::AddScore(self.score()?),
             action::APPEND => Action::Append(self.bytes()?.into()),
             action::SET_RANGE => Action::SetRange { offset: self.number()?, bytes: self.bytes()?.into() },
             action::SET_BITS => {
@@ -179,6 +187,13 @@ impl<'a, 'o> Reader<'a, 'o> {
         let index = self.number()?;
         let origin = usize::try_from(index).ok().and_then(|index| self.indexes.get(index));
         Ok(Version { stamp, origin: *origin.ok_or(ImportError::UnknownOrigin)? })
+    }
+
+    fn score(&mut self) -> Result<f64, ImportError> {
+        let (bytes, rest) = self.rest.split_first_chunk().ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        let score = f64::from_le_bytes(*bytes);
+        if score.is_nan() { Err(DecodeError::BadNumber.into()) } else { Ok(score) }
     }
 
     fn db(&mut self) -> Result<u32, ImportError> {

@@ -3,13 +3,14 @@
 use super::{action, flag, item};
 use crate::codec;
 use crate::entry::{Entry, ValueRef};
-use crate::merge::cell::{Action, Cell, FieldCell, string_of};
+use crate::merge::cell::{Action, Cell, string_of};
+use crate::merge::fields::{Fields, take_back};
 use crate::merge::operations::Operations;
-use crate::recent::Record;
+use crate::recent::{Elements, Field, Record};
 use crate::version::{OriginIndex, Origins, Version};
 use crate::view::StringRef;
 use effect::put_varint;
-use values::{EncodingLimits, Hash};
+use values::EncodingLimits;
 
 /// A chunk under construction: its items, and the origins that occur in them.
 #[derive(Default)]
@@ -109,8 +110,13 @@ impl Chunk {
             self.bytes(member);
             self.version(*version);
         }
-        self.number(record.fields.len() as u64);
-        for (name, field) in &record.fields {
+        self.fields(&record.fields);
+        self.fields(&record.scores);
+    }
+
+    fn fields(&mut self, registers: &Elements<Field>) {
+        self.number(registers.len() as u64);
+        for (name, field) in registers {
             self.bytes(name);
             self.number(u64::from(field.version.is_some()));
             if let Some(version) = field.version {
@@ -129,6 +135,7 @@ impl Chunk {
             match &operation.action {
                 Action::Add(delta) => self.tagged(action::ADD).number((delta << 1 ^ delta >> 63) as u64),
                 Action::AddFloat(delta) => self.tagged(action::ADD_FLOAT).bytes(delta),
+                Action::AddScore(delta) => self.tagged(action::ADD_SCORE).score(*delta),
                 Action::Append(bytes) => self.tagged(action::APPEND).bytes(bytes),
                 Action::SetRange { offset, bytes } => self.tagged(action::SET_RANGE).number(*offset).bytes(bytes),
                 Action::SetBits { bit_offset, width, value } => {
@@ -157,6 +164,11 @@ impl Chunk {
         self
     }
 
+    fn score(&mut self, score: f64) -> &mut Chunk {
+        self.items.extend_from_slice(&score.to_le_bytes());
+        self
+    }
+
     fn bytes(&mut self, bytes: &[u8]) -> &mut Chunk {
         self.number(bytes.len() as u64);
         self.items.extend_from_slice(bytes);
@@ -174,17 +186,20 @@ fn base_value(entry: Option<&Entry>, record: Option<&Record>, limits: &EncodingL
             cell.value.map(|bytes| codec::encoded(ValueRef::Bytes(&bytes)))
         }
         (ValueRef::Hash(hash), Some(record)) => {
-            let hash = base_hash(hash, record, limits);
-            (!hash.is_empty()).then(|| codec::encoded(ValueRef::Hash(&hash)))
+            let base = base_fields(hash, &record.fields, limits)?;
+            Some(codec::encoded(ValueRef::Hash(&base)))
+        }
+        (ValueRef::SortedSet(set), Some(record)) => {
+            let base = base_fields(set, &record.scores, limits)?;
+            Some(codec::encoded(ValueRef::SortedSet(&base)))
         }
         _ => Some(codec::encoded(value)),
     }
 }
 
-fn base_hash(hash: &Hash, record: &Record, limits: &EncodingLimits) -> Hash {
-    let mut base = hash.clone();
-    for (name, field) in &record.fields {
-        field.increments.take_back(&mut FieldCell { hash: &mut base, field: name, limits });
-    }
-    base
+/// `None` where nothing is left.
+fn base_fields<F: Fields + Clone>(fields: &F, registers: &Elements<Field>, limits: &EncodingLimits) -> Option<F> {
+    let mut base = fields.clone();
+    take_back(&mut base, registers, limits);
+    (!base.is_empty()).then_some(base)
 }

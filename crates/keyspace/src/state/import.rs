@@ -102,8 +102,8 @@ impl Import {
 
     /// Is there something in the record that they had not seen?
     fn has_unseen(&self, record: &Record) -> bool {
-        let elements = record.members.values().copied().chain(record.fields.values().filter_map(|field| field.version));
-        let increments = record.fields.values().flat_map(|field| field.increments.iter());
+        let elements = record.members.values().copied().chain(record.elements().filter_map(|field| field.version));
+        let increments = record.elements().flat_map(|field| field.increments.iter());
         let operations = record.operations.iter().chain(increments).map(|operation| operation.version);
         elements.chain(operations).chain([record.clear]).any(|version| self.is_unseen(version))
     }

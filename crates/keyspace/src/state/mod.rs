@@ -37,4 +37,5 @@ mod action {
     pub(super) const APPEND: u8 = 3;
     pub(super) const SET_RANGE: u8 = 4;
     pub(super) const SET_BITS: u8 = 5;
+    pub(super) const ADD_SCORE: u8 = 6;
 }

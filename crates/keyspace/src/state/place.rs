@@ -4,14 +4,15 @@ use super::decode::KeyItem;
 use super::import::covers;
 use crate::codec;
 use crate::entry::{Entry, Header, Value, ValueRef};
-use crate::merge::cell::{FieldCell, StringCell};
+use crate::merge::cell::StringCell;
+use crate::merge::fields::{Fields, restart, take_back, untouched};
 use crate::merge::{Author, Merge, version_of};
-use crate::recent::Record;
+use crate::recent::{Elements, Field, Record};
 use crate::shard::Database;
 use crate::version::{OriginIndex, Row, Version};
 use crate::{KeyHash, KeyType};
 use effect::Stamp;
-use values::{EncodingLimits, Hash, Set};
+use values::{EncodingLimits, Set};
 
 /// A key, apart from any table. Without a record it is as if it had been Put whole at its version.
 #[derive(Default)]
@@ -48,8 +49,11 @@ impl KeyState {
     /// The key is not in a table: its value is below all increments.
     pub(super) fn drop_increments(&mut self, gone: impl Fn(Version) -> bool) {
         if let Some(record) = &mut self.record {
-            let fields = record.fields.values_mut().map(|field| &mut field.increments);
-            fields.chain([&mut record.operations]).for_each(|operations| operations.drop_increments(&gone));
+            let elements = record.fields.values_mut().chain(record.scores.values_mut());
+            elements
+                .map(|field| &mut field.increments)
+                .chain([&mut record.operations])
+                .for_each(|operations| operations.drop_increments(&gone));
         }
     }
 
@@ -88,15 +92,18 @@ impl Place<'_> {
         self.database.recent.remove(self.key);
         let entry = self.database.table.find(self.hash, self.key);
         let (version, deadline_ms) = entry.map_or((None, None), |entry| (entry.version(), entry.deadline_ms()));
+        let entry_type = entry.map(Entry::key_type);
         if let Some(record) = &record {
             let limits = self.limits;
-            if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key)
-                && let Some(hash) = entry.hash_mut()
-            {
-                for (field, register) in &record.fields {
-                    register.increments.take_back(&mut FieldCell { hash, field, limits });
+            if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key) {
+                if let Some(hash) = entry.hash_mut() {
+                    take_back(hash, &record.fields, limits);
+                } else if let Some(set) = entry.sorted_set_mut() {
+                    take_back(set, &record.scores, limits);
                 }
-            } else if !record.operations.is_empty() {
+            }
+            let is_collection = entry_type.is_some_and(|key_type| key_type != KeyType::String);
+            if !is_collection && !record.operations.is_empty() {
                 record.operations.take_back(&mut self.string_cell(Header::default()));
             }
         }
@@ -132,11 +139,11 @@ impl Place<'_> {
         record.keep_operations_of(self.database.table.find(self.hash, self.key).map(Entry::key_type));
         let limits = self.limits;
         record.operations.restart(&mut self.string_cell(header));
-        for (name, field) in &mut record.fields {
-            if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key)
-                && let Some(hash) = entry.hash_mut()
-            {
-                field.increments.restart(&mut FieldCell { hash, field: name, limits });
+        if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key) {
+            if let Some(hash) = entry.hash_mut() {
+                restart(hash, &mut record.fields, limits);
+            } else if let Some(set) = entry.sorted_set_mut() {
+                restart(set, &mut record.scores, limits);
             }
         }
     }
@@ -166,7 +173,7 @@ impl Place<'_> {
     /// A key that one version describes: a string is newer or older as a whole; collections are united.
     fn reapply_whole(&mut self, value: Value, deadline_ms: Option<u64>, version: Version, row: Row<'_>) {
         match value {
-            Value::Int(_) | Value::Bytes(_) | Value::List(_) | Value::SortedSet(_) | Value::Stream(_) => {
+            Value::Int(_) | Value::Bytes(_) | Value::List(_) | Value::Stream(_) => {
                 return self.merge(version, row).put(value, deadline_ms);
             }
             Value::Set(set) => {
@@ -176,6 +183,10 @@ impl Place<'_> {
             Value::Hash(hash) => {
                 let pairs: Vec<_> = hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect();
                 self.merge(version, row).hash_set(pairs.iter().map(|(field, value)| (&field[..], &value[..])));
+            }
+            Value::SortedSet(set) => {
+                let pairs: Vec<_> = set.iter().map(|(member, score)| (member.to_vec(), score)).collect();
+                self.merge(version, row).sorted_set_add(pairs.iter().map(|(member, score)| (&member[..], *score)));
             }
         }
         if deadline_ms.is_some() {
@@ -200,10 +211,11 @@ impl Place<'_> {
             self.reapply_clear(record, value.as_ref(), row);
         }
         let is_due = |version: Version| unseen(version) || survivors.contains(&version);
-        let (mut set, mut hash) = (None, None);
+        let (mut set, mut hash, mut sorted_set) = (None, None, None);
         match &value {
             Some(Value::Set(members)) => set = Some(members),
             Some(Value::Hash(fields)) => hash = Some(fields),
+            Some(Value::SortedSet(members)) => sorted_set = Some(members),
             _ => {}
         }
         for (member, version) in record.members.iter().filter(|(_, version)| unseen(**version)) {
@@ -215,22 +227,8 @@ impl Place<'_> {
                 merge.set_remove(member);
             }
         }
-        for (name, field) in &record.fields {
-            if let Some(version) = field.version.filter(|version| unseen(*version)) {
-                let mut merge = self.merge(version, row);
-                match hash.and_then(|hash| hash.value(name)) {
-                    Some(value) => {
-                        value.with_bytes(|value| merge.hash_set(std::iter::once((&**name, value))));
-                    }
-                    None => {
-                        merge.hash_delete(std::iter::once(&**name));
-                    }
-                }
-            }
-            for operation in field.increments.awake().filter(|operation| is_due(operation.version)) {
-                self.merge(operation.version, row).hash_operation(name, operation.action.clone());
-            }
-        }
+        self.reapply_fields(&record.fields, hash, row, &unseen, is_due);
+        self.reapply_fields(&record.scores, sorted_set, row, &unseen, is_due);
         for operation in record.operations.awake().filter(|operation| is_due(operation.version)) {
             self.merge(operation.version, row).string_operation(operation.action.clone());
         }
@@ -242,6 +240,29 @@ impl Place<'_> {
                 _ if !unseen(write.version) => {}
                 0 => self.merge(write.version, row).begin_life(write.deadline_ms),
                 _ => self.merge(write.version, row).expire(write.deadline_ms),
+            }
+        }
+    }
+
+    fn reapply_fields<F: Fields>(
+        &mut self,
+        registers: &Elements<Field>,
+        fields: Option<&F>,
+        row: Row<'_>,
+        unseen: impl Fn(Version) -> bool,
+        is_due: impl Fn(Version) -> bool,
+    ) {
+        let nothing = F::default();
+        for (name, field) in registers {
+            if let Some(version) = field.version.filter(|version| unseen(*version)) {
+                let mut merge = self.merge(version, row);
+                fields.unwrap_or(&nothing).with_value(name, |value| match value {
+                    Some(value) => merge.fields_set(std::iter::once((&**name, value)), |_| F::default()),
+                    None => merge.fields_delete::<F>(std::iter::once(&**name)),
+                });
+            }
+            for operation in field.increments.awake().filter(|operation| is_due(operation.version)) {
+                self.merge(operation.version, row).fields_operation::<F>(name, operation.action.clone());
             }
         }
     }
@@ -260,17 +281,9 @@ impl Place<'_> {
                 }
                 (!base.is_empty()).then_some(Value::Set(base))
             }
-            Some(Value::Hash(hash)) => {
-                let mut base = Hash::new();
-                hash.for_each(|name, value| {
-                    if record.fields.get(name).is_none_or(|field| field.version.is_none()) {
-                        base.insert(name, value, self.limits);
-                    }
-                });
-                (!base.is_empty()).then_some(Value::Hash(base))
-            }
+            Some(Value::Hash(hash)) => untouched(hash, &record.fields).map(Value::Hash),
+            Some(Value::SortedSet(set)) => untouched(set, &record.scores).map(Value::SortedSet),
             Some(Value::List(list)) => Some(Value::List(list.clone())),
-            Some(Value::SortedSet(set)) => Some(Value::SortedSet(set.clone())),
             Some(Value::Stream(stream)) => Some(Value::Stream(stream.clone())),
             None => None,
         };

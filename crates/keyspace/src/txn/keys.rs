@@ -10,7 +10,7 @@ use crate::merge::flush;
 use crate::version::{Row, Version};
 use effect::Effect;
 use std::ops::Range;
-use values::Set;
+use values::{Set, SortedSet};
 
 impl Txn<'_> {
     /// True where the key was there.
@@ -74,6 +74,15 @@ impl Txn<'_> {
             return;
         }
         self.put(key, &codec::encoded(ValueRef::Set(members)), None);
+    }
+
+    /// The same for a sorted set (ZUNIONSTORE …).
+    pub fn store_sorted_set(&mut self, key: &[u8], set: &SortedSet) {
+        if set.is_empty() {
+            self.delete(key);
+            return;
+        }
+        self.put(key, &codec::encoded(ValueRef::SortedSet(set)), None);
     }
 
     /// The value of a key as `Put` carries it, and its deadline.

@@ -4,6 +4,7 @@
 mod hashes;
 mod keys;
 mod sets;
+mod sorted_sets;
 mod strings;
 
 use crate::entry::Entry;
@@ -17,6 +18,8 @@ use effect::{Effect, EffectWriter, Stamp};
 use std::cell::Cell;
 use std::ops::Deref;
 use values::EncodingLimits;
+
+pub use sorted_sets::{ScoreCondition, ScoresWritten};
 
 /// What a string write does to the deadline.
 pub use effect::Deadline as SetDeadline;

@@ -5,9 +5,10 @@ mod model;
 
 use effect::{EffectReader, NodeId, Origin, Stamp, VersionVector};
 use keyspace::{
-    CausalMark, Cursor, Horizon, Import, Keyspace, Options, Row, Scope, SetDeadline, Switches, Txn, Version,
+    CausalMark, Cursor, Horizon, Import, Keyspace, Options, Row, Scope, ScoreCondition, SetDeadline, Switches, Txn,
+    Version,
 };
-use model::{Record, State, Value};
+use model::{Record, State, Value, score_text};
 use proptest::prelude::*;
 
 const START_MS: u64 = 1_700_000_000_000;
@@ -75,7 +76,7 @@ impl std::fmt::Debug for Write {
 }
 
 fn write() -> impl Strategy<Value = Write> {
-    (0..26u8, 0..KEYS.len(), 0..NAMES.len(), 0..VALUES.len(), 1..400u64)
+    (0..32u8, 0..KEYS.len(), 0..NAMES.len(), 0..VALUES.len(), 1..400u64)
         .prop_map(|(kind, key, name, value, ms)| Write { kind, key, name, value, ms })
 }
 
@@ -98,6 +99,7 @@ fn bytes_of(name: &'static [u8]) -> impl Iterator<Item = &'static [u8]> + Clone 
 fn perform(txn: &mut Txn<'_>, write: &Write) {
     let (key, name, value) = (KEYS[write.key], NAMES[write.name], VALUES[write.value]);
     let deadline_ms = txn.now_ms() + write.ms;
+    let score = [1.0, 0.1, -1e16, f64::INFINITY, f64::NEG_INFINITY][write.value];
     let delta = [1, -2, 40, 1 << 40, i64::MAX / 2][write.value];
     match write.kind {
         0 | 1 => txn.string_set(key, value, SetDeadline::Clear),
@@ -114,6 +116,9 @@ fn perform(txn: &mut Txn<'_>, write: &Write) {
         16 => drop(txn.hash_delete(key, bytes_of(name))),
         17 | 18 => drop(txn.hash_increment(key, name, delta)),
         19 => drop(txn.hash_increment_float(key, name, b"0.25")),
+        26 | 27 => drop(txn.sorted_set_add(key, &[(name, score)], ScoreCondition::default())),
+        28 => drop(txn.sorted_set_remove(key, bytes_of(name))),
+        29..=31 => drop(txn.sorted_set_increment(key, name, score, ScoreCondition::default())),
         20 => drop(txn.delete(key)),
         21 => txn.expire(key, Some(deadline_ms)),
         22 => txn.expire(key, None),
@@ -280,6 +285,11 @@ impl World {
                     keyspace::KeyType::Hash => {
                         let hash = txn.hash(&key).unwrap().unwrap();
                         Value::Hash(hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
+                    }
+                    keyspace::KeyType::SortedSet => {
+                        let set = txn.sorted_set(&key).unwrap().unwrap();
+                        let pairs = set.iter().map(|(member, score)| (member.to_vec(), score_text(score)));
+                        Value::SortedSet(pairs.collect())
                     }
                     other => unreachable!("nothing here makes a {}", other.name()),
                 };

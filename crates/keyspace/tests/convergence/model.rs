@@ -21,6 +21,8 @@ pub enum Value {
     String(Vec<u8>),
     Set(BTreeSet<Vec<u8>>),
     Hash(BTreeMap<Vec<u8>, Vec<u8>>),
+    /// Scores as text.
+    SortedSet(BTreeMap<Vec<u8>, Vec<u8>>),
 }
 
 pub type State = BTreeMap<(u32, Vec<u8>), (Value, Option<u64>)>;
@@ -36,9 +38,19 @@ struct Increment {
 enum Delta {
     Integer(i64),
     Float(Vec<u8>),
+    Score(f64),
 }
 
-/// A string or a field: its value, the increments in it that a clear may have to keep, and those that
+/// The text of a score, which reads back as the same number.
+pub fn score_text(score: f64) -> Vec<u8> {
+    format!("{score:?}").into_bytes()
+}
+
+fn score_of(text: &[u8]) -> f64 {
+    std::str::from_utf8(text).unwrap().parse().unwrap()
+}
+
+/// A string, a field or a score: its value, the increments in it that a clear may have to keep, and those that
 /// went to sleep with an expiry.
 #[derive(Default)]
 struct Cell {
@@ -73,6 +85,9 @@ impl Cell {
             Delta::Float(delta) => LongDouble::parse(current)
                 .and_then(|n| n.checked_add(LongDouble::parse(delta).unwrap()))
                 .map(|n| n.to_string()),
+            Delta::Score(delta) => {
+                Some(score_of(current) + delta).filter(|sum| !sum.is_nan()).map(|sum| format!("{sum:?}"))
+            }
         };
         if let Some(sum) = sum {
             self.value = Some(sum.into_bytes());
@@ -88,6 +103,7 @@ enum Content {
     String(Cell),
     Set(BTreeSet<Vec<u8>>),
     Hash(BTreeMap<Vec<u8>, Cell>),
+    SortedSet(BTreeMap<Vec<u8>, Cell>),
 }
 
 #[derive(Default)]
@@ -121,10 +137,20 @@ impl Key {
         hash
     }
 
+    fn sorted_set(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
+        if !matches!(self.content, Content::SortedSet(_)) {
+            self.content = Content::SortedSet(BTreeMap::new());
+        }
+        let Content::SortedSet(scores) = &mut self.content else { unreachable!() };
+        scores
+    }
+
     fn clear(&mut self, author: &Record) {
         match &mut self.content {
             Content::String(cell) => cell.clear(author, None),
-            Content::Hash(fields) => fields.values_mut().for_each(|cell| cell.clear(author, None)),
+            Content::Hash(fields) | Content::SortedSet(fields) => {
+                fields.values_mut().for_each(|cell| cell.clear(author, None))
+            }
             Content::Set(_) | Content::Nothing => self.content = Content::Nothing,
         }
         self.deadline_ms = None;
@@ -134,7 +160,7 @@ impl Key {
         if self.deadline_ms.is_some_and(|deadline_ms| Stamp::from_ms(deadline_ms) <= stamp) {
             match &mut self.content {
                 Content::String(cell) => cell.expire(),
-                Content::Hash(fields) => fields.values_mut().for_each(Cell::expire),
+                Content::Hash(fields) | Content::SortedSet(fields) => fields.values_mut().for_each(Cell::expire),
                 Content::Set(_) | Content::Nothing => self.content = Content::Nothing,
             }
             self.deadline_ms = None;
@@ -153,6 +179,13 @@ impl Key {
                     hash.entry(field.to_vec()).or_default().clear(author, Some(value.to_vec()));
                 }
             }
+            Decoded::SortedSet(pairs) => {
+                let scores = self.sorted_set();
+                scores.values_mut().for_each(|cell| cell.clear(author, None));
+                for (member, score) in pairs.iter() {
+                    scores.entry(member.to_vec()).or_default().clear(author, Some(score_text(score)));
+                }
+            }
             other => unreachable!("nothing here makes {other:?}"),
         }
     }
@@ -162,13 +195,15 @@ impl Key {
             Content::Nothing => None,
             Content::String(cell) => cell.value.map(Value::String),
             Content::Set(set) => (!set.is_empty()).then_some(Value::Set(set)),
-            Content::Hash(fields) => {
-                let fields: BTreeMap<_, _> =
-                    fields.into_iter().filter_map(|(f, cell)| Some((f, cell.value?))).collect();
-                (!fields.is_empty()).then_some(Value::Hash(fields))
-            }
+            Content::Hash(fields) => values(fields).map(Value::Hash),
+            Content::SortedSet(scores) => values(scores).map(Value::SortedSet),
         }
     }
+}
+
+fn values(cells: BTreeMap<Vec<u8>, Cell>) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let values: BTreeMap<_, _> = cells.into_iter().filter_map(|(name, cell)| Some((name, cell.value?))).collect();
+    (!values.is_empty()).then_some(values)
 }
 
 /// The state that a single server reaches. What is past its deadline at `now_ms` is gone.
@@ -274,6 +309,24 @@ fn execute_one(keys: &mut Keys, db: u32, effect: &Effect<'_>, author: &Record, i
                 .entry(field.to_vec())
                 .or_default()
                 .increment(increment(Delta::Float(delta.to_vec())));
+        }
+        Effect::SortedSetAdd { key, pairs } => {
+            for (member, score) in pairs.iter() {
+                let cell = at(keys, db, key).sorted_set().entry(member.to_vec()).or_default();
+                cell.clear(author, Some(score_text(score)));
+            }
+        }
+        Effect::SortedSetRemove { key, members } => {
+            if let Content::SortedSet(scores) = &mut at(keys, db, key).content {
+                members.iter().for_each(|member| scores.entry(member.to_vec()).or_default().clear(author, None));
+            }
+        }
+        Effect::SortedSetIncrement { key, member, delta } => {
+            at(keys, db, key)
+                .sorted_set()
+                .entry(member.to_vec())
+                .or_default()
+                .increment(increment(Delta::Score(delta)));
         }
     }
 }

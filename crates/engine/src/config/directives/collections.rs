@@ -1,7 +1,6 @@
 use crate::config::directive::*;
 
 const LISTS_LATER: &str = "lists come with a later version";
-const SORTED_SETS_LATER: &str = "sorted sets come with a later version";
 
 pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::integer(
@@ -45,20 +44,18 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "zset-max-listpack-entries",
         (0, i64::MAX),
         "128",
-        no_number,
+        |config, count| config.zset_max_listpack_entries = count as usize,
         "Members up to which a sorted set is compact.",
     )
-    .alias(&["zset-max-ziplist-entries"])
-    .without_effect(SORTED_SETS_LATER),
+    .alias(&["zset-max-ziplist-entries"]),
     Directive::memory(
         "zset-max-listpack-value",
         0,
         "64",
-        no_memory,
+        |config, bytes| config.zset_max_listpack_value = bytes as usize,
         "Bytes of a member up to which a sorted set is compact.",
     )
-    .alias(&["zset-max-ziplist-value"])
-    .without_effect(SORTED_SETS_LATER),
+    .alias(&["zset-max-ziplist-value"]),
     Directive::integer(
         "list-max-listpack-size",
         (i32::MIN as i64, i32::MAX as i64),

@@ -1,0 +1,287 @@
+//! Collections whose elements have values: each element is a register with increments on top of it.
+
+use super::cell::{Action, Cell};
+use super::operations::Cause;
+use super::{Author, Cut, Merge, Parts};
+use crate::KeyType;
+use crate::entry::{Entry, NewValue};
+use crate::recent::{Elements, Field, Record};
+use crate::table::{EntryMut, KeyHasher, Slot};
+use crate::version::Origins;
+use values::EncodingLimits;
+
+/// A hash with its fields, a sorted set with its members.
+pub(crate) trait Fields: Default {
+    const KEY_TYPE: KeyType;
+    type Value<'v>: Copy;
+    type Cell<'c>: Cell
+    where
+        Self: 'c;
+
+    fn registers(record: &mut Record) -> &mut Elements<Field>;
+    fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<&'e mut Self>;
+    fn into_new(self) -> NewValue<'static>;
+    fn is_empty(&self) -> bool;
+    fn contains(&self, name: &[u8]) -> bool;
+    /// True where the element is new.
+    fn insert(&mut self, name: &[u8], value: Self::Value<'_>, limits: &EncodingLimits) -> bool;
+    /// True where the element was there.
+    fn remove(&mut self, name: &[u8]) -> bool;
+    fn with_value<R>(&self, name: &[u8], f: impl FnOnce(Option<Self::Value<'_>>) -> R) -> R;
+    fn cell<'c>(&'c mut self, name: &'c [u8], limits: &'c EncodingLimits) -> Self::Cell<'c>;
+}
+
+impl<H: KeyHasher> Merge<'_, '_, H> {
+    /// Elements get values. Returns how many are new. `new`: what the collection is made from.
+    pub(crate) fn fields_set<'m, 'v, F: Fields>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'m [u8], F::Value<'v>)>,
+        new: impl FnOnce(&EncodingLimits) -> F,
+    ) -> usize {
+        if !self.is_plain() {
+            return self.with_record(|parts| parts.fields_set::<F>(pairs, new));
+        }
+        self.plain_fields(new, |fields, limits| {
+            pairs.filter(|(name, value)| fields.insert(name, *value, limits)).count()
+        })
+    }
+
+    /// Elements go. Returns how many were there. An empty collection is no key.
+    pub(crate) fn fields_delete<'m, F: Fields>(&mut self, names: impl Iterator<Item = &'m [u8]>) -> usize {
+        if !self.is_plain() {
+            return self.with_record(|parts| parts.fields_delete::<F>(names));
+        }
+        let Some(mut entry) = self.entry_mut() else { return 0 };
+        let Some(fields) = F::of(&mut entry) else { return 0 };
+        let removed = names.filter(|name| fields.remove(name)).count();
+        if fields.is_empty() {
+            self.database.table.remove(self.hash, self.key);
+        } else {
+            self.stamp();
+        }
+        removed
+    }
+
+    /// An increment in an element.
+    pub(crate) fn fields_operation<F: Fields>(&mut self, name: &[u8], action: Action) {
+        if !self.is_plain() {
+            return self.with_record(|parts| parts.fields_operation::<F>(name, action));
+        }
+        self.plain_fields(
+            |_| F::default(),
+            |fields, limits| {
+                action.apply(&mut fields.cell(name, limits));
+            },
+        );
+    }
+
+    /// Changes the collection where nothing can be late; it may be new.
+    fn plain_fields<F: Fields, R>(
+        &mut self,
+        new: impl FnOnce(&EncodingLimits) -> F,
+        f: impl FnOnce(&mut F, &EncodingLimits) -> R,
+    ) -> R {
+        if self.entry().is_some_and(|entry| entry.key_type() != F::KEY_TYPE) {
+            self.database.table.remove(self.hash, self.key);
+        }
+        let header = self.author.header(None);
+        let result = match self.database.table.slot(self.hash, self.key) {
+            Slot::Occupied(mut entry) => f(F::of(&mut entry).expect("other types are gone"), self.limits),
+            Slot::Vacant(vacant) => {
+                let mut fields = new(self.limits);
+                let result = f(&mut fields, self.limits);
+                vacant.insert(Entry::new(self.key, fields.into_new(), header));
+                result
+            }
+        };
+        self.stamp();
+        result
+    }
+}
+
+impl<H: KeyHasher> Parts<'_, '_, H> {
+    fn fields_set<'m, 'v, F: Fields>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'m [u8], F::Value<'v>)>,
+        new: impl FnOnce(&EncodingLimits) -> F,
+    ) -> usize {
+        let is_alive = self.create(F::KEY_TYPE) && self.author.is_newer_than(self.record.clear);
+        if is_alive && !self.has::<F>() {
+            self.insert(new(self.limits).into_new());
+        }
+        let added = pairs.filter(|(name, value)| self.write_field::<F>(name, Some(*value), is_alive)).count();
+        self.drop_empty();
+        added
+    }
+
+    fn fields_delete<'m, F: Fields>(&mut self, names: impl Iterator<Item = &'m [u8]>) -> usize {
+        let dead = self.record.newest_of_others(F::KEY_TYPE, self.author.origins);
+        let is_alive = self.author.is_newer_than(self.record.clear) && self.author.is_newer_than(dead);
+        let removed = names.filter(|name| self.write_field::<F>(name, None, is_alive)).count();
+        self.drop_empty();
+        removed
+    }
+
+    /// Writes the register of an element; one that loses still cancels the increments that its author had
+    /// seen. True where the element has come (`value`) or gone (none).
+    fn write_field<F: Fields>(&mut self, name: &[u8], value: Option<F::Value<'_>>, is_alive: bool) -> bool {
+        let (author, limits) = (self.author, self.limits);
+        let is_there = self.has::<F>();
+        let registers = F::registers(self.record);
+        if !is_alive && !registers.contains_key(name) {
+            return false;
+        }
+        if !is_there && (!is_alive || value.is_none()) {
+            // Nothing to change; what is older and late must find the register.
+            if is_alive {
+                registers.entry(name.into()).or_default().raise(author);
+            }
+            return false;
+        }
+        if !registers.contains_key(name) {
+            registers.insert(name.into(), Field::default());
+        }
+        let mut register = std::mem::take(registers.get_mut(name).expect("there, or just inserted"));
+        let clear = Cause::Clear(author.row);
+        let changed = self.with_fields(|fields: &mut F| {
+            let was_there = fields.contains(name);
+            if is_alive && register.raise(author) {
+                register.increments.cut(author.origins, author.version, clear);
+                match value {
+                    Some(value) => fields.insert(name, value, limits),
+                    None => fields.remove(name),
+                };
+                register.increments.restart(&mut fields.cell(name, limits));
+            } else {
+                register.increments.thin(author.origins, author.version, clear, &mut fields.cell(name, limits));
+            }
+            was_there != fields.contains(name)
+        });
+        F::registers(self.record).insert(name.into(), register);
+        changed
+    }
+
+    fn fields_operation<F: Fields>(&mut self, name: &[u8], action: Action) {
+        if !self.create(F::KEY_TYPE) {
+            return;
+        }
+        let (author, limits) = (self.author, self.limits);
+        let mut register = F::registers(self.record).remove(name).unwrap_or_default();
+        self.with_fields(|fields: &mut F| {
+            register.increments.insert(author.origins, author.version, action, &mut fields.cell(name, limits));
+        });
+        F::registers(self.record).insert(name.into(), register);
+        self.drop_empty();
+    }
+
+    pub(super) fn redo_increments<F: Fields>(&mut self) {
+        let limits = self.limits;
+        let mut registers = std::mem::take(F::registers(self.record));
+        for (name, field) in registers.iter_mut().filter(|(_, field)| !field.increments.is_empty()) {
+            self.with_fields(|fields: &mut F| field.increments.restart(&mut fields.cell(name, limits)));
+        }
+        *F::registers(self.record) = registers;
+        self.drop_empty();
+    }
+
+    fn has<F: Fields>(&self) -> bool {
+        self.key_type() == Some(F::KEY_TYPE)
+    }
+
+    /// The collection at the key, which may be new and empty.
+    fn with_fields<F: Fields, R>(&mut self, f: impl FnOnce(&mut F) -> R) -> R {
+        if let Some(mut entry) = self.table.find_mut(self.hash, self.key)
+            && let Some(fields) = F::of(&mut entry)
+        {
+            return f(fields);
+        }
+        let mut fields = F::default();
+        let result = f(&mut fields);
+        self.insert(fields.into_new());
+        result
+    }
+
+    /// A cut's part in the collection. `base`: what it is now, but for elements that newer effects touched
+    /// and increments that live on.
+    pub(super) fn cut_fields<F: Fields>(&mut self, cut: Cut<'_>, base: Option<F>) {
+        let (origins, limits) = (self.author.origins, self.limits);
+        let mut registers = std::mem::take(F::registers(self.record));
+        if !self.has::<F>() && base.is_none() && registers.values().all(|field| field.increments.is_empty()) {
+            registers.retain(|_, field| !cut.wins || field.is_newer(cut, origins));
+        } else if cut.wins {
+            let mut new = base.unwrap_or_default();
+            self.with_fields(|fields: &mut F| {
+                registers.retain(|name, field| field.cut(name, cut, fields, &mut new, origins, limits));
+                *fields = new;
+            });
+        } else {
+            self.with_fields(|fields: &mut F| {
+                for (name, field) in &mut registers {
+                    field.increments.thin(origins, cut.at, cut.cause, &mut fields.cell(name, limits));
+                }
+            });
+        }
+        *F::registers(self.record) = registers;
+        self.drop_empty();
+    }
+}
+
+/// Leaves a collection as it was below all increments.
+pub(crate) fn take_back<F: Fields>(fields: &mut F, registers: &Elements<Field>, limits: &EncodingLimits) {
+    registers.iter().for_each(|(name, field)| field.increments.take_back(&mut fields.cell(name, limits)));
+}
+
+/// The opposite: increments on top of a collection that is below them.
+pub(crate) fn restart<F: Fields>(fields: &mut F, registers: &mut Elements<Field>, limits: &EncodingLimits) {
+    registers.iter_mut().for_each(|(name, field)| field.increments.restart(&mut fields.cell(name, limits)));
+}
+
+/// The part of a collection that no register describes; `None` where that is nothing.
+pub(crate) fn untouched<F: Fields + Clone>(fields: &F, registers: &Elements<Field>) -> Option<F> {
+    let mut untouched = fields.clone();
+    let touched = registers.iter().filter(|(_, field)| field.version.is_some());
+    for (name, _) in touched {
+        untouched.remove(name);
+    }
+    (!untouched.is_empty()).then_some(untouched)
+}
+
+impl Field {
+    /// Notes a write. False where a newer one is known.
+    fn raise(&mut self, author: Author<'_>) -> bool {
+        let loses = self.version.is_some_and(|newest| author.is_older_than(newest));
+        if !loses {
+            self.version = Some(author.version);
+        }
+        !loses
+    }
+
+    fn is_newer(&self, cut: Cut<'_>, origins: &Origins) -> bool {
+        self.version.is_some_and(|version| origins.newer(version, cut.at))
+    }
+
+    /// What becomes of this element on the way from the `old` collection to the `new` one, which holds the base.
+    /// False where nothing is left to remember.
+    fn cut<F: Fields>(
+        &mut self,
+        name: &[u8],
+        cut: Cut<'_>,
+        old: &mut F,
+        new: &mut F,
+        origins: &Origins,
+        limits: &EncodingLimits,
+    ) -> bool {
+        if self.is_newer(cut, origins) {
+            self.increments.thin(origins, cut.at, cut.cause, &mut old.cell(name, limits));
+            old.with_value(name, |value| match value {
+                Some(value) => new.insert(name, value, limits),
+                None => new.remove(name),
+            });
+            return true;
+        }
+        self.version = None;
+        self.increments.cut(origins, cut.at, cut.cause);
+        self.increments.restart(&mut new.cell(name, limits));
+        !self.increments.is_empty()
+    }
+}

@@ -1,0 +1,333 @@
+//! Sorted sets: listpack, or a tree with an index of its members.
+
+mod index;
+mod run;
+mod small;
+mod tree;
+
+use self::index::MemberIndex;
+use self::small::Small;
+use self::tree::{Position, Tree};
+use crate::{Element, Encoding, EncodingLimits, sample};
+use std::ops::Range;
+use stdx::hash::hash;
+
+/// Members in the order of their scores; those with the same score in the order of their bytes. Few and short members
+/// live in a listpack, everything else in a tree; never back.
+#[derive(Clone, Debug, Default)]
+pub struct SortedSet {
+    form: Form,
+}
+
+#[derive(Clone, Debug)]
+enum Form {
+    Listpack(Small),
+    Tree(Box<Indexed>),
+}
+
+/// A tree, and where its members are in it. Each member is stored once.
+#[derive(Clone, Debug)]
+struct Indexed {
+    tree: Tree,
+    index: MemberIndex,
+}
+
+impl Default for Form {
+    fn default() -> Form {
+        Form::Listpack(Small::default())
+    }
+}
+
+impl SortedSet {
+    pub fn new() -> SortedSet {
+        SortedSet::default()
+    }
+
+    /// An empty one for `len` members that are to come, none longer than `longest`: where that is known, the encoding
+    /// is chosen for all of them at once.
+    pub fn for_members(len: usize, longest: usize, limits: &EncodingLimits) -> SortedSet {
+        let mut set = SortedSet::new();
+        if len > limits.zset_max_listpack_entries || longest > limits.zset_max_listpack_value {
+            set.convert_to_tree();
+        }
+        set
+    }
+
+    pub fn len(&self) -> usize {
+        match &self.form {
+            Form::Listpack(small) => small.len(),
+            Form::Tree(indexed) => indexed.tree.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn score(&self, member: &[u8]) -> Option<f64> {
+        match &self.form {
+            Form::Listpack(small) => Some(small.find(member)?.score),
+            Form::Tree(indexed) => Some(indexed.tree.score(indexed.find(member)?)),
+        }
+    }
+
+    pub fn contains(&self, member: &[u8]) -> bool {
+        match &self.form {
+            Form::Listpack(small) => small.find(member).is_some(),
+            Form::Tree(indexed) => indexed.find(member).is_some(),
+        }
+    }
+
+    /// How many members are before this one.
+    pub fn rank(&self, member: &[u8]) -> Option<usize> {
+        match &self.form {
+            Form::Listpack(small) => {
+                let found = small.find(member)?.offset;
+                Some(small.pairs().take_while(|pair| pair.offset < found).count())
+            }
+            Form::Tree(indexed) => {
+                let score = indexed.tree.score(indexed.find(member)?);
+                Some(indexed.tree.partition_point(&tree::is_before(score, member)))
+            }
+        }
+    }
+
+    /// How many members are before a point in the order: `is_before` says of each on which side it is.
+    pub fn partition_point(&self, is_before: impl Fn(f64, &[u8]) -> bool) -> usize {
+        match &self.form {
+            Form::Listpack(small) => {
+                let is_before = |pair: &small::Pair<'_>| pair.member.with_bytes(|member| is_before(pair.score, member));
+                small.pairs().take_while(is_before).count()
+            }
+            Form::Tree(indexed) => indexed.tree.partition_point(&is_before),
+        }
+    }
+
+    /// Gives a member a score, which is a number. True where the member is new.
+    pub fn insert(&mut self, member: &[u8], score: f64, limits: &EncodingLimits) -> bool {
+        // There is but one zero: the listpack cannot tell two of them apart.
+        let score = score + 0.0;
+        match &mut self.form {
+            Form::Listpack(small) => {
+                if let Some(pair) = small.find(member) {
+                    if pair.score != score {
+                        let offset = pair.offset;
+                        small.remove(offset);
+                        small.insert(member, score);
+                    }
+                    return false;
+                }
+                if small.len() < limits.zset_max_listpack_entries
+                    && member.len() <= limits.zset_max_listpack_value
+                    && small.0.has_room_for(member.len())
+                {
+                    small.insert(member, score);
+                    return true;
+                }
+                self.convert_to_tree();
+                self.insert(member, score, limits)
+            }
+            Form::Tree(indexed) => indexed.insert(member, score),
+        }
+    }
+
+    /// True where the member was there.
+    pub fn remove(&mut self, member: &[u8]) -> bool {
+        match &mut self.form {
+            Form::Listpack(small) => {
+                let found = small.find(member).map(|pair| pair.offset);
+                if let Some(offset) = found {
+                    small.remove(offset);
+                }
+                found.is_some()
+            }
+            Form::Tree(indexed) => indexed.remove(member),
+        }
+    }
+
+    fn convert_to_tree(&mut self) {
+        let mut indexed =
+            Box::new(Indexed { tree: Tree::default(), index: MemberIndex::with_capacity(self.len() + 1) });
+        for (member, score) in self.iter() {
+            member.with_bytes(|member| indexed.insert(member, score));
+        }
+        self.form = Form::Tree(indexed);
+    }
+
+    /// Members and scores in their order.
+    pub fn iter(&self) -> SortedSetIter<'_> {
+        self.range(0..self.len())
+    }
+
+    /// The members at these places of the order, of which the end may lie behind the last one.
+    pub fn range(&self, ranks: Range<usize>) -> SortedSetIter<'_> {
+        let ranks = ranks.start..ranks.end.min(self.len());
+        let remaining = ranks.len();
+        let iter = match &self.form {
+            Form::Listpack(small) => {
+                let offset = |rank: usize| {
+                    if rank == small.len() { Some(small.0.end()) } else { small.0.offset_of(rank * 2) }
+                };
+                let [front, back] = [ranks.start, ranks.end].map(|rank| offset(rank).unwrap_or_default());
+                FormIter::Listpack { small, front, back }
+            }
+            Form::Tree(indexed) => {
+                let tree = &indexed.tree;
+                let front = tree.position(ranks.start);
+                let back = if remaining == 0 { front } else { tree.position(ranks.end - 1) };
+                FormIter::Tree { tree, front, back }
+            }
+        };
+        SortedSetIter { iter, remaining }
+    }
+
+    /// One member, uniformly at random. `dice(n)` returns a number below `n`.
+    pub fn random(&self, mut dice: impl FnMut(usize) -> usize) -> Option<(Element<'_>, f64)> {
+        let rank = if self.is_empty() { return None } else { dice(self.len()) };
+        self.range(rank..rank + 1).next()
+    }
+
+    /// `count` different members, every selection equally likely; all of them where there are not more.
+    pub fn sample(&self, count: usize, mut dice: impl FnMut(usize) -> usize, mut f: impl FnMut(Element<'_>, f64)) {
+        if !sample::is_sparse(count, self.len()) {
+            return sample::select(self.iter(), self.len(), count, dice, |(member, score)| f(member, score));
+        }
+        let random = || Some(dice(self.len()));
+        sample::draw(count, random, |rank| self.range(rank..rank + 1).for_each(|(member, score)| f(member, score)));
+    }
+
+    /// ZSCAN: calls `f` for at least `count` members where there are; returns the next cursor (0: done).
+    /// A member present throughout is returned at least once, whatever happens between the calls.
+    pub fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&[u8], f64)) -> u64 {
+        match &self.form {
+            Form::Tree(indexed) => indexed.scan(cursor, count, f),
+            Form::Listpack(_) => {
+                self.iter().for_each(|(member, score)| member.with_bytes(|member| f(member, score)));
+                0
+            }
+        }
+    }
+
+    pub fn encoding(&self) -> Encoding {
+        match self.form {
+            Form::Listpack(_) => Encoding::Listpack,
+            Form::Tree(_) => Encoding::Skiplist,
+        }
+    }
+
+    /// Bytes on the heap, as MEMORY USAGE counts.
+    pub fn heap_size(&self) -> usize {
+        match &self.form {
+            Form::Listpack(small) => small.0.heap_size(),
+            Form::Tree(indexed) => size_of::<Indexed>() + indexed.tree.heap_size() + indexed.index.heap_size(),
+        }
+    }
+}
+
+impl Indexed {
+    #[inline]
+    fn find(&self, member: &[u8]) -> Option<Position> {
+        self.index.leaves(hash(member)).find_map(|leaf| self.tree.find_in(leaf, member))
+    }
+
+    fn insert(&mut self, member: &[u8], score: f64) -> bool {
+        let Indexed { tree, index } = self;
+        let member_hash = hash(member);
+        let found = index.leaves(member_hash).find_map(|leaf| tree.find_in(leaf, member));
+        if let Some(at) = found {
+            if tree.score(at) == score || tree.change_in_place(at, score) {
+                return false;
+            }
+            self.remove(member);
+        }
+        let Indexed { tree, index } = self;
+        let leaf = tree.insert(score, member, |member, from, to| index.relocate(hash(member), from, to));
+        index.insert(member_hash, leaf);
+        found.is_none()
+    }
+
+    fn remove(&mut self, member: &[u8]) -> bool {
+        let Some(at) = self.find(member) else { return false };
+        let Indexed { tree, index } = self;
+        index.remove(hash(member), at.leaf);
+        let score = tree.score(at);
+        tree.remove(score, member, |member, from, to| index.relocate(hash(member), from, to));
+        true
+    }
+
+    fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&[u8], f64)) -> u64 {
+        self.index.scan(cursor, count, |half, leaf| {
+            for (score, member) in self.tree.leaf(leaf).filter(|(_, member)| hash(member) as u32 == half) {
+                f(member, score);
+            }
+        })
+    }
+}
+
+/// Members and scores in their order, from both ends.
+#[derive(Clone, Debug)]
+pub struct SortedSetIter<'a> {
+    iter: FormIter<'a>,
+    remaining: usize,
+}
+
+#[derive(Clone, Debug)]
+enum FormIter<'a> {
+    /// Offsets of the first pair, and behind the last one.
+    Listpack { small: &'a Small, front: usize, back: usize },
+    /// The first pair and the last one.
+    Tree { tree: &'a Tree, front: Position, back: Position },
+}
+
+impl<'a> Iterator for SortedSetIter<'a> {
+    type Item = (Element<'a>, f64);
+
+    #[inline]
+    fn next(&mut self) -> Option<(Element<'a>, f64)> {
+        self.remaining = self.remaining.checked_sub(1)?;
+        match &mut self.iter {
+            FormIter::Listpack { small, front, .. } => {
+                let pair = small.pair(*front)?;
+                *front = pair.next;
+                Some((pair.member, pair.score))
+            }
+            FormIter::Tree { tree, front, .. } => {
+                let at = *front;
+                *front = tree.next(at);
+                Some((Element::Bytes(tree.member(at)), tree.score(at)))
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.remaining, Some(self.remaining))
+    }
+}
+
+impl<'a> DoubleEndedIterator for SortedSetIter<'a> {
+    fn next_back(&mut self) -> Option<(Element<'a>, f64)> {
+        self.remaining = self.remaining.checked_sub(1)?;
+        match &mut self.iter {
+            FormIter::Listpack { small, back, .. } => {
+                let pair = small.pair(small.previous(*back)?)?;
+                *back = pair.offset;
+                Some((pair.member, pair.score))
+            }
+            FormIter::Tree { tree, back, .. } => {
+                let at = *back;
+                *back = tree.previous(at);
+                Some((Element::Bytes(tree.member(at)), tree.score(at)))
+            }
+        }
+    }
+}
+
+impl ExactSizeIterator for SortedSetIter<'_> {}
+
+impl<'a> IntoIterator for &'a SortedSet {
+    type Item = (Element<'a>, f64);
+    type IntoIter = SortedSetIter<'a>;
+    fn into_iter(self) -> SortedSetIter<'a> {
+        self.iter()
+    }
+}
