@@ -11,25 +11,34 @@ use std::sync::atomic::Ordering::Relaxed;
 
 struct Section {
     name: &'static str,
-    /// Shown without being asked for.
-    default: bool,
+    shown: Shown,
     write: fn(&mut SessionContext<'_>, &mut Lines),
 }
 
+/// When a section is shown that was not asked for by its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Always,
+    /// With all, or everything.
+    WithAll,
+    Never,
+}
+
 const SECTIONS: &[Section] = &[
-    Section { name: "Server", default: true, write: server },
-    Section { name: "Clients", default: true, write: clients },
-    Section { name: "Memory", default: true, write: memory },
-    Section { name: "Persistence", default: true, write: persistence },
-    Section { name: "Stats", default: true, write: stats },
-    Section { name: "Replication", default: true, write: replication },
-    Section { name: "CPU", default: true, write: cpu },
-    Section { name: "Modules", default: true, write: modules },
-    Section { name: "Commandstats", default: false, write: command_stats },
-    Section { name: "Errorstats", default: true, write: error_stats },
-    Section { name: "Latencystats", default: false, write: latency_stats },
-    Section { name: "Cluster", default: true, write: cluster },
-    Section { name: "Keyspace", default: true, write: keyspace },
+    Section { name: "Server", shown: Shown::Always, write: server },
+    Section { name: "Clients", shown: Shown::Always, write: clients },
+    Section { name: "Memory", shown: Shown::Always, write: memory },
+    Section { name: "Persistence", shown: Shown::Always, write: persistence },
+    Section { name: "Stats", shown: Shown::Always, write: stats },
+    Section { name: "Replication", shown: Shown::Always, write: replication },
+    Section { name: "CPU", shown: Shown::Always, write: cpu },
+    Section { name: "Modules", shown: Shown::Always, write: modules },
+    Section { name: "Commandstats", shown: Shown::WithAll, write: command_stats },
+    Section { name: "Errorstats", shown: Shown::Always, write: error_stats },
+    Section { name: "Latencystats", shown: Shown::WithAll, write: latency_stats },
+    Section { name: "Cluster", shown: Shown::Always, write: cluster },
+    Section { name: "Keyspace", shown: Shown::Always, write: keyspace },
+    Section { name: "Debug", shown: Shown::Never, write: debug },
 ];
 
 /// "name:value" lines.
@@ -74,12 +83,16 @@ fn human_bytes(bytes: u64) -> String {
 pub(crate) fn render<'a>(context: &mut SessionContext<'_>, names: impl Iterator<Item = &'a [u8]> + Clone) -> String {
     let asked = |word: &str| names.clone().any(|name| name.eq_ignore_ascii_case(word.as_bytes()));
     let nothing_asked = names.clone().next().is_none();
-    let everything = asked("all") || asked("everything");
-    let default = nothing_asked || asked("default") || everything;
+    let all = asked("all") || asked("everything");
+    let default = nothing_asked || asked("default") || all;
     let mut text = String::with_capacity(4096);
     for section in SECTIONS {
-        let shown = section.default && default || everything || asked(section.name);
-        if !shown {
+        let shown = match section.shown {
+            Shown::Always => default,
+            Shown::WithAll => all,
+            Shown::Never => false,
+        };
+        if !shown && !asked(section.name) {
             continue;
         }
         if !text.is_empty() {
@@ -119,6 +132,7 @@ fn server(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("lru_clock", context.now.unix_seconds() & 0xff_ffff);
     lines.add("executable", &process.executable);
     lines.add("config_file", &process.config_file);
+    lines.add("io_threads_active", u8::from(config.server_threads > 1));
 }
 
 fn clients(context: &mut SessionContext<'_>, lines: &mut Lines) {
@@ -158,10 +172,17 @@ fn memory(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("allocator_allocated", memory.allocator_allocated);
     lines.add("allocator_active", memory.allocator_active);
     lines.add("allocator_resident", memory.allocator_resident);
+    lines.add("allocator_muzzy", 0);
     lines.bytes("total_system_memory", memory.total_system);
-    lines.bytes("used_memory_lua", 0);
-    lines.bytes("used_memory_scripts", 0);
+    lines.add("used_memory_lua", 0);
+    lines.add("used_memory_vm_eval", 0);
+    lines.add("used_memory_lua_human", human_bytes(0));
+    lines.add("used_memory_scripts_eval", 0);
     lines.zeros(&["number_of_cached_scripts", "number_of_functions", "number_of_libraries"]);
+    lines.add("used_memory_vm_functions", 0);
+    lines.bytes("used_memory_vm_total", 0);
+    lines.add("used_memory_functions", 0);
+    lines.bytes("used_memory_scripts", 0);
     lines.bytes("maxmemory", context.config().maxmemory);
     lines.add("maxmemory_policy", context.config().maxmemory_policy);
     lines.add("allocator_frag_ratio", format!("{:.2}", ratio(memory.allocator_active, memory.allocator_allocated)));
@@ -179,7 +200,8 @@ fn memory(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("mem_clients_normal", clients);
     lines.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
     lines.add("mem_allocator", context.engine.host.process().allocator);
-    lines.zeros(&["active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"]);
+    lines.zeros(&["mem_overhead_db_hashtable_rehashing", "active_defrag_running"]);
+    lines.zeros(&["lazyfree_pending_objects", "lazyfreed_objects"]);
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
@@ -189,18 +211,23 @@ fn ratio(part: u64, whole: u64) -> f64 {
 /// Nothing is saved yet: this says so in the words that monitoring reads.
 fn persistence(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("loading", u8::from(context.engine.loading.load(Relaxed)));
-    lines.add("async_loading", 0);
+    lines.zeros(&["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
+    lines.add("current_fork_perc", "0.00");
+    lines.zeros(&["current_save_keys_processed", "current_save_keys_total"]);
     lines.add("rdb_changes_since_last_save", context.engine.dirty());
     lines.add("rdb_bgsave_in_progress", 0);
     lines.add("rdb_last_save_time", context.engine.started.unix_seconds());
     lines.add("rdb_last_bgsave_status", "ok");
     lines.add("rdb_last_bgsave_time_sec", -1);
     lines.add("rdb_current_bgsave_time_sec", -1);
-    lines.zeros(&["rdb_saves", "aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
+    lines.zeros(&["rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"]);
+    lines.zeros(&["aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
     lines.add("aof_last_rewrite_time_sec", -1);
     lines.add("aof_current_rewrite_time_sec", -1);
     lines.add("aof_last_bgrewrite_status", "ok");
+    lines.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
     lines.add("aof_last_write_status", "ok");
+    lines.zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
 }
 
 fn stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
@@ -213,24 +240,42 @@ fn stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("instantaneous_ops_per_sec", rates.commands_per_second);
     lines.add("total_net_input_bytes", totals.net_input_bytes);
     lines.add("total_net_output_bytes", totals.net_output_bytes);
+    lines.zeros(&["total_net_repl_input_bytes", "total_net_repl_output_bytes"]);
     lines.add("instantaneous_input_kbps", format!("{:.2}", rates.input_bytes_per_second / 1024.0));
     lines.add("instantaneous_output_kbps", format!("{:.2}", rates.output_bytes_per_second / 1024.0));
+    lines.add("instantaneous_input_repl_kbps", "0.00");
+    lines.add("instantaneous_output_repl_kbps", "0.00");
     lines.add("rejected_connections", shared.rejected_connections.load(Relaxed));
+    lines.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
     lines.add("expired_keys", counters.expired);
+    lines.add("expired_stale_perc", "0.00");
+    lines.zeros(&["expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds"]);
     lines.add("evicted_keys", counters.evicted);
     lines.add("evicted_clients", shared.evicted_clients.load(Relaxed));
+    lines.add("evicted_scripts", 0);
     lines.add("total_eviction_exceeded_time", context.engine.evictor.exceeded_total_us(context.now) / 1000);
     lines.add("current_eviction_exceeded_time", context.engine.evictor.exceeded_now_us(context.now) / 1000);
     lines.add("keyspace_hits", counters.hits);
     lines.add("keyspace_misses", counters.misses);
-    lines.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "total_forks"]);
+    lines.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"]);
+    lines.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys"]);
+    lines.zeros(&["active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"]);
+    lines.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
     lines.zeros(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
     lines.add("unexpected_error_replies", 0);
     lines.add("total_error_replies", shared.error_replies.load(Relaxed));
+    lines.add("dump_payload_sanitizations", 0);
     lines.add("total_reads_processed", totals.reads);
     lines.add("total_writes_processed", totals.writes);
+    lines.zeros(&["io_threaded_reads_processed", "io_threaded_writes_processed"]);
     lines.add("client_query_buffer_limit_disconnections", shared.query_limit_disconnections.load(Relaxed));
     lines.add("client_output_buffer_limit_disconnections", shared.output_limit_disconnections.load(Relaxed));
+    lines.zeros(&["reply_buffer_shrinks", "reply_buffer_expands"]);
+    lines.add("eventloop_cycles", totals.cycles);
+    lines.add("eventloop_duration_sum", totals.cycle_microseconds);
+    lines.add("eventloop_duration_cmd_sum", context.engine.stats.command_nanoseconds() / 1000);
+    lines.add("instantaneous_eventloop_cycles_per_sec", rates.cycles_per_second);
+    lines.add("instantaneous_eventloop_duration_usec", rates.microseconds_per_cycle);
     lines.add("acl_access_denied_auth", shared.auth_failures.load(Relaxed));
     lines.zeros(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"]);
 }
@@ -314,6 +359,15 @@ fn keyspace(context: &mut SessionContext<'_>, lines: &mut Lines) {
         }
         txn.select(home);
     });
+}
+
+/// What helps to understand the server itself.
+fn debug(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    let totals = context.engine.stats.totals();
+    lines.add("eventloop_duration_aof_sum", 0);
+    lines.add("eventloop_duration_cron_sum", totals.cron_microseconds);
+    lines.add("eventloop_duration_max", totals.cycle_microseconds_max);
+    lines.add("eventloop_cmd_per_cycle_max", totals.cycle_commands_max);
 }
 
 #[cfg(test)]

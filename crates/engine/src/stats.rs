@@ -19,6 +19,14 @@ impl Counter {
         self.0.store(self.0.load(Relaxed).wrapping_add(count), Relaxed);
     }
 
+    /// The same for the greatest value seen.
+    #[inline]
+    pub fn raise(&self, value: u64) {
+        if value > self.get() {
+            self.0.store(value, Relaxed);
+        }
+    }
+
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -60,6 +68,14 @@ pub struct WorkerStats {
     pub writes: Counter,
     /// Changes of the data set.
     pub dirty: Counter,
+    /// Turns of the event loop, and how long they took.
+    pub cycles: Counter,
+    pub cycle_microseconds: Counter,
+    /// Of the longest turn.
+    pub cycle_microseconds_max: Counter,
+    pub cycle_commands_max: Counter,
+    /// In work that is done now and then.
+    pub cron_microseconds: Counter,
 }
 
 impl WorkerStats {
@@ -72,6 +88,11 @@ impl WorkerStats {
             reads: Counter::default(),
             writes: Counter::default(),
             dirty: Counter::default(),
+            cycles: Counter::default(),
+            cycle_microseconds: Counter::default(),
+            cycle_microseconds_max: Counter::default(),
+            cycle_commands_max: Counter::default(),
+            cron_microseconds: Counter::default(),
         }
     }
 }
@@ -96,6 +117,9 @@ pub struct SharedCounters {
 /// How many error codes are told apart; a client can make up no more than that.
 const ERROR_CODES_MAX: usize = 128;
 
+/// What all the others are counted as.
+const OTHER_ERRORS: &str = "ERRORSTATS_OVERFLOW";
+
 /// How many samples the rates are taken from.
 const SAMPLES: usize = 16;
 const SAMPLE_INTERVAL_US: u64 = 100_000;
@@ -119,6 +143,11 @@ pub struct Totals {
     pub writes: u64,
     /// Changes of the data set, those from other nodes excluded.
     pub dirty: u64,
+    pub cycles: u64,
+    pub cycle_microseconds: u64,
+    pub cycle_microseconds_max: u64,
+    pub cycle_commands_max: u64,
+    pub cron_microseconds: u64,
 }
 
 /// How fast things go at present.
@@ -127,6 +156,8 @@ pub struct Rates {
     pub commands_per_second: u64,
     pub input_bytes_per_second: f64,
     pub output_bytes_per_second: f64,
+    pub cycles_per_second: u64,
+    pub microseconds_per_cycle: u64,
 }
 
 /// Sums of one command over the workers.
@@ -150,11 +181,8 @@ impl Stats {
     pub fn count_error(&self, code: String) {
         self.shared.error_replies.fetch_add(1, Relaxed);
         let mut errors = self.errors.lock();
-        if let Some(count) = errors.get_mut(&code) {
-            *count += 1;
-        } else if errors.len() < ERROR_CODES_MAX {
-            errors.insert(code, 1);
-        }
+        let is_known = errors.contains_key(&code) || errors.len() < ERROR_CODES_MAX;
+        *errors.entry(if is_known { code } else { OTHER_ERRORS.into() }).or_default() += 1;
     }
 
     pub fn errors(&self) -> BTreeMap<String, u64> {
@@ -169,7 +197,18 @@ impl Stats {
             reads: sum.reads + worker.reads.get(),
             writes: sum.writes + worker.writes.get(),
             dirty: sum.dirty + worker.dirty.get(),
+            cycles: sum.cycles + worker.cycles.get(),
+            cycle_microseconds: sum.cycle_microseconds + worker.cycle_microseconds.get(),
+            cycle_microseconds_max: sum.cycle_microseconds_max.max(worker.cycle_microseconds_max.get()),
+            cycle_commands_max: sum.cycle_commands_max.max(worker.cycle_commands_max.get()),
+            cron_microseconds: sum.cron_microseconds + worker.cron_microseconds.get(),
         })
+    }
+
+    /// What all commands together have taken.
+    pub fn command_nanoseconds(&self) -> u64 {
+        let workers = self.workers.lock();
+        workers.iter().flat_map(|worker| &worker.commands).map(|counters| counters.nanoseconds.get()).sum()
     }
 
     /// `id`: `Entry::id`.
@@ -214,6 +253,12 @@ impl Stats {
             commands_per_second: per_second(first.commands_processed, last.commands_processed) as u64,
             input_bytes_per_second: per_second(first.net_input_bytes, last.net_input_bytes),
             output_bytes_per_second: per_second(first.net_output_bytes, last.net_output_bytes),
+            cycles_per_second: per_second(first.cycles, last.cycles).ceil() as u64,
+            microseconds_per_cycle: last
+                .cycle_microseconds
+                .saturating_sub(first.cycle_microseconds)
+                .checked_div(last.cycles.saturating_sub(first.cycles))
+                .unwrap_or(0),
         }
     }
 
@@ -227,13 +272,22 @@ impl Stats {
                 counters.rejected.reset();
                 counters.failed.reset();
             }
-            worker.commands_processed.reset();
-            worker.net_input_bytes.reset();
-            worker.net_output_bytes.reset();
-            worker.reads.reset();
-            worker.writes.reset();
+            let counters = [
+                &worker.commands_processed,
+                &worker.net_input_bytes,
+                &worker.net_output_bytes,
+                &worker.reads,
+                &worker.writes,
+                &worker.cycles,
+                &worker.cycle_microseconds,
+                &worker.cycle_microseconds_max,
+                &worker.cycle_commands_max,
+                &worker.cron_microseconds,
+            ];
+            counters.iter().for_each(|counter| counter.reset());
         }
         self.errors.lock().clear();
+        self.samples.lock().clear();
         let shared = &self.shared;
         let counters = [
             &shared.connections_received,

@@ -104,6 +104,7 @@ impl Reactor {
                 outcome => outcome?,
             }
             self.now = self.engine.host.now();
+            let (woke_us, commands) = (self.now.monotonic_us, self.desk.worker.stats.commands_processed.get());
             for (count, event) in events.iter().enumerate() {
                 if count % CONNECTIONS_PER_CLOCK == CONNECTIONS_PER_CLOCK - 1 {
                     self.now = self.engine.host.now();
@@ -122,9 +123,20 @@ impl Reactor {
             self.serve_ready();
             self.keep_deadlines();
             self.serve_links();
+            self.count_cycle(woke_us, commands);
         }
         self.send_last_replies();
         Ok(())
+    }
+
+    /// Takes note of a turn that began at `woke_us`, when so many commands had been processed.
+    fn count_cycle(&self, woke_us: u64, commands: u64) {
+        let stats = &self.desk.worker.stats;
+        let elapsed_us = self.engine.host.now().monotonic_us - woke_us;
+        stats.cycles.add(1);
+        stats.cycle_microseconds.add(elapsed_us);
+        stats.cycle_microseconds_max.raise(elapsed_us);
+        stats.cycle_commands_max.raise(stats.commands_processed.get().saturating_sub(commands));
     }
 
     /// How long nothing needs to be done but what sockets ask for; `None`: for ever.
@@ -351,12 +363,13 @@ impl Reactor {
             self.next_memory_us = now_us + MEMORY_INTERVAL_US;
             self.engine.stats.sample(self.now);
             allocator::note_peak();
-        }
-        if now_us >= self.next_sweep_us {
-            self.next_sweep_us = now_us + SWEEP_INTERVAL_US;
-            if self.needs_sweep() {
-                self.sweep();
+            if now_us >= self.next_sweep_us {
+                self.next_sweep_us = now_us + SWEEP_INTERVAL_US;
+                if self.needs_sweep() {
+                    self.sweep();
+                }
             }
+            self.desk.worker.stats.cron_microseconds.add(self.engine.host.now().monotonic_us - now_us);
         }
     }
 
