@@ -125,8 +125,8 @@ pub trait Host: Send + Sync {
         Err(io::ErrorKind::Unsupported.into())
     }
     /// CONFIG SET is about to replace the configuration: the process follows (listeners, log, limits), or refuses. The
-    /// error completes "CONFIG SET failed … - ".
-    fn reconfigure(&self, before: &Config, after: &Config) -> Result<(), String> {
+    /// error is the directive that cannot be followed, and what completes "CONFIG SET failed … - ".
+    fn reconfigure(&self, before: &Config, after: &Config) -> Result<(), (&'static str, String)> {
         let _ = (before, after);
         Ok(())
     }

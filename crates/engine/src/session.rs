@@ -223,8 +223,13 @@ impl Session {
         }
     }
 
-    /// Disconnects clients where all of them cost more than they may; it may be this one.
-    pub fn evict_clients(&self, worker: &Worker, now: Now) {
+    /// So many bytes of requests wait: closes this connection where they are too many, and others, or this one, where all
+    /// together cost more than they may.
+    pub fn enforce_input_limits(&self, worker: &Worker, pending_bytes: usize, now: Now) {
+        let limit = worker.config().client_query_buffer_limit;
+        if limit > 0 && pending_bytes as u64 + self.client.queued_bytes.load(Relaxed) > limit {
+            self.engine.close_for_input(&self.client, now);
+        }
         self.engine.evict_clients(worker.config(), now);
     }
 

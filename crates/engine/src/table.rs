@@ -5,7 +5,7 @@ use crate::command::{Begin, Command, Find, Flags};
 use crate::commands::FAMILIES;
 use crate::fault::Fault;
 use resp::Args;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// Where the keys of a command are, in the form that the hot path wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Entry {
     pub command: &'static Command,
     /// "get", "config|set"
     pub full_name: String,
+    /// What clients call it: the last word of the full name, unless rename-command says otherwise.
+    name: String,
     /// Position in `Table::entries`: statistics are arrays by it.
     pub id: usize,
     pub keys: KeyShape,
@@ -53,7 +55,35 @@ pub struct Table {
     slots: Vec<Slot>,
 }
 
-static TABLE: LazyLock<Table> = LazyLock::new(Table::build);
+static TABLE: LazyLock<Table> = LazyLock::new(|| Table::build(RENAMED.get().map_or(&[], Vec::as_slice)));
+/// Names of commands, each with the one that takes its place.
+static RENAMED: OnceLock<Vec<(String, String)>> = OnceLock::new();
+
+/// Gives commands other names, or none (rename-command), before the table is used for the first time. An error is a
+/// sentence.
+pub fn rename_commands(lines: &[Vec<String>]) -> Result<(), String> {
+    let is_command = |name: &str| every_command().any(|command| command.name.eq_ignore_ascii_case(name));
+    let mut renamed: Vec<(String, String)> = Vec::new();
+    for line in lines {
+        let [from, to] = line.as_slice() else { continue };
+        let is_taken = is_command(to) && !renamed.iter().any(|(before, _)| before.eq_ignore_ascii_case(to));
+        if !is_command(from) {
+            return Err(format!("No such command in rename-command: '{from}'"));
+        }
+        if is_taken || !to.is_empty() && renamed.iter().any(|(_, name)| name.eq_ignore_ascii_case(to)) {
+            return Err(format!("Target command name already exists: '{to}'"));
+        }
+        if to.len() > LONGEST_NAME {
+            return Err(format!("A command's name may have {LONGEST_NAME} letters: '{to}' has more"));
+        }
+        renamed.push((from.clone(), to.clone()));
+    }
+    RENAMED.set(renamed).map_err(|_| "Commands have their names already".to_string())
+}
+
+fn every_command() -> impl Iterator<Item = &'static Command> {
+    FAMILIES.iter().flat_map(|family| family.iter()).copied()
+}
 
 /// The table of commands, built on first use.
 pub fn table() -> &'static Table {
@@ -62,7 +92,7 @@ pub fn table() -> &'static Table {
 
 const SLOTS: usize = 1024;
 /// Names longer than this are no commands.
-const LONGEST_NAME: usize = 32;
+const LONGEST_NAME: usize = 64;
 
 /// A place in the hash table of names.
 #[derive(Clone, Copy, Default)]
@@ -96,19 +126,24 @@ fn slot_of(folded: u64, len: usize) -> usize {
 }
 
 impl Table {
-    fn build() -> Table {
+    fn build(renamed: &[(String, String)]) -> Table {
         let mut table = Table { entries: Vec::new(), slots: vec![Slot::default(); SLOTS] };
-        let mut commands: Vec<&'static Command> = FAMILIES.iter().flat_map(|family| family.iter()).copied().collect();
+        let mut commands: Vec<&'static Command> = every_command().collect();
         commands.sort_by_key(|command| command.name);
         for command in commands {
             let id = table.entries.len();
-            table.entries.push(Entry::new(command, None, id));
+            let renamed = renamed.iter().find(|(from, _)| from.eq_ignore_ascii_case(command.name));
+            let name = renamed.map_or(command.name, |(_, to)| to);
+            table.entries.push(Entry::new(command, None, name, id));
             for subcommand in command.subcommands {
                 let id = table.entries.len();
-                table.entries.push(Entry::new(subcommand, Some(command), id));
+                table.entries.push(Entry::new(subcommand, Some(command), subcommand.name, id));
             }
             table.entries[id].subcommands = id + 1..table.entries.len();
-            let (folded, len) = (fold(command.name.as_bytes()), command.name.len());
+            if name.is_empty() {
+                continue;
+            }
+            let (folded, len) = (fold(name.as_bytes()), name.len());
             let mut slot = slot_of(folded, len);
             while table.slots[slot].id != 0 {
                 slot = (slot + 1) % SLOTS;
@@ -151,7 +186,7 @@ impl Table {
             // Of a few letters the folded name says all.
             let same = slot.folded == folded
                 && slot.len as usize == name.len()
-                && (entry.is_short_word || entry.command.name.as_bytes().eq_ignore_ascii_case(name));
+                && (entry.is_short_word || entry.name.as_bytes().eq_ignore_ascii_case(name));
             if same {
                 return Some(entry);
             }
@@ -183,7 +218,7 @@ impl Table {
 }
 
 impl Entry {
-    fn new(command: &'static Command, container: Option<&'static Command>, id: usize) -> Entry {
+    fn new(command: &'static Command, container: Option<&'static Command>, name: &str, id: usize) -> Entry {
         let full_name = match container {
             Some(container) => format!("{}|{}", container.name, command.name),
             None => command.name.to_string(),
@@ -195,10 +230,11 @@ impl Entry {
             KeyShape::One(_) if command.flags.contains(Flags::FAST) => command.arity.unsigned_abs() as usize,
             _ => 0,
         };
-        let is_short_word = command.name.len() <= 8 && command.name.bytes().all(|byte| byte.is_ascii_lowercase());
+        let is_short_word = name.len() <= 8 && name.bytes().all(|byte| byte.is_ascii_lowercase());
         Entry {
             command,
             full_name,
+            name: name.to_ascii_lowercase(),
             id,
             keys,
             categories: categories(command),

@@ -127,20 +127,25 @@ impl Host for ServerHost {
         files::replace(Path::new(path), bytes)
     }
 
-    fn reconfigure(&self, before: &Config, after: &Config) -> Result<(), String> {
+    fn reconfigure(&self, before: &Config, after: &Config) -> Result<(), (&'static str, String)> {
         let (places_before, places) = (TcpPlaces::of(before), TcpPlaces::of(after));
         if places != places_before && self.listeners.move_tcp(&places).is_err() {
             // Back to where clients find us; the log has the reason for either failure.
             let _ = self.listeners.move_tcp(&places_before);
-            return Err("Unable to listen on this port. Check server logs.".into());
+            return Err(match after.bind == before.bind {
+                true => ("port", "Unable to listen on this port. Check server logs.".into()),
+                false => ("bind", "Failed to bind to specified addresses.".into()),
+            });
         }
         if after.maxclients > before.maxclients
             && supervisor::reserve_files_for_clients(after.maxclients) < after.maxclients
         {
-            return Err("The operating system is not able to handle the specified number of clients".into());
+            let reason = "The operating system is not able to handle the specified number of clients";
+            return Err(("maxclients", reason.into()));
         }
         if after.dir != before.dir {
-            std::env::set_current_dir(&after.dir).map_err(|error| format!("Cannot work in this folder: {error}"))?;
+            std::env::set_current_dir(&after.dir)
+                .map_err(|error| ("dir", format!("Cannot work in this folder: {error}")))?;
         }
         log::set_level(after.loglevel);
         Ok(())

@@ -12,6 +12,7 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use node::Node;
+use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -215,7 +216,8 @@ impl Links {
     }
 
     fn begin_connecting(&self, index: usize, address: SocketAddr, registry: &Registry) -> io::Result<Stream> {
-        let mut stream = Stream::Tcp(TcpStream::connect(address)?);
+        let source = self.node.engine().config.load().bind_source_addr.clone();
+        let mut stream = Stream::Tcp(connect(address, &source)?);
         let token = Token(self.first_token + index);
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         Ok(stream)
@@ -310,6 +312,23 @@ impl Links {
         let link = self.links.remove(index)?;
         self.by_id.remove(&link.id);
         Some(link.id)
+    }
+}
+
+/// Begins to connect, from the address `source` unless that is empty.
+fn connect(address: SocketAddr, source: &str) -> io::Result<TcpStream> {
+    if source.is_empty() {
+        return TcpStream::connect(address);
+    }
+    let source: IpAddr = source
+        .parse()
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "bind-source-addr is no address of this machine"))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::new(source, 0).into())?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
     }
 }
 

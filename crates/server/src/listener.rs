@@ -110,7 +110,7 @@ fn listen_tcp(places: &TcpPlaces) -> io::Result<Vec<Listener>> {
             }
         }
     }
-    if listeners.is_empty() {
+    if listeners.is_empty() && !bind.is_empty() {
         log::warning!("None of the addresses of bind is on this machine");
         return Err(io::ErrorKind::AddrNotAvailable.into());
     }

@@ -40,17 +40,16 @@ Examples:
 
 fn main() -> ExitCode {
     match CommandLine::parse(std::env::args().skip(1)) {
-        Ok(CommandLine::ShowVersion) => {
+        CommandLine::ShowVersion => {
             let bits = usize::BITS;
             println!("fluidB server v={FLUIDB_VERSION} malloc={} bits={bits}", allocator::NAME);
             ExitCode::SUCCESS
         }
-        Ok(CommandLine::ShowHelp) => {
+        CommandLine::ShowHelp => {
             print!("{HELP}");
             ExitCode::SUCCESS
         }
-        Ok(CommandLine::Run { file, directives }) => run(file.as_deref(), &directives),
-        Err(error) => fail(&format!("*** FATAL CONFIG ERROR (fluidB {FLUIDB_VERSION}) ***\n{error}")),
+        CommandLine::Run { file, directives } => run(file.as_deref(), &directives),
     }
 }
 
@@ -59,6 +58,9 @@ fn run(file: Option<&str>, directives: &[Vec<String>]) -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.to_string()),
     };
+    if let Err(error) = engine::table::rename_commands(&config.rename_command) {
+        return fail(&format!("*** FATAL CONFIG FILE ERROR (fluidB {FLUIDB_VERSION}) ***\n{error}"));
+    }
     log::set_level(config.loglevel);
     log::set_file(&config.logfile);
     crash::install_report();

@@ -102,8 +102,7 @@ fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
     };
     let after = before.with(&pairs, protected)?;
     let changes_encodings = after.encoding_limits() != before.encoding_limits();
-    let related = pairs[0].0.to_ascii_lowercase();
-    engine.host.reconfigure(&before, &after).map_err(|reason| refused(&related, &reason))?;
+    engine.host.reconfigure(&before, &after).map_err(|(directive, reason)| refused(directive, &reason))?;
     // REPLICAOF may have changed the masters meanwhile.
     engine.config.rcu(|current| {
         let mut after = Config::clone(&after);

@@ -1,8 +1,7 @@
 //! `fluidB-server [CONFIG|-] [--directive value ...]`
 
 use super::file::words_of;
-use super::special::join_words;
-use std::fmt;
+use stdx::quote_word;
 
 /// What the arguments of the process ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,45 +16,33 @@ pub enum CommandLine {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CommandLineError {
-    /// An argument that is neither the file nor behind a directive.
-    Stray(String),
-}
-
-impl fmt::Display for CommandLineError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            CommandLineError::Stray(argument) => {
-                write!(formatter, "'{argument}' is neither a directive (--name value) nor the only configuration file")
-            }
-        }
-    }
-}
-
-impl std::error::Error for CommandLineError {}
-
 impl CommandLine {
     /// `arguments` without the name of the program. A directive takes every argument up to the next one that begins with
-    /// two dashes.
-    pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<CommandLine, CommandLineError> {
+    /// two dashes; the first one in any case, but for `--save`, which tools of Redis write without a value.
+    pub fn parse(arguments: impl IntoIterator<Item = String>) -> CommandLine {
         let mut file = None;
         let mut directives: Vec<Vec<String>> = Vec::new();
-        for argument in arguments {
-            match (argument.strip_prefix("--"), directives.last_mut()) {
-                (Some("version"), _) => return Ok(CommandLine::ShowVersion),
-                (Some("help"), _) => return Ok(CommandLine::ShowHelp),
-                (Some(directive), _) if !directive.is_empty() => directives.push(words_of_argument(directive)),
-                (_, Some(words)) => words.push(argument),
-                (_, None) => match argument.as_str() {
-                    "-v" => return Ok(CommandLine::ShowVersion),
-                    "-h" => return Ok(CommandLine::ShowHelp),
-                    _ if file.is_none() => file = Some(argument),
-                    _ => return Err(CommandLineError::Stray(argument)),
+        let mut wants_value = false;
+        for (index, argument) in arguments.into_iter().enumerate() {
+            match (argument.strip_prefix("--"), argument.as_str()) {
+                (Some("version"), _) | (_, "-v") if index == 0 => return CommandLine::ShowVersion,
+                (Some("help"), _) | (_, "-h") if index == 0 => return CommandLine::ShowHelp,
+                (Some(directive), _) if !wants_value => {
+                    let words = words_of_argument(directive);
+                    wants_value = words.len() == 1 && !words[0].eq_ignore_ascii_case("save");
+                    directives.push(words);
+                    continue;
+                }
+                (None, _) if index == 0 => file = Some(argument),
+                _ => match directives.last_mut() {
+                    Some(words) => words.push(argument),
+                    // A directive whose dashes were forgotten.
+                    None => directives.push(vec![argument]),
                 },
             }
+            wants_value = false;
         }
-        Ok(CommandLine::Run { file, directives })
+        CommandLine::Run { file, directives }
     }
 }
 
@@ -66,5 +53,6 @@ fn words_of_argument(directive: &str) -> Vec<String> {
 
 /// How a message shows a directive of the command line.
 pub(super) fn show(words: &[String]) -> String {
-    format!("--{}", join_words(words))
+    let Some((name, values)) = words.split_first() else { return String::new() };
+    values.iter().fold(name.clone(), |text, value| text + " " + &quote_word(value.as_bytes()))
 }

@@ -209,7 +209,9 @@ impl Directive {
                     return Err(one_of(known));
                 }
                 check(&chosen)?;
-                return Ok(Some(chosen.join(" ")));
+                // In the order in which they are declared, each once.
+                let listed: Vec<&str> = known.iter().copied().filter(|word| chosen.contains(word)).collect();
+                return Ok(Some(listed.join(" ")));
             }
             _ => {}
         }

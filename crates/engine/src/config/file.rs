@@ -1,7 +1,7 @@
 //! Reading configuration files: redis.conf's syntax, includes, and sentences about what is wrong.
 
 use super::command_line::show;
-use super::directive::DirectiveFlags;
+use super::directive::{DirectiveFlags, Kind};
 use super::{Config, DEFAULTS, directives, find_directive};
 use crate::engine::FLUIDB_VERSION;
 use std::collections::BTreeSet;
@@ -139,7 +139,8 @@ impl Loader<'_> {
         // Nothing at all is how tools of Redis write that there are no save points.
         let no_points = [String::new()];
         let values = if values.is_empty() && directive.name == "save" { &no_points } else { values };
-        if values.is_empty() {
+        // What chooses among words has a sentence of its own.
+        if values.is_empty() && !matches!(directive.kind, Kind::Choices { .. }) {
             return Err(Stop::Here("wrong number of arguments".into()));
         }
         let first = self.given.insert(index);

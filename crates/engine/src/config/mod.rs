@@ -12,7 +12,7 @@ mod special;
 #[cfg(test)]
 mod tests;
 
-pub use command_line::{CommandLine, CommandLineError};
+pub use command_line::CommandLine;
 pub use directive::{Directive, DirectiveFlags, Kind};
 pub(crate) use directives::names as directive_names;
 pub use directives::{all as directives, find as find_directive};
@@ -33,6 +33,8 @@ pub struct Config {
     // Network
     /// Addresses to listen on; one with a leading `-` may be missing.
     pub bind: Vec<String>,
+    /// Where links to other nodes leave from; empty: the system chooses.
+    pub bind_source_addr: String,
     /// 0: no TCP port.
     pub port: u16,
     pub tcp_backlog: u32,
@@ -364,6 +366,7 @@ impl Config {
     fn unset() -> Config {
         Config {
             bind: Vec::new(),
+            bind_source_addr: String::new(),
             port: 0,
             tcp_backlog: 0,
             unixsocket: String::new(),

@@ -12,7 +12,7 @@ pub(super) const BIND: Special = Special {
         if words.len() > MAX_ADDRESSES {
             return Err("Too many bind addresses specified.".into());
         }
-        config.bind = words.to_vec();
+        config.bind = words.iter().filter(|word| !word.is_empty()).cloned().collect();
         Ok(())
     },
     lines: |config| vec![config.bind.clone()],

@@ -145,7 +145,7 @@ impl Connection {
             self.read_more(desk)?;
             // What was received may be more than clients may take, before it is a request.
             self.publish();
-            self.session.evict_clients(&desk.worker, now);
+            self.session.enforce_input_limits(&desk.worker, self.input.len(), now);
             return self.execute_buffered(desk, now);
         }
         let received = self.stream.try_read(&mut desk.input)?;

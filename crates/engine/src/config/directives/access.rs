@@ -54,8 +54,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Gives a command another name, or none.",
     )
     .immutable()
-    .hidden()
-    .without_effect("commands keep their names; restrict users instead, once access control lists are there"),
+    .hidden(),
     Directive::other("loadmodule", Kind::Special(special::LOADMODULE), "", "Module to load at the start.")
         .immutable()
         .hidden()

@@ -8,8 +8,12 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "* -::*",
         "Addresses to listen on; one with a leading - may be missing.",
     ),
-    Directive::text("bind-source-addr", "", no_text, "Address from which links to other servers are made.")
-        .without_effect("links leave from the address that the system chooses"),
+    Directive::text(
+        "bind-source-addr",
+        "",
+        |config, address| config.bind_source_addr = address.to_string(),
+        "Address from which links to other servers are made.",
+    ),
     Directive::integer(
         "port",
         (0, 65535),
