@@ -2,7 +2,7 @@
 //! as varint length and bytes each. docs/mesh-protocol.md has it byte by byte.
 
 use crate::KeyType;
-use crate::entry::{NewValue, Value, ValueRef};
+use crate::entry::{Entry, NewValue, Value, ValueRef, Verbatim};
 use effect::{DecodeError, Items, ScoredItems, ScoredItemsWriter, put_varint};
 use values::{EncodingLimits, Hash, List, Set, SortedSet, Stream};
 
@@ -19,11 +19,29 @@ mod tag {
     /// Member, score (a double, little endian), member, score, …
     pub(super) const SORTED_SET: u8 = 4;
     pub(super) const STREAM: u8 = 5;
+    /// The bytes of a string that is no integer to OBJECT ENCODING, even where it looks like one.
+    pub(super) const TEXT: u8 = 0x10;
+    /// The same, and its encoding is raw, however short it is.
+    pub(super) const RAW: u8 = 0x11;
 }
 
 fn push(output: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(output, bytes.len() as u64);
     output.extend_from_slice(bytes);
+}
+
+/// The encoding of an entry's value, with what OBJECT ENCODING says of a string.
+pub(crate) fn encoded_entry(entry: &Entry) -> Vec<u8> {
+    match entry.verbatim() {
+        Some(text) => encoded_verbatim(text),
+        None => encoded(entry.value()),
+    }
+}
+
+pub(crate) fn encoded_verbatim(text: Verbatim<&[u8]>) -> Vec<u8> {
+    let mut output = vec![if text.is_modified { tag::RAW } else { tag::TEXT }];
+    output.extend_from_slice(text.bytes);
+    output
 }
 
 /// The encoding of a value.
@@ -68,6 +86,11 @@ pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
 #[derive(Clone, Copy, Debug)]
 pub enum Decoded<'a> {
     String(&'a [u8]),
+    /// Not to be held as an integer; as if `modified` in place.
+    Verbatim {
+        bytes: &'a [u8],
+        modified: bool,
+    },
     Set(Items<'a>),
     Hash(Items<'a>),
     List(Items<'a>),
@@ -80,6 +103,7 @@ pub fn decode(encoded: &[u8]) -> Result<Decoded<'_>, DecodeError> {
     let (&tag, rest) = encoded.split_first().ok_or(DecodeError::Truncated)?;
     match tag {
         tag::STRING => Ok(Decoded::String(rest)),
+        tag::TEXT | tag::RAW => Ok(Decoded::Verbatim { bytes: rest, modified: tag == tag::RAW }),
         tag::SET => Ok(Decoded::Set(Items::new(rest)?)),
         tag::HASH => {
             let items = Items::new(rest)?;
@@ -96,6 +120,9 @@ impl Decoded<'_> {
     pub(crate) fn build(&self, limits: &EncodingLimits) -> Value {
         match self {
             Decoded::String(bytes) => Value::Bytes(bytes.to_vec()),
+            Decoded::Verbatim { bytes, modified } => {
+                Value::Verbatim(Verbatim { bytes: bytes.to_vec(), is_modified: *modified })
+            }
             Decoded::Set(members) => {
                 let mut set = Set::new();
                 for member in members.iter() {
@@ -133,6 +160,7 @@ impl Value {
         match self {
             Value::Int(int) => NewValue::Int(*int),
             Value::Bytes(bytes) => NewValue::Bytes(bytes),
+            Value::Verbatim(text) => NewValue::Verbatim(Verbatim { bytes: &text.bytes, is_modified: text.is_modified }),
             Value::Set(set) => NewValue::Set(std::mem::take(set)),
             Value::Hash(hash) => NewValue::Hash(std::mem::take(hash)),
             Value::List(list) => NewValue::List(std::mem::take(list)),
@@ -145,7 +173,7 @@ impl Value {
 impl NewValue<'_> {
     pub(crate) fn key_type(&self) -> KeyType {
         match self {
-            NewValue::Int(_) | NewValue::Bytes(_) => KeyType::String,
+            NewValue::Int(_) | NewValue::Bytes(_) | NewValue::Verbatim(_) => KeyType::String,
             NewValue::Set(_) => KeyType::Set,
             NewValue::Hash(_) => KeyType::Hash,
             NewValue::List(_) => KeyType::List,

@@ -54,11 +54,20 @@ enum Kind {
 pub(crate) enum NewValue<'a> {
     Int(i64),
     Bytes(&'a [u8]),
+    Verbatim(Verbatim<&'a [u8]>),
     Set(Set),
     Hash(Hash),
     List(List),
     SortedSet(SortedSet),
     Stream(Stream),
+}
+
+/// A string that is no integer to OBJECT ENCODING, even where it looks like one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verbatim<B> {
+    pub bytes: B,
+    /// As if it had been modified in place.
+    pub is_modified: bool,
 }
 
 /// A value, borrowed.
@@ -88,6 +97,7 @@ impl ValueRef<'_> {
 pub(crate) enum Value {
     Int(i64),
     Bytes(Vec<u8>),
+    Verbatim(Verbatim<Vec<u8>>),
     Set(Set),
     Hash(Hash),
     List(List),
@@ -142,6 +152,7 @@ impl<'a> Payload<'a> {
                 Some(int) => Payload::Int(int),
                 None => Payload::string(bytes),
             },
+            NewValue::Verbatim(text) => Payload::string(text.bytes),
             NewValue::Set(set) => Payload::boxed(Kind::Set, set),
             NewValue::Hash(hash) => Payload::boxed(Kind::Hash, hash),
             NewValue::List(list) => Payload::boxed(Kind::List, list),
@@ -206,10 +217,11 @@ struct Parts {
 
 impl Entry {
     pub fn new(key: &[u8], value: NewValue<'_>, header: Header) -> Entry {
-        Entry::build(key, &Payload::new(value), header)
+        let flags = value.flags();
+        Entry::build(key, &Payload::new(value), header, flags)
     }
 
-    fn build(key: &[u8], payload: &Payload<'_>, header: Header) -> Entry {
+    fn build(key: &[u8], payload: &Payload<'_>, header: Header, flags: u8) -> Entry {
         let tail = KEY_LEN_OFFSET + varint_size(key.len()) + key.len();
         let base = allocate(tail + options_size(header.flags()) + payload.size());
         // SAFETY: `base` has room for the head (up to `tail`), the options and the payload.
@@ -218,7 +230,7 @@ impl Entry {
             let start = write_varint(base.add(KEY_LEN_OFFSET).as_ptr(), key.len());
             ptr::copy_nonoverlapping(key.as_ptr(), start, key.len());
             let mut entry = Entry { tagged: base, owns: PhantomData };
-            entry.write_tail(tail, payload, header, 0);
+            entry.write_tail(tail, payload, header, flags);
             entry
         }
     }
@@ -449,7 +461,11 @@ impl Entry {
 
     /// Replaces the value and everything beside it; the key stays, and so does `has_recent`.
     pub fn overwrite(&mut self, value: NewValue<'_>, header: Header) {
+        let flags = value.flags();
         self.overwrite_payload(&Payload::new(value), header);
+        if flags != 0 {
+            self.set_flag(flags, true);
+        }
     }
 
     #[inline]
@@ -475,6 +491,18 @@ impl Entry {
     /// A new string; deadline, version and access stay. In place where it fits.
     pub fn replace_string(&mut self, bytes: &[u8]) {
         self.overwrite(NewValue::Bytes(bytes), self.header());
+    }
+
+    /// The same, without looking for an integer in it.
+    pub fn replace_verbatim(&mut self, text: Verbatim<&[u8]>) {
+        self.overwrite(NewValue::Verbatim(text), self.header());
+    }
+
+    /// The string as it has to be written down for its encoding to survive; `None` where plain bytes will do.
+    pub fn verbatim(&self) -> Option<Verbatim<&[u8]>> {
+        let ValueRef::Bytes(bytes) = self.value() else { return None };
+        let is_modified = self.flags() & MODIFIED != 0 && bytes.len() <= EMBSTR_MAX;
+        (is_modified || stdx::parse_i64(bytes).is_some()).then_some(Verbatim { bytes, is_modified })
     }
 
     /// A new integer; deadline, version and access stay.
@@ -660,6 +688,9 @@ impl Entry {
         unsafe {
             let value = match entry.value() {
                 ValueRef::Int(int) => Value::Int(int),
+                ValueRef::Bytes(bytes) if entry.kind() == Kind::Inline && entry.verbatim().is_some() => {
+                    Value::Verbatim(Verbatim { bytes: bytes.to_vec(), is_modified: entry.flags() & MODIFIED != 0 })
+                }
                 ValueRef::Bytes(bytes) if entry.kind() == Kind::Inline => Value::Bytes(bytes.to_vec()),
                 ValueRef::Bytes(_) => Value::Bytes(*Box::from_raw(entry.boxed::<Vec<u8>>())),
                 ValueRef::Set(_) => Value::Set(*Box::from_raw(entry.boxed::<Set>())),
@@ -723,6 +754,13 @@ impl std::fmt::Debug for Entry {
             .field("value", &self.value())
             .field("header", &self.header())
             .finish()
+    }
+}
+
+impl NewValue<'_> {
+    #[inline]
+    fn flags(&self) -> u8 {
+        if matches!(self, NewValue::Verbatim(text) if text.is_modified) { MODIFIED } else { 0 }
     }
 }
 

@@ -285,7 +285,7 @@ impl Machine {
 /// The value of a Put, in the model's words.
 pub fn decode_value(encoded: &[u8]) -> Value {
     match keyspace::decode(encoded).expect("written by a node") {
-        Decoded::String(bytes) => Value::String(bytes.to_vec()),
+        Decoded::String(bytes) | Decoded::Verbatim { bytes, .. } => Value::String(bytes.to_vec()),
         Decoded::Set(members) => Value::Set(members.iter().map(<[u8]>::to_vec).collect()),
         Decoded::Hash(pairs) => {
             Value::Hash(pairs.pairs().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())

@@ -62,8 +62,8 @@ fn command(rng: &mut SmallRng, tag: u64) -> Vec<String> {
 
 fn string(rng: &mut SmallRng, tag: u64) -> Vec<String> {
     let key = key(rng, &STRINGS);
-    words(&match rng.random_range(0..12) {
-        0..4 => format!("SET {key} v{tag}"),
+    words(&match rng.random_range(0..16) {
+        0..4 | 15 => format!("SET {key} v{tag}"),
         4 => format!("SET {key} v{tag} KEEPTTL"),
         5 => format!("SET {key} v{tag} PX {}", rng.random_range(50..20_000)),
         6 => format!("APPEND {key} +{tag}"),
@@ -71,6 +71,11 @@ fn string(rng: &mut SmallRng, tag: u64) -> Vec<String> {
         8 => format!("SETBIT {key} {} {}", rng.random_range(0..40), rng.random_range(0..2)),
         9 => format!("MSET {key} m{tag} {} {tag}", pick(rng, &COUNTERS)),
         10 => format!("GETDEL {key}"),
+        11 => {
+            let (first, second) = (rng.random_range(0..60), rng.random_range(0..60));
+            format!("BITFIELD {key} SET u5 {first} {} OVERFLOW SAT INCRBY i11 {second} {}", tag % 32, number(rng))
+        }
+        12 => format!("BITOP XOR {key} {} {}", pick(rng, &STRINGS), pick(rng, &STRINGS)),
         _ => format!("SETNX {key} nx{tag}"),
     })
 }

@@ -1,6 +1,7 @@
 //! The data types, as pure data structures, in Redis's compact encodings where they are small.
 //! Nothing here knows of keys, stamps, time or clients.
 
+pub mod bitmap;
 mod bucket;
 mod buffer;
 mod element;

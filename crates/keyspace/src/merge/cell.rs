@@ -1,13 +1,13 @@
 //! One string or one hash field, as the operations on it see it; and what an operation does to it.
 
-use crate::entry::{Entry, Header, NewValue, ValueRef};
+use crate::entry::{Entry, Header, NewValue, ValueRef, Verbatim};
 use crate::table::{KeyHasher, Slot, Table};
 use crate::view::StringRef;
 use stdx::LongDouble;
-use values::{Element, EncodingLimits, Hash, SortedSet};
+use values::{Element, EncodingLimits, Hash, SortedSet, bitmap};
 
-/// No string grows beyond this by what a peer says, whatever its own limits are (4 GiB).
-const MAX_LEN: u64 = 1 << 32;
+/// No string grows beyond this, whatever the limits of its author are (4 GiB).
+pub(crate) const MAX_LEN: u64 = 1 << 32;
 
 /// A place that holds a string or nothing.
 pub(crate) trait Cell {
@@ -21,6 +21,11 @@ pub(crate) trait Cell {
     }
 
     fn set_score(&mut self, _: f64) {}
+
+    /// Where the place tells integers from text that looks like one, it is text.
+    fn write_verbatim(&mut self, text: Verbatim<&[u8]>) {
+        self.write(StringRef::Bytes(text.bytes));
+    }
 
     /// Overwrites `bytes` at `offset`, zero-padded, and cuts to `len`. The cell holds a string.
     fn patch(&mut self, offset: usize, bytes: &[u8], len: usize) {
@@ -58,6 +63,15 @@ impl<H: KeyHasher> Cell for StringCell<'_, H> {
                     StringRef::Bytes(bytes) => NewValue::Bytes(bytes),
                 };
                 vacant.insert(Entry::new(self.key, value, self.header));
+            }
+        }
+    }
+
+    fn write_verbatim(&mut self, text: Verbatim<&[u8]>) {
+        match self.table.slot(self.hash, self.key) {
+            Slot::Occupied(mut entry) => entry.replace_verbatim(text),
+            Slot::Vacant(vacant) => {
+                vacant.insert(Entry::new(self.key, NewValue::Verbatim(text), self.header));
             }
         }
     }
@@ -237,7 +251,7 @@ fn add_float(cell: &mut impl Cell, delta: &[u8]) -> Undo {
     let old = cell.read(|value| value.map(|value| value.to_vec().into_boxed_slice()));
     match float_sum(old.as_deref().unwrap_or(b"0"), delta) {
         Some(sum) => {
-            cell.write(StringRef::Bytes(sum.as_bytes()));
+            cell.write_verbatim(Verbatim { bytes: sum.as_bytes(), is_modified: false });
             old.map_or(Undo::Remove, Undo::Value)
         }
         None => Undo::Nothing,
@@ -293,24 +307,6 @@ fn bits_patch(cell: &impl Cell, bit_offset: u64, width: u8, value: u64) -> ([u8;
             });
         }
     });
-    write_bits(&mut bytes, bit_offset % 8, width, value);
+    bitmap::write(&mut bytes, bit_offset % 8, width, value);
     (bytes, len)
-}
-
-fn write_bits(bytes: &mut [u8], bit_offset: u64, width: u8, value: u64) {
-    for index in 0..u64::from(width) {
-        let at = bit_offset + index;
-        let mask = 0x80 >> (at % 8);
-        let byte = &mut bytes[(at / 8) as usize];
-        if value >> (u64::from(width) - 1 - index) & 1 == 1 { *byte |= mask } else { *byte &= !mask }
-    }
-}
-
-/// `width` bits of a string at `bit_offset`; what lies beyond its end is zero.
-pub(crate) fn read_bits(bytes: &[u8], bit_offset: u64, width: u8) -> u64 {
-    (0..u64::from(width)).fold(0, |value, index| {
-        let at = bit_offset.saturating_add(index);
-        let byte = usize::try_from(at / 8).ok().and_then(|at| bytes.get(at)).copied().unwrap_or(0);
-        value << 1 | u64::from(byte >> (7 - at % 8) & 1)
-    })
 }

@@ -21,7 +21,6 @@ use crate::recent::Record;
 use crate::shard::Database;
 use crate::table::{EntryMut, KeyHasher, Table};
 use crate::version::{Origins, Row, Version};
-use crate::view::StringRef;
 use values::{EncodingLimits, Hash, SortedSet};
 
 /// Whose effect it is, and how much has to be remembered of it.
@@ -220,9 +219,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// A cut's part in what the key has of one type; `base` is of it.
     fn cut_type(&mut self, key_type: KeyType, cut: Cut<'_>, base: Option<NewValue<'_>>) {
         match (key_type, base) {
-            (KeyType::String, Some(NewValue::Int(int))) => self.cut_string(cut, Some(StringRef::Int(int))),
-            (KeyType::String, Some(NewValue::Bytes(bytes))) => self.cut_string(cut, Some(StringRef::Bytes(bytes))),
-            (KeyType::String, _) => self.cut_string(cut, None),
+            (KeyType::String, base) => self.cut_string(cut, base),
             (KeyType::Set, Some(NewValue::Set(set))) => self.cut_set(cut, Some(set)),
             (KeyType::Set, _) => self.cut_set(cut, None),
             (KeyType::Hash, Some(NewValue::Hash(hash))) => self.cut_fields(cut, Some(hash)),

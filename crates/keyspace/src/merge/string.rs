@@ -121,7 +121,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     }
 
     /// A cut's part in the string. `base`: what the string is now, where it was a clear that won.
-    pub(super) fn cut_string(&mut self, cut: Cut<'_>, base: Option<StringRef<'_>>) {
+    pub(super) fn cut_string(&mut self, cut: Cut<'_>, base: Option<NewValue<'_>>) {
         let origins = self.author.origins;
         if self.key_type().is_some_and(|there| there != KeyType::String) {
             // Then no operation is left either: the newer type has killed all of them.
@@ -132,8 +132,10 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             operations.cut(origins, cut.at, cut.cause);
             let mut cell = self.string_cell();
             match base {
-                Some(base) => cell.write(base),
-                None => cell.remove(),
+                Some(NewValue::Int(int)) => cell.write(StringRef::Int(int)),
+                Some(NewValue::Bytes(bytes)) => cell.write(StringRef::Bytes(bytes)),
+                Some(NewValue::Verbatim(text)) => cell.write_verbatim(text),
+                _ => cell.remove(),
             }
             operations.restart(&mut cell);
         } else {

@@ -193,7 +193,7 @@ fn base_value(entry: Option<&Entry>, record: Option<&Record>, limits: &EncodingL
             let base = base_fields(set, &record.scores, limits)?;
             Some(codec::encoded(ValueRef::SortedSet(&base)))
         }
-        _ => Some(codec::encoded(value)),
+        _ => entry.map(codec::encoded_entry),
     }
 }
 

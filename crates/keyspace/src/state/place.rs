@@ -173,7 +173,7 @@ impl Place<'_> {
     /// A key that one version describes: a string is newer or older as a whole; collections are united.
     fn reapply_whole(&mut self, value: Value, deadline_ms: Option<u64>, version: Version, row: Row<'_>) {
         match value {
-            Value::Int(_) | Value::Bytes(_) | Value::List(_) | Value::Stream(_) => {
+            Value::Int(_) | Value::Bytes(_) | Value::Verbatim(_) | Value::List(_) | Value::Stream(_) => {
                 return self.merge(version, row).put(value, deadline_ms);
             }
             Value::Set(set) => {
@@ -272,6 +272,7 @@ impl Place<'_> {
         let base = match value {
             Some(Value::Int(int)) => Some(Value::Int(*int)),
             Some(Value::Bytes(bytes)) => Some(Value::Bytes(bytes.clone())),
+            Some(Value::Verbatim(text)) => Some(Value::Verbatim(text.clone())),
             Some(Value::Set(set)) => {
                 let mut base = Set::new();
                 for member in
@@ -300,6 +301,7 @@ impl Value {
             Value::Hash(hash) => ValueRef::Hash(hash),
             Value::List(list) => ValueRef::List(list),
             Value::SortedSet(set) => ValueRef::SortedSet(set),
+            Value::Verbatim(text) => ValueRef::Bytes(&text.bytes),
             Value::Stream(stream) => ValueRef::Stream(stream),
         }
     }

@@ -3,7 +3,7 @@
 use super::Txn;
 use crate::EventClass;
 use crate::codec;
-use crate::entry::ValueRef;
+use crate::entry::{ValueRef, Verbatim};
 
 use crate::garbage::Garbage;
 use crate::merge::flush;
@@ -85,10 +85,15 @@ impl Txn<'_> {
         self.put(key, &codec::encoded(ValueRef::SortedSet(set)), None);
     }
 
+    /// Replaces `key` by this string (BITOP). OBJECT ENCODING calls it raw.
+    pub fn store_string(&mut self, key: &[u8], bytes: &[u8]) {
+        self.put(key, &codec::encoded_verbatim(Verbatim { bytes, is_modified: true }), None);
+    }
+
     /// The value of a key as `Put` carries it, and its deadline.
     fn encoded(&self, key: &[u8]) -> Option<(Vec<u8>, Option<u64>)> {
         let entry = self.view.find(key)?;
-        Some((codec::encoded(entry.value()), entry.deadline_ms()))
+        Some((codec::encoded_entry(entry), entry.deadline_ms()))
     }
 
     /// `encoded`: made by `codec`.
@@ -158,6 +163,6 @@ impl Txn<'_> {
     /// Keys, encoded values and deadlines of the selected database.
     fn contents(&self) -> Vec<(Vec<u8>, Vec<u8>, Option<u64>)> {
         let entries = self.view.entries(self.view.db);
-        entries.map(|entry| (entry.key().to_vec(), codec::encoded(entry.value()), entry.deadline_ms())).collect()
+        entries.map(|entry| (entry.key().to_vec(), codec::encoded_entry(entry), entry.deadline_ms())).collect()
     }
 }

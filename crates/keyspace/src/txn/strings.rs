@@ -2,11 +2,12 @@
 
 use super::Txn;
 use crate::entry::Entry;
-use crate::merge::cell::{Action, float_sum, read_bits, string_of};
+use crate::merge::cell::{Action, MAX_LEN, float_sum, string_of};
 use crate::view::StringRef;
 use crate::{KeyType, SetDeadline, ValueError};
 use effect::Effect;
 use stdx::LongDouble;
+use values::bitmap;
 
 impl Txn<'_> {
     pub fn string_set(&mut self, key: &[u8], value: &[u8], deadline: SetDeadline) {
@@ -46,7 +47,7 @@ impl Txn<'_> {
     /// Returns the new length, as the next ones do. `max_len`: proto-max-bulk-len.
     pub fn string_append(&mut self, key: &[u8], bytes: &[u8], max_len: usize) -> Result<usize, ValueError> {
         let len = self.writable_string(key)?.map_or(0, StringRef::byte_len) + bytes.len();
-        if len > max_len {
+        if len > max_len.min(MAX_LEN as usize) {
             return Err(ValueError::TooLong);
         }
         let effect = Effect::Append { key, bytes };
@@ -66,7 +67,10 @@ impl Txn<'_> {
         if bytes.is_empty() {
             return Ok(len);
         }
-        let end = offset.checked_add(bytes.len()).filter(|end| *end <= max_len).ok_or(ValueError::TooLong)?;
+        let end = offset
+            .checked_add(bytes.len())
+            .filter(|end| *end <= max_len.min(MAX_LEN as usize))
+            .ok_or(ValueError::TooLong)?;
         let offset = offset as u64;
         let action = Action::SetRange { offset, bytes: bytes.into() };
         self.merge(key, &Effect::SetRange { key, offset, bytes }, |merge| merge.string_operation(action));
@@ -75,8 +79,17 @@ impl Txn<'_> {
 
     /// Returns the old bits. `width`: 1..=64.
     pub fn string_set_bits(&mut self, key: &[u8], bit_offset: u64, width: u8, value: u64) -> Result<u64, ValueError> {
+        let end = bit_offset.saturating_add(u64::from(width)).div_ceil(8);
+        if end > MAX_LEN {
+            return Err(ValueError::TooLong);
+        }
         let string = self.writable_string(key)?;
-        let old = string.map_or(0, |string| string.with_bytes(|bytes| read_bits(bytes, bit_offset, width)));
+        let (old, len) = string.map_or((0, 0), |string| {
+            string.with_bytes(|bytes| (bitmap::read(bytes, bit_offset, width), bytes.len() as u64))
+        });
+        if old == value && end <= len && !self.switches.peers {
+            return Ok(old);
+        }
         let effect = Effect::SetBits { key, bit_offset, width, value };
         self.merge(key, &effect, |merge| merge.string_operation(Action::SetBits { bit_offset, width, value }));
         Ok(old)

@@ -169,7 +169,9 @@ impl Key {
 
     fn put(&mut self, author: &Record, value: &[u8]) {
         match keyspace::decode(value).unwrap() {
-            Decoded::String(bytes) => self.string().clear(author, Some(bytes.to_vec())),
+            Decoded::String(bytes) | Decoded::Verbatim { bytes, .. } => {
+                self.string().clear(author, Some(bytes.to_vec()))
+            }
             Decoded::Set(members) => *self.set() = members.iter().map(<[u8]>::to_vec).collect(),
             Decoded::Hash(pairs) => {
                 let hash = self.hash();

@@ -58,12 +58,10 @@ fn near(left: &Reply, right: &Reply, tolerance: i64) -> bool {
     }
 }
 
-/// Alike: "listpack" and "hashtable", where for sets the two versions differ, and the encodings of strings: fluidB keeps the
-/// results of INCRBYFLOAT as integers, and RENAME gives a string the encoding of SET. The scripts tell them apart.
+/// Alike: "listpack" and "hashtable", where for sets the two versions differ. The scripts tell them apart.
 fn encoding(reply: &Reply) -> Reply {
     match reply.bytes() {
         Some(b"listpack") => Reply::Bulk(b"hashtable".to_vec()),
-        Some(b"int" | b"raw") => Reply::Bulk(b"embstr".to_vec()),
         _ => reply.clone(),
     }
 }

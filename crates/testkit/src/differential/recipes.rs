@@ -36,6 +36,13 @@ pub(super) const RECIPES: &[Recipe] = &[
     (3, "SUBSTR string index index", Exact),
     (5, "GETBIT string bit", Exact),
     (6, "SETBIT string bit (0|1)", Exact),
+    (6, "BITCOUNT string [index index [BYTE|BIT]]", Exact),
+    (8, "BITFIELD string (GET width bit|SET width bit integer|INCRBY width bit integer)+", Exact),
+    (6, "BITFIELD string OVERFLOW (WRAP|SAT) (INCRBY|SET) width bit integer", Exact),
+    (3, "BITFIELD_RO string (GET width bit)+", Exact),
+    (8, "BITOP (AND|OR|XOR) string string+", Exact),
+    (3, "BITOP NOT string string", Exact),
+    (6, "BITPOS string (0|1) [index [index [BYTE|BIT]]]", Exact),
     // Keys
     (6, "COPY key key [DB db] [REPLACE]", Exact),
     (12, "DEL key+", Exact),
