@@ -1,6 +1,7 @@
 //! Tasks around the code: `cargo xtask TASK`.
 
 mod bench;
+mod docs;
 mod licenses;
 mod mesh;
 mod process;
@@ -28,6 +29,7 @@ const TASKS: &[Task] = &[
         summary: "measure beside redis-server: requests, mesh, memory, idle, join, workers",
         run: bench::run,
     },
+    Task { name: "docs", arguments: "", summary: "make docs/commands.md from the table of commands", run: docs::run },
     Task {
         name: "licenses",
         arguments: "",

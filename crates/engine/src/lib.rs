@@ -11,6 +11,7 @@ pub mod command;
 pub mod commands;
 pub mod config;
 mod context;
+pub mod documentation;
 mod engine;
 mod eviction;
 mod expiry;

@@ -156,6 +156,7 @@ impl From<SetError> for Fault {
 const RESETSTAT: Command = Command {
     name: "resetstat",
     arity: 2,
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
     summary: "Sets the counters of INFO back to zero.",
     handler: Handler::Session(resetstat),
     ..SUBCOMMAND
@@ -173,6 +174,7 @@ fn resetstat(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Re
 const REWRITE: Command = Command {
     name: "rewrite",
     arity: 2,
+    tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
     since: "2.8.0",
     summary: "Brings the configuration file up to date.",
     handler: Handler::Session(rewrite_file),

@@ -20,7 +20,7 @@ pub(super) fn help(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) ->
 }
 
 /// "KILL [ID client-id] …"
-fn usage(command: &Command) -> String {
+pub(crate) fn usage(command: &Command) -> String {
     let mut text = command.name.to_ascii_uppercase();
     for argument in command.arguments {
         text.push(' ');

@@ -11,7 +11,7 @@ mod debug;
 mod expire;
 mod generic;
 mod hash;
-mod help;
+pub(crate) mod help;
 mod latency;
 mod lcs;
 mod memory;

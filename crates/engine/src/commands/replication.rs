@@ -254,6 +254,7 @@ const PSYNC: Command = Command {
 const SYNC: Command = Command {
     name: "sync",
     arity: 1,
+    since: "1.0.0",
     summary: "Asks for the stream as Redis's oldest replicas know it.",
     arguments: &[],
     ..PSYNC

@@ -1,6 +1,6 @@
 //! The table of commands against facts of Redis's own (tests/commands.txt).
 
-use engine::command::{Begin, Command, Find, Flags, Handler, KeySpec};
+use engine::command::{Argument, Begin, Command, Find, Flags, Handler, KeySpec};
 use engine::table::table;
 use std::collections::BTreeSet;
 
@@ -58,6 +58,67 @@ fn every_command_has_the_facts_of_redis() {
     }
     assert!(checked > 150, "only {checked} commands were compared");
     assert!(wrong.is_empty(), "{}\n{} of {checked} differ", wrong.join("\n"), wrong.len());
+}
+
+/// Where arguments, groups or versions differ, and why.
+const DIFFERENTLY_DOCUMENTED: &[(&str, &str)] = &[
+    ("debug", "its arguments are described, where Redis says nothing"),
+    ("replicaof", "KeyDB's REMOVE"),
+    ("slaveof", "the same"),
+];
+
+/// In the notation of arguments.txt.
+fn argument(argument: &Argument) -> String {
+    let mut text = format!("{}:{}", argument.name, argument.kind);
+    if let Some(token) = argument.token {
+        text.push_str(&format!("={}", if token.is_empty() { "\"\"" } else { token }));
+    }
+    if let Some(key_spec) = argument.key_spec {
+        text.push_str(&format!("@{key_spec}"));
+    }
+    if argument.optional {
+        text.push('?');
+    }
+    match (argument.multiple_token, argument.multiple) {
+        (true, _) => text.push('+'),
+        (false, true) => text.push('*'),
+        (false, false) => {}
+    }
+    if !argument.arguments.is_empty() {
+        text.push_str(&format!("({})", arguments(argument.arguments)));
+    }
+    text
+}
+
+fn arguments(list: &[Argument]) -> String {
+    if list.is_empty() { "-".into() } else { list.iter().map(argument).collect::<Vec<_>>().join(" ") }
+}
+
+#[test]
+fn every_command_is_documented_as_in_redis() {
+    let mut wrong = Vec::new();
+    for line in include_str!("arguments.txt").lines().filter(|line| !line.starts_with('#')) {
+        let fields: Vec<&str> = line.split(" ; ").collect();
+        let Some(entry) = table().by_full_name(fields[0].as_bytes()) else { continue };
+        if DIFFERENTLY_DOCUMENTED.iter().any(|(name, _)| *name == fields[0]) {
+            continue;
+        }
+        let command = entry.command;
+        let mut tips = command.tips.to_vec();
+        tips.sort();
+        let ours = [
+            entry.full_name.clone(),
+            command.since.to_string(),
+            command.group.to_string(),
+            if tips.is_empty() { "-".into() } else { tips.join(",") },
+            command.deprecated.map_or("-", |(since, _)| since).to_string(),
+            arguments(command.arguments),
+        ];
+        if ours.iter().zip(&fields).any(|(ours, facts)| ours != facts) {
+            wrong.push(format!("facts: {line}\nours:  {}", ours.join(" ; ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{} differ", wrong.join("\n"), wrong.len());
 }
 
 #[test]
