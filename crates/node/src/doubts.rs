@@ -3,7 +3,7 @@
 //! A record is late where it meets a node that has forgotten what the rules need to place it: nobody counted on its
 //! author, or had given it up. Another node that still remembers may decide otherwise. So who had to guess says a
 //! little later what the key is now, by an ordinary Put or Delete, unless somebody else was faster: what is below
-//! such a clear does not matter any more, and what is above it is placed exactly. See docs/decisions/0004-late-records.md.
+//! such a clear does not matter any more, and what is above it is placed exactly. See docs/decisions/0005-late-records.md.
 
 use effect::{Effect, EffectReader, Stamp};
 use keyspace::OriginIndex;
