@@ -2,6 +2,7 @@
 
 use crate::{Origin, Stamp};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 /// What a node has applied. Streams are FIFO per origin, so one stamp per origin says it all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +49,12 @@ impl VersionVector {
 
     pub fn contains(&self, origin: Origin) -> bool {
         self.entries.contains_key(&origin)
+    }
+
+    /// Is there an entry of a later life of the same node?
+    pub fn has_later_life(&self, origin: Origin) -> bool {
+        let last = Origin { incarnation: u32::MAX, ..origin };
+        self.entries.range((Bound::Excluded(origin), Bound::Unbounded)).next().is_some_and(|(next, _)| *next <= last)
     }
 
     /// Entries in origin order.

@@ -52,6 +52,8 @@ pub enum Report {
     Nodes,
     /// One entry per link.
     Links,
+    /// One entry per link: how far behind its receiving end is.
+    Lag,
     /// One entry: what the links did about writes that did not know of each other.
     Conflicts,
 }
@@ -100,6 +102,11 @@ pub trait Replication: Send + Sync {
     fn report(&self, report: Report) -> Vec<Fields> {
         let _ = report;
         Vec::new()
+    }
+    /// Nothing waits any more for a node (as `Report::Nodes` names it) that is not there.
+    fn forget_node(&self, node: &str) -> Result<(), Fault> {
+        let _ = node;
+        Err(Fault::Text("ERR this node does not replicate"))
     }
     /// What this node, and a session that wrote last at `last_write`, have seen; see `has_reached`.
     fn token(&self, last_write: Stamp) -> String {

@@ -72,8 +72,6 @@ pub struct Statistics {
     pub expired: u64,
     /// Keys that were removed to make room.
     pub evicted: u64,
-    /// Keys that two nodes made something of different type.
-    pub conflicts: u64,
 }
 
 impl Keyspace {
@@ -189,15 +187,12 @@ impl Keyspace {
 
     /// The origin of this node's own effects.
     pub fn set_origin(&self, origin: Origin) {
-        self.stamping.set_own(self.origin_index(origin));
+        self.stamping.set_own(self.origin_index(origin).expect("the first one has an index"));
     }
 
-    /// The index of an origin, which stays the same for the life of the process.
-    ///
-    /// # Panics
-    /// At the 65536th origin.
-    pub fn origin_index(&self, origin: Origin) -> OriginIndex {
-        self.origins.intern(origin).expect("fewer than 65536 origins within one life of a process")
+    /// The index of an origin, which stays the same for the life of the process; `None` for the 65536th.
+    pub fn origin_index(&self, origin: Origin) -> Option<OriginIndex> {
+        self.origins.intern(origin)
     }
 
     pub fn origin(&self, index: OriginIndex) -> Option<Origin> {

@@ -15,6 +15,8 @@ pub(crate) struct Database<H> {
     pub flushed: Version,
     /// Not older than any key that has no record.
     pub newest_plain: Stamp,
+    /// See `View::type_clashes`.
+    pub type_clashes: u64,
 }
 
 pub(crate) struct Shard<H> {
@@ -30,13 +32,11 @@ pub(crate) struct Counters {
     pub misses: Cell<u64>,
     pub expired: Cell<u64>,
     pub evicted: Cell<u64>,
-    /// Type clashes between nodes.
-    pub conflicts: Cell<u64>,
 }
 
 impl Counters {
     pub fn reset(&self) {
-        for counter in [&self.hits, &self.misses, &self.expired, &self.evicted, &self.conflicts] {
+        for counter in [&self.hits, &self.misses, &self.expired, &self.evicted] {
             counter.set(0);
         }
     }
@@ -49,6 +49,7 @@ impl<H: KeyHasher> Database<H> {
             recent: Recent::default(),
             flushed: Version::ZERO,
             newest_plain: Stamp::ZERO,
+            type_clashes: 0,
         }
     }
 }

@@ -3,6 +3,7 @@
 use effect::{Origin, Stamp};
 use parking_lot::RwLock;
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 /// A process-local small number for an `Origin`; the keyspace's origin table gives both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,31 +54,38 @@ impl Row<'_> {
 /// All origins that this process has heard of. An index, once given, stays.
 #[derive(Debug)]
 pub(crate) struct Origins {
+    names: RwLock<Names>,
+}
+
+#[derive(Debug)]
+struct Names {
     /// `None` only for `OriginIndex::NONE`.
-    names: RwLock<Vec<Option<Origin>>>,
+    by_index: Vec<Option<Origin>>,
+    indexes: HashMap<Origin, OriginIndex>,
 }
 
 impl Origins {
     pub(crate) fn new() -> Origins {
-        Origins { names: RwLock::new(vec![None]) }
+        Origins { names: RwLock::new(Names { by_index: vec![None], indexes: HashMap::new() }) }
     }
 
     /// `None` where there are more origins than an index can tell apart.
     pub(crate) fn intern(&self, origin: Origin) -> Option<OriginIndex> {
-        let position = |names: &[Option<Origin>]| names.iter().position(|name| *name == Some(origin));
-        let known = position(&self.names.read());
-        let index = known.unwrap_or_else(|| {
-            let mut names = self.names.write();
-            position(&names).unwrap_or_else(|| {
-                names.push(Some(origin));
-                names.len() - 1
-            })
-        });
-        u16::try_from(index).ok().map(OriginIndex)
+        if let Some(known) = self.names.read().indexes.get(&origin) {
+            return Some(*known);
+        }
+        let Names { by_index, indexes } = &mut *self.names.write();
+        if let Some(known) = indexes.get(&origin) {
+            return Some(*known);
+        }
+        let index = OriginIndex(u16::try_from(by_index.len()).ok()?);
+        by_index.push(Some(origin));
+        indexes.insert(origin, index);
+        Some(index)
     }
 
     pub(crate) fn origin(&self, index: OriginIndex) -> Option<Origin> {
-        self.names.read().get(index.0 as usize).copied().flatten()
+        self.names.read().by_index.get(index.0 as usize).copied().flatten()
     }
 
     /// The order of the contract: by stamp, then by origin.
@@ -119,6 +127,14 @@ mod tests {
         assert!(origins.newer(at(late, 5), at(early, 5)));
         assert!(origins.newer(at(early, 6), at(late, 5)));
         assert!(origins.newer(at(early, 1), Version::ZERO));
+    }
+
+    #[test]
+    fn there_is_an_end_to_indexes() {
+        let origins = Origins::new();
+        assert!((1..=u64::from(u16::MAX)).all(|node| origins.intern(origin(node)).is_some()));
+        assert_eq!(origins.intern(origin(1 << 16)), None);
+        assert_eq!(origins.intern(origin(1)), Some(OriginIndex(1)));
     }
 
     #[test]

@@ -316,9 +316,14 @@ impl<'k> View<'k> {
                 misses: sum.misses + counters.misses.get(),
                 expired: sum.expired + counters.expired.get(),
                 evicted: sum.evicted + counters.evicted.get(),
-                conflicts: sum.conflicts + counters.conflicts.get(),
             },
         )
+    }
+
+    /// Keys that two nodes made something of different type without knowing of each other, as far as they were decided here
+    /// since the start; all shards must be locked.
+    pub fn type_clashes(&self) -> u64 {
+        self.tables().flat_map(|shard| &shard.databases).map(|database| database.type_clashes).sum()
     }
 
     /// Back to zero; all shards must be locked.

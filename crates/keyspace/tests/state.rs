@@ -25,7 +25,7 @@ fn commit(keyspace: &Keyspace, now_ms: u64, f: impl FnOnce(&mut Txn<'_>)) -> (St
 }
 
 fn apply(keyspace: &Keyspace, from: Origin, (first, effects): &(Stamp, Vec<u8>), row: &[Stamp]) {
-    let origin = keyspace.origin_index(from);
+    let origin = keyspace.origin_index(from).unwrap();
     let mut txn = keyspace.begin(Scope::All, 0, first.ms());
     for (index, effect) in EffectReader::new(effects).map(Result::unwrap).enumerate() {
         assert!(!matches!(effect, Effect::Select { .. }));
@@ -46,7 +46,7 @@ fn chunks(keyspace: &Keyspace) -> Vec<Vec<u8>> {
 }
 
 fn transfer(from: &Keyspace, to: &Keyspace, theirs: &VersionVector, ours: &VersionVector) {
-    let mut import = Import::begin(to, theirs, ours, false);
+    let mut import = Import::begin(to, theirs, ours, false).unwrap();
     for chunk in chunks(from) {
         import.merge(to, &chunk).unwrap();
     }
@@ -156,7 +156,7 @@ proptest! {
             chunk.truncate(cut.max(1));
             let here = keyspace(2);
             commit(&here, NOW_MS, |txn| txn.string_set(b"n", b"1", SetDeadline::Clear));
-            let mut import = Import::begin(&here, &vector, &vector, false);
+            let mut import = Import::begin(&here, &vector, &vector, false).unwrap();
             let _ = import.merge(&here, &chunk);
             import.end(&here, false);
             here.digest(NOW_MS);

@@ -1,6 +1,7 @@
 //! A configured master: dialled, and dialled again.
 
 use crate::LinkId;
+use effect::NodeId;
 use rand::Rng;
 
 const FIRST_RETRY_MS: u64 = 250;
@@ -14,8 +15,8 @@ pub(crate) struct Master {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) link: Option<LinkId>,
-    /// It was up at least once.
-    known: bool,
+    /// Who was there when it was last up.
+    peer: Option<NodeId>,
     /// Attempts since it was last up for a while.
     attempts: u32,
     /// Since when it is up.
@@ -35,7 +36,7 @@ impl Master {
             host,
             port,
             link: None,
-            known: false,
+            peer: None,
             attempts: 0,
             opened_ms: None,
             dial_ms: now_ms,
@@ -47,13 +48,14 @@ impl Master {
 
     /// Nobody knows yet which origins it will bring.
     pub(crate) fn may_bring_the_unknown(&self) -> bool {
-        !self.known && !self.never
+        self.peer.is_none() && !self.never
     }
 
-    pub(crate) fn opened(&mut self, now_ms: u64) {
-        self.known = true;
+    /// The link is up. Returns who was there before, where it was somebody else.
+    pub(crate) fn opened(&mut self, peer: NodeId, now_ms: u64) -> Option<NodeId> {
         self.opened_ms = Some(now_ms);
         self.last_error = None;
+        self.peer.replace(peer).filter(|before| *before != peer)
     }
 
     /// Exponential backoff with jitter, so that the nodes of a mesh do not knock in step.
@@ -88,10 +90,10 @@ mod tests {
         assert!(steps[0] <= FIRST_RETRY_MS && steps[0] >= FIRST_RETRY_MS / 2);
         assert!(steps.iter().all(|step| *step <= MAX_RETRY_MS));
         assert!(steps[10..].iter().all(|step| *step >= MAX_RETRY_MS / 2));
-        master.opened(0);
+        master.opened(NodeId(1), 0);
         master.lost("refused", STEADY_MS - 1, &mut dice);
         assert!(master.dial_ms >= MAX_RETRY_MS / 2, "a link that opens and breaks at once is not dialled in a loop");
-        master.opened(0);
+        master.opened(NodeId(1), 0);
         master.lost("gone", STEADY_MS, &mut dice);
         assert!(master.dial_ms <= STEADY_MS + FIRST_RETRY_MS);
     }

@@ -10,7 +10,7 @@ use crate::message::{Message, PROTOCOL_VERSION};
 use crate::rows::{Rows, Watermarks};
 use crate::store::Store;
 use crate::{Action, BatchWriter, Input, LinkId, Now, Record, Severity};
-use effect::{Origin, Stamp, VersionVector};
+use effect::{NodeId, Origin, Stamp, VersionVector};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -254,6 +254,14 @@ impl Mesh {
         self.masters.iter().map(|master| (master.host.as_str(), master.port))
     }
 
+    /// A node will not come back: nothing waits for it any more, once all have the same of it. If it does come back, it
+    /// counts again.
+    pub fn forget(&mut self, node: NodeId) {
+        self.rows.depart(node);
+        self.joining.retain(|origin, _| origin.node != node);
+        self.stable_dirty = true;
+    }
+
     // Local commits
 
     /// A commit of this node; to be told in the order of stamps. `context`: as returned by `Store::apply`, how
@@ -446,7 +454,7 @@ impl Mesh {
                 link.heard_ms = now.monotonic_ms;
                 link.phase = Phase::Handshaking(Handshake::begin(own, credentials, port, &mut link.output));
             }
-            Input::ConnectFailed { reason } | Input::Closed { reason } => self.forget(id, reason, store, now),
+            Input::ConnectFailed { reason } | Input::Closed { reason } => self.close(id, reason, store, now),
             Input::Received { bytes } => {
                 link.heard_ms = now.monotonic_ms;
                 link.bytes_received += bytes.len() as u64;
@@ -532,7 +540,7 @@ impl Mesh {
     }
 
     /// The connection is gone.
-    fn forget(&mut self, id: LinkId, reason: &str, store: &mut dyn Store, now: Now) {
+    fn close(&mut self, id: LinkId, reason: &str, store: &mut dyn Store, now: Now) {
         if let Some(mut link) = self.links.remove(&id) {
             self.unlink(&mut link, reason, store, now);
         }

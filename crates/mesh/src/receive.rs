@@ -8,7 +8,10 @@ use crate::message::Message;
 use crate::store::Store;
 use crate::{BatchReader, LinkId, Mesh, Mode, Now, Record, Severity};
 use effect::{Origin, Stamp, VersionVector};
+use std::collections::BTreeSet;
 
+/// Lives of nodes that are told apart; the data set has twice as many numbers for them.
+const MAX_ORIGINS: usize = 32_768;
 /// Records that wait for their causes take at most this many bytes, all origins together.
 const HELD_LIMIT: usize = 32 << 20;
 
@@ -29,6 +32,10 @@ impl Mesh {
             Message::Bye { reason } => Err(format!("the peer closed: {}", printable(&String::from_utf8_lossy(reason)))),
             _ if greeting => Err("the first message is not HELLO".to_owned()),
             Message::Vector { unix_ms, changes } => {
+                if upstream {
+                    self.admit(changes.iter().map(|(origin, _)| origin))?;
+                }
+                let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
                 link.announced.merge(&changes);
                 let peer = link.peer;
                 self.acknowledgements += u64::from(!upstream);
@@ -81,6 +88,17 @@ impl Mesh {
         }
     }
 
+    /// Refuses origins beyond what a node can tell apart.
+    fn admit(&self, origins: impl Iterator<Item = Origin>) -> Result<(), String> {
+        let strangers: BTreeSet<Origin> = origins.filter(|origin| !self.vector.contains(*origin)).collect();
+        if !strangers.is_empty() && self.vector.len() + strangers.len() > MAX_ORIGINS {
+            return Err(format!(
+                "this mesh has had more than {MAX_ORIGINS} nodes and restarts, more than we can tell apart"
+            ));
+        }
+        Ok(())
+    }
+
     fn hello(
         &mut self,
         id: LinkId,
@@ -89,10 +107,15 @@ impl Mesh {
         vector: VersionVector,
         now: Now,
     ) -> Result<(), String> {
-        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
+        let Some(link) = self.links.get(&id) else { return Ok(()) };
         if link.peer.is_none_or(|peer| peer.origin != origin) || origin.node == self.own.node {
             return Err("HELLO of somebody else".to_owned());
         }
+        if link.upstream().is_some() {
+            self.admit(vector.iter().map(|(origin, _)| origin))?;
+        }
+        self.rows.come_back(origin.node);
+        let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         link.phase = Phase::Open;
         let upstream = link.upstream().is_some();
         let text = format!("Link with {} {} is up", if upstream { "master" } else { "replica" }, link.address());
@@ -108,7 +131,10 @@ impl Mesh {
             self.expect(origin, stamp, now);
         }
         if let Some(master) = self.masters.iter_mut().find(|master| master.link == Some(id)) {
-            master.opened(now.monotonic_ms);
+            // A node that kept nothing, its name included, came back at the same address.
+            if let Some(before) = master.opened(origin.node, now.monotonic_ms) {
+                self.rows.depart(before);
+            }
         }
         self.note_clock(origin, unix_ms, now);
         self.log_line(Severity::Notice, text);
@@ -147,6 +173,7 @@ impl Mesh {
         if origin == self.own {
             return Err("a record of our own that we do not know".to_owned());
         }
+        self.admit(record.context.iter().map(|(of, _)| *of).chain([origin]))?;
         if let Some(link) = self.links.get_mut(&id) {
             link.announced.advance(origin, last);
         }
@@ -224,6 +251,7 @@ impl Mesh {
     /// Applies a record whose causes are here.
     fn apply(&mut self, record: &Record<'_>, store: &mut dyn Store, now: Now) -> Result<(), String> {
         let (origin, last) = (record.origin, record.last());
+        self.rows.come_back(origin.node);
         let row = self.rows.row_mut(origin);
         for (of, stamp) in record.context {
             row.advance(*of, *stamp);
@@ -351,6 +379,8 @@ impl Mesh {
         rows: Vec<(Origin, VersionVector)>,
         store: &mut dyn Store,
     ) -> Result<(), String> {
+        let mentioned = rows.iter().flat_map(|(of, row)| row.iter().map(|(origin, _)| origin).chain([*of]));
+        self.admit(vector.iter().map(|(origin, _)| origin).chain(mentioned))?;
         let Some(import) = self.import.as_mut().filter(|import| import.link == id && import.begun.is_none()) else {
             return Err("a data set that was not asked for".to_owned());
         };
@@ -361,7 +391,7 @@ impl Mesh {
         // What this node writes meanwhile it has, too.
         let mut ours = self.vector.clone();
         ours.advance(self.own, Stamp::MAX);
-        store.import_begin(&vector, &ours, import.replace);
+        store.import_begin(&vector, &ours, import.replace)?;
         import.begun = Some((vector, rows));
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Who has seen what, and what is therefore stable. See docs/decisions/0001-convergence.md.
 
-use effect::{Origin, Stamp, VersionVector};
-use std::collections::BTreeMap;
+use effect::{NodeId, Origin, Stamp, VersionVector};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who has not mentioned an origin this long after its first record never will: their links do not lead there, in
 /// milliseconds by the stamps.
@@ -13,6 +13,8 @@ pub struct Rows {
     rows: BTreeMap<Origin, VersionVector>,
     /// First stamp of each origin here.
     beginnings: BTreeMap<Origin, Stamp>,
+    /// Nodes that will not come back under this name, as far as known.
+    departed: BTreeSet<NodeId>,
 }
 
 /// Up to which stamps nothing can change any more.
@@ -51,6 +53,25 @@ impl Rows {
         self.beginnings.entry(origin).or_insert(stamp);
     }
 
+    /// A node will not come back: its lives have ended.
+    pub fn depart(&mut self, node: NodeId) {
+        self.departed.insert(node);
+    }
+
+    /// It was heard of again.
+    pub fn come_back(&mut self, node: NodeId) {
+        self.departed.remove(&node);
+    }
+
+    pub fn departed(&self) -> &BTreeSet<NodeId> {
+        &self.departed
+    }
+
+    /// Is there a later life of the same node, or will there never be one?
+    fn has_ended(&self, origin: Origin, own: Origin, vector: &VersionVector) -> bool {
+        self.departed.contains(&origin.node) || has_later_life(origin, own, vector)
+    }
+
     pub fn row_mut(&mut self, origin: Origin) -> &mut VersionVector {
         self.rows.entry(origin).or_default()
     }
@@ -68,7 +89,7 @@ impl Rows {
         evicted: impl Fn(Origin) -> Stamp,
     ) -> bool {
         let behind = self.rows.get(&origin).is_some_and(|row| has_fallen_behind(origin, row, evicted));
-        vector.contains(origin) && !behind && !has_ended(origin, own, vector)
+        vector.contains(origin) && !behind && !self.has_ended(origin, own, vector)
     }
 
     /// Does the row of `member` mention all of `origins`?
@@ -91,8 +112,9 @@ impl Rows {
     }
 
     /// `vector`: what this node, `own`, has; `effects`: the same without ticks, which no row tells of. `evicted`: up to where its relay log has lost an origin's records.
+    /// Rows of lives that are over for good and do not count any more are dropped.
     pub fn watermarks<'p>(
-        &self,
+        &mut self,
         own: Origin,
         vector: &VersionVector,
         effects: &VersionVector,
@@ -104,7 +126,7 @@ impl Rows {
             .map(|(origin, _)| (origin, self.rows.get(&origin)))
             .filter(|(origin, row)| *origin != own && !row.is_some_and(|row| has_fallen_behind(*origin, row, &evicted)))
             .collect();
-        let has_ended = |origin: Origin| has_ended(origin, own, vector);
+        let has_ended = |origin: Origin| self.has_ended(origin, own, vector);
         let living: Vec<_> = present.iter().filter(|(origin, _)| !has_ended(*origin)).collect();
         // A life that has ended counts until all who live have the same of it.
         let is_settled = |origin: Origin| {
@@ -133,14 +155,18 @@ impl Rows {
                 heard_by_all: others.clone().all(|other| seen(other).is_some()),
             }
         });
-        Watermarks { clock, causal: causal.collect() }
+        let causal = causal.collect();
+        let over = vector.iter().map(|(origin, _)| origin).filter(|origin| has_later_life(*origin, own, vector));
+        let settled: Vec<Origin> =
+            over.filter(|origin| self.rows.contains_key(origin) && is_settled(*origin)).collect();
+        settled.iter().for_each(|origin| drop(self.rows.remove(origin)));
+        Watermarks { clock, causal }
     }
 }
 
-/// Is there a later life of the same node?
-fn has_ended(origin: Origin, own: Origin, vector: &VersionVector) -> bool {
-    let newer = |other: Origin| other.node == origin.node && other.incarnation > origin.incarnation;
-    newer(own) || vector.iter().any(|(other, _)| newer(other))
+/// Is there a later life of the same node? Then this one is over for good.
+fn has_later_life(origin: Origin, own: Origin, vector: &VersionVector) -> bool {
+    (own.node == origin.node && own.incarnation > origin.incarnation) || vector.has_later_life(origin)
 }
 
 /// What it lacks is gone from our log: it has to come back by merging state anyway.
@@ -151,7 +177,6 @@ fn has_fallen_behind(member: Origin, row: &VersionVector, evicted: impl Fn(Origi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use effect::NodeId;
 
     const A: Origin = Origin { node: NodeId(1), incarnation: 1 };
     const B: Origin = Origin { node: NodeId(2), incarnation: 1 };
@@ -192,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_slowest_origin_sets_the_clock_and_the_slowest_row_the_cause() {
-        let rows = rows(&[(B, &[(A, 40), (B, 60), (C, 10)]), (C, &[(A, 70), (B, 20), (C, 55)])]);
+        let mut rows = rows(&[(B, &[(A, 40), (B, 60), (C, 10)]), (C, &[(A, 70), (B, 20), (C, 55)])]);
         let marks = rows.watermarks(
             A,
             &vector(&[(A, 80), (B, 60), (C, 55)]),
@@ -222,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_pin_holds_everything_at_what_the_receiver_has() {
-        let rows = rows(&[(B, &[(A, 80), (B, 60)])]);
+        let mut rows = rows(&[(B, &[(A, 80), (B, 60)])]);
         let pin = Pin { vector: vector(&[(A, 30), (B, 25)]), clock: Stamp(25) };
         let marks = rows.watermarks(
             A,
@@ -237,10 +262,25 @@ mod tests {
     #[test]
     fn an_ended_life_counts_until_everybody_has_the_same_of_it() {
         let have = vector(&[(A, 80), (B, 20), (B_AGAIN, 70), (C, 75)]);
-        let behind = rows(&[(B_AGAIN, &[(B, 20)]), (C, &[(B, 19)])]);
+        let mut behind = rows(&[(B_AGAIN, &[(B, 20)]), (C, &[(B, 19)])]);
         assert_eq!(behind.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(20));
-        let equal = rows(&[(B_AGAIN, &[(B, 20)]), (C, &[(B, 20)])]);
+        let mut equal = rows(&[(B_AGAIN, &[(B, 20)]), (C, &[(B, 20)])]);
+        equal.advance(B, A, Stamp(10));
         assert_eq!(equal.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(70));
+        assert!(equal.get(B).is_none(), "nobody needs to know any more what it had seen");
+    }
+
+    #[test]
+    fn a_node_that_departed_counts_like_a_life_that_has_ended() {
+        let have = vector(&[(A, 80), (B, 20), (C, 75)]);
+        let mut rows = rows(&[(C, &[(B, 19), (A, 80)])]);
+        let clock = |rows: &mut Rows| rows.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter()).clock;
+        rows.depart(B.node);
+        assert_eq!(clock(&mut rows), Stamp(20), "C lacks something of it");
+        rows.advance(C, B, Stamp(20));
+        assert_eq!(clock(&mut rows), Stamp(75));
+        rows.come_back(B.node);
+        assert_eq!(clock(&mut rows), Stamp(20));
     }
 
     #[test]
@@ -257,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_member_beyond_the_log_does_not_hold_anything_back() {
-        let rows = rows(&[(B, &[(A, 5), (B, 9)]), (C, &[(A, 78), (B, 9), (C, 60)])]);
+        let mut rows = rows(&[(B, &[(A, 5), (B, 9)]), (C, &[(A, 78), (B, 9), (C, 60)])]);
         let have = vector(&[(A, 80), (B, 9), (C, 60)]);
         let marks =
             rows.watermarks(A, &have, &have, |origin| if origin == A { Stamp(50) } else { Stamp::ZERO }, [].iter());

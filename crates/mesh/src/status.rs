@@ -3,7 +3,8 @@
 use crate::handshake::Introduction;
 use crate::link::{Link, Phase};
 use crate::{Counters, LinkId, Mesh, Mode, Now, Watermarks};
-use effect::{Origin, Stamp, VersionVector};
+use effect::{NodeId, Origin, Stamp, VersionVector};
+use std::collections::BTreeSet;
 
 /// The mesh as this node sees it.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Status {
     /// Accepted links, in the order of arrival.
     pub replicas: Vec<ReplicaStatus>,
     pub vector: VersionVector,
+    /// Nodes that will not come back, as far as known.
+    pub departed: BTreeSet<NodeId>,
     pub watermarks: Watermarks,
     pub counters: Counters,
     /// Bytes of records held for those who reconnect, and at most.
@@ -56,6 +59,8 @@ pub struct MasterStatus {
     pub silent_ms: u64,
     /// How much older what we have is than what it has, by the stamps.
     pub lag_ms: u64,
+    /// Origins of which it has more than we do.
+    pub origins_behind: usize,
     pub bytes_received: u64,
     pub bytes_sent: u64,
     pub rtt_ms: u64,
@@ -79,10 +84,22 @@ pub struct ReplicaStatus {
     pub silent_ms: u64,
     /// How much older what it has is than what we have, by the stamps.
     pub lag_ms: u64,
+    /// Origins of which we have more than it does.
+    pub origins_behind: usize,
     /// Bytes of the log that it was not sent yet.
     pub lag_bytes: u64,
     pub bytes_received: u64,
     pub bytes_sent: u64,
+}
+
+impl Status {
+    /// Who is at the other end of a link that is up.
+    pub fn linked_peers(&self) -> impl Iterator<Item = Origin> {
+        let is_up = |state| matches!(state, MasterState::Connected | MasterState::Sync);
+        let masters = self.masters.iter().filter(move |master| is_up(master.state)).filter_map(|master| master.peer);
+        let replicas = self.replicas.iter().filter(|replica| replica.open).filter_map(|replica| replica.peer);
+        masters.chain(replicas).map(|peer| peer.origin)
+    }
 }
 
 impl Mesh {
@@ -100,6 +117,7 @@ impl Mesh {
             masters: self.masters.iter().map(|master| self.master_status(master, now)).collect(),
             replicas: self.links.values().filter_map(|link| self.replica_status(link, now)).collect(),
             vector: self.vector.clone(),
+            departed: self.rows.departed().clone(),
             watermarks: self.watermarks().clone(),
             counters: self.counters,
             log_bytes: self.log.bytes(),
@@ -129,6 +147,7 @@ impl Mesh {
             last_error: master.last_error.clone(),
             silent_ms: now.monotonic_ms.saturating_sub(heard_ms),
             lag_ms: link.map_or(0, |link| lag_ms(&link.announced, &self.vector, now)),
+            origins_behind: link.map_or(0, |link| missing(&link.announced, &self.vector).count()),
             bytes_received: link.map_or(0, |link| link.bytes_received),
             bytes_sent: link.map_or(0, |link| link.bytes_sent),
             rtt_ms: link.and_then(|link| link.upstream()).map_or(0, |upstream| upstream.rtt_ms),
@@ -158,6 +177,7 @@ impl Mesh {
             acknowledged: link.announced.clone(),
             silent_ms: now.monotonic_ms.saturating_sub(link.heard_ms),
             lag_ms: lag_ms(&self.last_effects, &link.announced, now),
+            origins_behind: missing(&self.last_effects, &link.announced).count(),
             lag_bytes: if idle { 0 } else { self.log.appended() - offset },
             bytes_received: link.bytes_received,
             bytes_sent: link.bytes_sent,
@@ -173,10 +193,17 @@ impl Mesh {
     }
 }
 
+/// What one has and the other has not.
+fn missing(ahead: &VersionVector, behind: &VersionVector) -> impl Iterator<Item = (Origin, Stamp)> {
+    ahead.iter().filter(|(origin, stamp)| !behind.covers(*origin, *stamp))
+}
+
 /// How long ago, at most, was made what one has and the other has not, by the stamps?
 fn lag_ms(ahead: &VersionVector, behind: &VersionVector, now: Now) -> u64 {
-    let missing = ahead.iter().filter(|(origin, stamp)| !behind.covers(*origin, *stamp));
     let has_ms =
         |origin: Origin, stamp: Stamp| if behind.get(origin) > Stamp::ZERO { behind.get(origin) } else { stamp };
-    missing.map(|(origin, stamp)| now.unix_ms.saturating_sub(has_ms(origin, stamp).ms())).max().unwrap_or(0)
+    missing(ahead, behind)
+        .map(|(origin, stamp)| now.unix_ms.saturating_sub(has_ms(origin, stamp).ms()))
+        .max()
+        .unwrap_or(0)
 }

@@ -24,7 +24,7 @@ pub trait Store {
 
     /// A data set of another node follows, at least as new as `theirs`. `ours`: what is here, and of this
     /// node's own effects all. `replace`: the own data set is given up for it.
-    fn import_begin(&mut self, theirs: &VersionVector, ours: &VersionVector, replace: bool);
+    fn import_begin(&mut self, theirs: &VersionVector, ours: &VersionVector, replace: bool) -> Result<(), String>;
 
     /// A piece of it, as `export` wrote it there.
     fn import(&mut self, bytes: &[u8]) -> Result<(), String>;

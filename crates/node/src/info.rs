@@ -125,13 +125,14 @@ fn integer(value: u64) -> Field {
     Field::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
-/// One entry per node heard of; its newest life.
+/// One entry per node heard of that is still counted on; its newest life.
 pub(crate) fn nodes(status: &Status) -> Vec<Fields> {
     let is_newest = |origin: Origin| {
         !status.vector.iter().any(|(other, _)| other.node == origin.node && other.incarnation > origin.incarnation)
     };
     let newest = status.vector.iter().map(|(_, stamp)| stamp).max().unwrap_or(Stamp::ZERO);
-    let known = status.vector.iter().filter(|(origin, _)| is_newest(*origin) && *origin != status.own);
+    let counts = |origin: Origin| origin != status.own && !status.departed.contains(&origin.node);
+    let known = status.vector.iter().filter(|(origin, _)| is_newest(*origin) && counts(*origin));
     let own = (status.own, status.vector.get(status.own));
     std::iter::once(own).chain(known).map(|(origin, stamp)| node(status, origin, stamp, newest)).collect()
 }
@@ -192,6 +193,31 @@ pub(crate) fn links(status: &Status) -> Vec<Fields> {
             ("bytes-received", integer(replica.bytes_received)),
             ("bytes-sent", integer(replica.bytes_sent)),
         ]
+    });
+    masters.chain(replicas).collect()
+}
+
+/// One entry per link: how far behind its receiving end is.
+pub(crate) fn lag(status: &Status) -> Vec<Fields> {
+    let entry = |direction: &str, address: String, peer: Option<mesh::Introduction>, lag_ms: u64, origins: usize| {
+        vec![
+            ("direction", text(direction)),
+            ("address", text(address)),
+            ("node", text(peer.map_or(String::new(), |peer| peer.origin.node.to_string()))),
+            ("lag-ms", integer(lag_ms)),
+            ("origins-behind", integer(origins as u64)),
+        ]
+    };
+    let masters = status.masters.iter().map(|master| {
+        let address = format!("{}:{}", master.host, master.port);
+        entry("from-master", address, master.peer, master.lag_ms, master.origins_behind)
+    });
+    let replicas = status.replicas.iter().map(|replica| {
+        let address = format!("{}:{}", replica.host, replica.port);
+        let mut fields = entry("to-replica", address, replica.peer, replica.lag_ms, replica.origins_behind);
+        // Only the sender knows its log.
+        fields.push(("lag-bytes", integer(replica.lag_bytes)));
+        fields
     });
     masters.chain(replicas).collect()
 }

@@ -5,7 +5,7 @@ use crate::journal::Journal;
 use crate::machine::Machine;
 use crate::store::LateRecords;
 use crate::token::Token;
-use effect::{Origin, Stamp};
+use effect::{NodeId, Origin, Stamp};
 use engine::replication::{Fields, Master, Replica, Replication, Report, Role};
 use engine::{Client, Fault, Now};
 use keyspace::Keyspace;
@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 pub(crate) enum Request {
     AddMaster { host: String, port: u16 },
     RemoveMaster { host: String, port: u16 },
+    Forget { node: NodeId },
 }
 
 /// The half of a node that the engine knows.
@@ -196,8 +197,27 @@ impl Replication for Shared {
         match report {
             Report::Nodes => info::nodes(&self.status()),
             Report::Links => info::links(&self.status()),
+            Report::Lag => info::lag(&self.status()),
             Report::Conflicts => vec![info::conflicts(&self.status(), &self.late)],
         }
+    }
+
+    fn forget_node(&self, node: &str) -> Result<(), Fault> {
+        let node = u64::from_str_radix(node, 16).map(NodeId).ok();
+        let status = self.status();
+        let is_it = |origin: Origin| Some(origin.node) == node;
+        let linked = status.linked_peers().any(is_it);
+        let Some(node) = node.filter(|_| status.vector.iter().any(|(origin, _)| is_it(origin))) else {
+            return Err(Fault::Text("ERR there is no such node, see MESH NODES"));
+        };
+        if node == self.own.node {
+            return Err(Fault::Text("ERR a node cannot forget itself"));
+        }
+        if linked {
+            return Err(Fault::Text("ERR this node is connected: it is there"));
+        }
+        self.requests.lock().push(Request::Forget { node });
+        Ok(())
     }
 
     fn token(&self, last_write: Stamp) -> String {

@@ -90,20 +90,26 @@ impl KeyspaceStore {
         if self.is_stabilizing { Some(0) } else { self.doubts.next_ms() }
     }
 
-    fn index(&mut self, origin: Origin) -> OriginIndex {
-        *self.indexes.entry(origin).or_insert_with(|| self.keyspace.origin_index(origin))
+    fn index(&mut self, origin: Origin) -> Result<OriginIndex, String> {
+        if let Some(index) = self.indexes.get(&origin) {
+            return Ok(*index);
+        }
+        let index = self.keyspace.origin_index(origin).ok_or("more origins than can be told apart")?;
+        self.indexes.insert(origin, index);
+        Ok(index)
     }
 
     /// A row in the keyspace's form.
-    fn fill_seen(&mut self, row: &VersionVector) {
+    fn fill_seen(&mut self, row: &VersionVector) -> Result<(), String> {
         self.seen.clear();
         for (origin, stamp) in row.iter() {
-            let index = usize::from(self.index(origin).0);
+            let index = usize::from(self.index(origin)?.0);
             if self.seen.len() <= index {
                 self.seen.resize(index + 1, Stamp::ZERO);
             }
             self.seen[index] = stamp;
         }
+        Ok(())
     }
 
     /// Is something forgotten that this record, whose author had seen `self.seen`, should have met?
@@ -145,8 +151,8 @@ impl Store for KeyspaceStore {
             return Err(format!("a record of {} effects has {}", record.count, checked.count));
         }
         let scope = if checked.whole_databases { Scope::All } else { Scope::Keys(&hashes) };
-        self.fill_seen(row);
-        let origin = self.index(record.origin);
+        self.fill_seen(row)?;
+        let origin = self.index(record.origin)?;
         let keyspace = self.keyspace.clone();
         let mut txn = keyspace.begin(scope, 0, record.first.ms());
         if !keyspace.switches().peers {
@@ -187,7 +193,9 @@ impl Store for KeyspaceStore {
         let mut causal = std::mem::take(&mut self.causal);
         causal.clear();
         for watermark in &watermarks.causal {
-            let index = usize::from(self.index(watermark.origin).0);
+            // Of an origin without an index nothing is here.
+            let Ok(index) = self.index(watermark.origin) else { continue };
+            let index = usize::from(index.0);
             if causal.len() <= index {
                 causal.resize(index + 1, CausalMark::default());
             }
@@ -204,8 +212,10 @@ impl Store for KeyspaceStore {
         next.map(|keyspace::Cursor { db, position }| Cursor { db, position })
     }
 
-    fn import_begin(&mut self, theirs: &VersionVector, ours: &VersionVector, replace: bool) {
-        self.import = Some(Import::begin(&self.keyspace, theirs, ours, replace));
+    fn import_begin(&mut self, theirs: &VersionVector, ours: &VersionVector, replace: bool) -> Result<(), String> {
+        let import = Import::begin(&self.keyspace, theirs, ours, replace);
+        self.import = Some(import.map_err(|error| error.to_string())?);
+        Ok(())
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<(), String> {

@@ -23,7 +23,7 @@ const MESH: Command = Command {
     name: "mesh",
     arity: -2,
     summary: "A container for commands about the other nodes.",
-    subcommands: &[CONFLICTS, DIGEST, HELP, LINK, LINKS, NODES, TOKEN, WAIT],
+    subcommands: &[CONFLICTS, DIGEST, FORGET, HELP, LAG, LINK, LINKS, NODES, TOKEN, WAIT],
     ..BASE
 };
 
@@ -60,11 +60,29 @@ const DIGEST: Command = Command {
     ..BASE
 };
 
+const FORGET: Command = Command {
+    name: "forget",
+    arity: 3,
+    flags: Flags::of(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE]),
+    summary: "Does not wait any more for a node that will not come back; to be said to each node.",
+    arguments: &[Argument::string("node")],
+    handler: Handler::Session(forget),
+    ..BASE
+};
+
 const HELP: Command = Command {
     name: "help",
     arity: 2,
     summary: "Shows this list.",
     handler: Handler::Session(super::help::help),
+    ..BASE
+};
+
+const LAG: Command = Command {
+    name: "lag",
+    arity: 2,
+    summary: "How far behind the receiving end of each link is, in milliseconds and bytes.",
+    handler: Handler::Session(|context, _, out| reports(context, Report::Lag, out)),
     ..BASE
 };
 
@@ -120,10 +138,16 @@ fn map(fields: &Fields, out: &mut Out) {
 }
 
 fn conflicts(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    let type_clashes = context.with_scope(Scope::All, |txn| txn.statistics().conflicts);
+    let type_clashes = context.with_scope(Scope::All, |txn| txn.type_clashes());
     let mut fields = vec![("type-clashes", Field::Integer(type_clashes as i64))];
     fields.extend(context.engine.replication.report(Report::Conflicts).concat());
     map(&fields, out);
+    Ok(())
+}
+
+fn forget(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    context.engine.replication.forget_node(&String::from_utf8_lossy(args.at(2)))?;
+    out.ok();
     Ok(())
 }
 

@@ -107,11 +107,14 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// Set, Put, Delete and Flush: what is older dies, but for increments that the author had not seen.
     /// One that loses against a newer clear still cancels what its author had seen.
     pub(super) fn clear(&mut self, base: Option<NewValue<'_>>) {
+        if let Some(base) = &base {
+            self.count_clash(base.key_type());
+        }
         let won = self.author.is_newer_than(self.record.clear);
         if won {
             self.record.clear = self.author.version;
         }
-        let is_alive = base.as_ref().is_none_or(|base| self.create(base.key_type()));
+        let is_alive = base.as_ref().is_none_or(|base| self.become_type(base.key_type()));
         let base = base.filter(|_| won && is_alive);
         let cut = Cut { at: self.author.version, cause: Cause::Clear(self.author.row), wins: won };
         self.cut(cut, base);

@@ -63,6 +63,7 @@ pub(crate) struct Merge<'d, 'a, H> {
 struct Parts<'p, 'a, H> {
     table: &'p mut Table<H>,
     record: &'p mut Record,
+    type_clashes: &'p mut u64,
     limits: &'p EncodingLimits,
     author: Author<'a>,
     hash: u64,
@@ -103,13 +104,13 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
 
     /// Runs a rule on the key with its record, and brings the entry's header in line afterwards.
     fn with_record<R>(&mut self, rule: impl FnOnce(&mut Parts<'_, 'a, H>) -> R) -> R {
-        let Database { table, recent, flushed, .. } = &mut *self.database;
+        let Database { table, recent, flushed, type_clashes, .. } = &mut *self.database;
         let (hash, key, author) = (self.hash, self.key, self.author);
         let record = recent.entry(key, author.version.stamp, || {
             let entry = table.find(hash, key);
             Record::new(entry.map(|entry| (entry.key_type(), version_of(entry), entry.deadline_ms())), *flushed)
         });
-        let mut parts = Parts { table, record, limits: self.limits, author, hash, key };
+        let mut parts = Parts { table, record, type_clashes, limits: self.limits, author, hash, key };
         parts.record.newest = author.origins.newest(parts.record.newest, author.version);
         let result = rule(&mut parts);
         parts.align();
@@ -188,6 +189,24 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// An effect that makes the key a `key_type`: what is older and of another type dies. False where a
     /// newer effect has made it another type.
     fn create(&mut self, key_type: KeyType) -> bool {
+        self.count_clash(key_type);
+        self.become_type(key_type)
+    }
+
+    /// Counts a key that is about to become a `key_type` for the first time in this life, by somebody who did not know that
+    /// it was another one.
+    fn count_clash(&mut self, key_type: KeyType) {
+        let Author { origins, version, row, .. } = self.author;
+        let Record { clear, creations, .. } = &*self.record;
+        let lives = |creation: Version| creation != Version::ZERO && !origins.newer(*clear, creation);
+        let is_unseen = |creation: Version| lives(creation) && !row.covers(version, creation);
+        let mut others = KeyType::ALL.into_iter().filter(|other| *other != key_type);
+        if !lives(creations[key_type as usize]) && others.any(|other| is_unseen(creations[other as usize])) {
+            *self.type_clashes += 1;
+        }
+    }
+
+    fn become_type(&mut self, key_type: KeyType) -> bool {
         let Author { origins, version, .. } = self.author;
         let own = &mut self.record.creations[key_type as usize];
         *own = origins.newest(*own, version);

@@ -35,21 +35,27 @@ pub(super) fn covers(vector: &[Stamp], version: Version) -> bool {
 impl Import {
     /// `theirs`: the version vector with which their walk began; `ours`: our own by now.
     /// `replace`: what we have is given up for it.
-    pub fn begin(keyspace: &Keyspace, theirs: &VersionVector, ours: &VersionVector, replace: bool) -> Import {
+    pub fn begin(
+        keyspace: &Keyspace,
+        theirs: &VersionVector,
+        ours: &VersionVector,
+        replace: bool,
+    ) -> Result<Import, ImportError> {
         let stamps = |vector: &VersionVector| {
             let mut stamps = Vec::new();
             for (origin, stamp) in vector.iter() {
-                let index = keyspace.origin_index(origin).0 as usize;
+                let index = keyspace.origin_index(origin).ok_or(ImportError::TooManyOrigins)?.0 as usize;
                 stamps.resize(stamps.len().max(index + 1), Stamp::ZERO);
                 stamps[index] = stamp;
             }
-            stamps
+            Ok::<_, ImportError>(stamps)
         };
+        let (theirs, ours) = (stamps(theirs)?, stamps(ours)?);
         if replace {
             keyspace.clear();
         }
         let received = (!keyspace.is_empty()).then(HashSet::new);
-        Import { theirs: stamps(theirs), ours: stamps(ours), received, known: keyspace.known(), newest: Stamp::ZERO }
+        Ok(Import { theirs, ours, received, known: keyspace.known(), newest: Stamp::ZERO })
     }
 
     /// Merges a chunk that `Keyspace::export` wrote there. After an error some of its keys are merged; the

@@ -196,9 +196,9 @@ impl World {
         let node = &mut self.nodes[index];
         let mut row = vec![Stamp::ZERO; origins.len() + 1];
         for origin in &origins {
-            row[node.keyspace.origin_index(*origin).0 as usize] = record.context.get(*origin);
+            row[node.keyspace.origin_index(*origin).unwrap().0 as usize] = record.context.get(*origin);
         }
-        let origin = node.keyspace.origin_index(record.origin);
+        let origin = node.keyspace.origin_index(record.origin).unwrap();
         let mut txn = node.keyspace.begin(Scope::All, 0, self.now_ms + node.skew_ms);
         let mut stamp = record.first;
         txn.select(0);
@@ -225,7 +225,7 @@ impl World {
         let clock = origins.iter().map(|origin| node.seen.get(*origin)).min().unwrap();
         let mut causal = vec![CausalMark::default(); origins.len() + 1];
         for origin in &origins {
-            let at = node.keyspace.origin_index(*origin).0 as usize;
+            let at = node.keyspace.origin_index(*origin).unwrap().0 as usize;
             let rows = node.rows.iter().zip(&origins).filter(|(_, of)| *of != origin).map(|(row, _)| row.get(*origin));
             causal[at].stamp = rows.min().unwrap();
         }
@@ -249,7 +249,7 @@ impl World {
             chunks.push(chunk);
         }
         let node = &mut self.nodes[index];
-        let mut import = Import::begin(&node.keyspace, &theirs, &node.seen, false);
+        let mut import = Import::begin(&node.keyspace, &theirs, &node.seen, false).unwrap();
         chunks.iter().for_each(|chunk| import.merge(&node.keyspace, chunk).unwrap());
         import.end(&node.keyspace, true);
         node.seen.merge(&theirs);

@@ -61,6 +61,31 @@ fn a_message_of_the_wrong_side_closes_the_link() {
 }
 
 #[test]
+fn more_lives_than_can_be_told_apart_close_the_link() {
+    let lives = |count: u32| {
+        let mut vector = VersionVector::new();
+        (1..=count).for_each(|life| vector.advance(origin(2, life), Stamp(5)));
+        vector
+    };
+    let (mut mesh, mut store, link) = open_link(true);
+    send(&mut mesh, &mut store, link, &Message::Vector { unix_ms: EPOCH_MS, changes: lives(30_000) });
+    assert!(!is_closed(&mut mesh));
+    for message in [
+        Message::Vector { unix_ms: EPOCH_MS, changes: lives(33_000) },
+        Message::StateBegin { vector: lives(33_000), rows: Vec::new() },
+        Message::StateBegin { vector: VersionVector::new(), rows: vec![(origin(1, 1), lives(33_000))] },
+    ] {
+        let (mut mesh, mut store, link) = open_link(true);
+        send(&mut mesh, &mut store, link, &message);
+        let reasons = std::iter::from_fn(|| mesh.poll_action()).filter_map(|action| match action {
+            Action::Log { text, .. } => Some(text),
+            _ => None,
+        });
+        assert!(reasons.into_iter().any(|text| text.contains("more than we can tell apart")));
+    }
+}
+
+#[test]
 fn a_data_set_that_is_on_its_way_cannot_be_asked_for_again() {
     let (mut mesh, mut store, link) = open_link(false);
     send(&mut mesh, &mut store, link, &Message::StateRequest);

@@ -73,12 +73,13 @@ impl Store for ToyStore {
         None
     }
 
-    fn import_begin(&mut self, theirs: &VersionVector, _ours: &VersionVector, replace: bool) {
+    fn import_begin(&mut self, theirs: &VersionVector, _ours: &VersionVector, replace: bool) -> Result<(), String> {
         if replace {
             self.values.clear();
             self.have = VersionVector::new();
         }
         self.importing = Some(theirs.clone());
+        Ok(())
     }
 
     fn import(&mut self, mut bytes: &[u8]) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! REPLICAOF, ROLE, INFO replication, WAIT and MESH.
 
 use crate::harness::{Cluster, active_replica, multi_master};
+use effect::{NodeId, Origin};
 use engine::Config;
 use testkit::Reply;
 
@@ -178,6 +179,90 @@ fn mesh_reports() {
     cluster.call(2, "SREM set a");
     cluster.run(20);
     assert_ne!(cluster.agree("MESH DIGEST"), digest);
+}
+
+/// The number after this name in `MESH CONFLICTS`.
+fn conflicts(cluster: &mut Cluster, node: usize, name: &str) -> Reply {
+    let Reply::Array(fields) = cluster.call(node, "MESH CONFLICTS") else { panic!("an array") };
+    let at = fields.iter().position(|field| *field == Reply::Bulk(name.into())).expect("a field");
+    fields[at + 1].clone()
+}
+
+#[test]
+fn a_type_clash_is_counted_where_it_is_decided() {
+    let mut cluster = Cluster::full_mesh(2);
+    cluster.cut(0, 1);
+    cluster.call(0, "SET seen 1");
+    cluster.call(0, "SET clash 1");
+    cluster.run(5);
+    cluster.call(1, "SADD clash a");
+    cluster.call(1, "SADD clash b");
+    assert_eq!(conflicts(&mut cluster, 0, "type-clashes"), Reply::Integer(0));
+    cluster.cuts.clear();
+    cluster.run(10_000);
+    assert_eq!(cluster.agree("TYPE clash"), "set");
+    cluster.call(1, "DEL seen");
+    cluster.call(1, "SADD seen a");
+    cluster.run(100);
+    for node in 0..2 {
+        assert_eq!(conflicts(&mut cluster, node, "type-clashes"), Reply::Integer(1), "node {node}");
+    }
+}
+
+#[test]
+fn mesh_lag_tells_how_far_behind_a_link_is() {
+    let mut cluster = Cluster::full_mesh(2);
+    let Reply::Array(links) = cluster.call(0, "MESH LAG") else { panic!("an array") };
+    let names = |link: &Reply| match link {
+        Reply::Array(fields) => fields.iter().step_by(2).cloned().collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let common = ["direction", "address", "node", "lag-ms", "origins-behind"].map(|name| Reply::Bulk(name.into()));
+    assert_eq!(names(&links[0]), common);
+    assert_eq!(names(&links[1])[..5], common);
+    assert_eq!(names(&links[1])[5], Reply::Bulk("lag-bytes".into()));
+}
+
+#[test]
+fn a_node_that_will_not_come_back_is_forgotten_until_it_does() {
+    let mut cluster = Cluster::full_mesh(3);
+    let third = format!("{:016x}", 3);
+    assert_eq!(cluster.text(0, "MESH FORGET 99"), "ERR there is no such node, see MESH NODES");
+    assert_eq!(cluster.text(0, "MESH FORGET nonsense"), "ERR there is no such node, see MESH NODES");
+    assert_eq!(cluster.text(0, "MESH FORGET 1"), "ERR a node cannot forget itself");
+    assert_eq!(cluster.text(0, &format!("MESH FORGET {third}")), "ERR this node is connected: it is there");
+    cluster.cut(0, 2);
+    cluster.cut(1, 2);
+    cluster.run(20);
+    let watermark = |cluster: &Cluster| cluster.members[0].node.status().watermarks.clock;
+    let before = watermark(&cluster);
+    cluster.run(5_000);
+    assert!(watermark(&cluster).ms() < before.ms() + 2_000, "it may come back");
+    assert_eq!(cluster.text(0, &format!("MESH FORGET {third}")), "OK");
+    cluster.run(5_000);
+    assert!(watermark(&cluster).ms() > before.ms() + 5_000);
+    let nodes = |cluster: &mut Cluster| match cluster.call(0, "MESH NODES") {
+        Reply::Array(nodes) => nodes.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(nodes(&mut cluster), 2);
+    cluster.call(2, "SET a 1");
+    cluster.cuts.clear();
+    cluster.run(20_000);
+    assert_eq!(cluster.agree("GET a"), "1");
+    assert_eq!(nodes(&mut cluster), 3);
+}
+
+#[test]
+fn a_node_that_comes_back_under_another_name_does_not_hold_the_others() {
+    let mut cluster = Cluster::full_mesh(3);
+    cluster.call(2, "SET a 1");
+    cluster.run(2_000);
+    let before = cluster.members[0].node.status().watermarks.clock;
+    cluster.restart_as(2, Origin { node: NodeId(77), incarnation: 1 });
+    cluster.run(15_000);
+    assert_eq!(cluster.agree("GET a"), "1");
+    assert!(cluster.members[0].node.status().watermarks.clock.ms() > before.ms() + 5_000);
 }
 
 #[test]

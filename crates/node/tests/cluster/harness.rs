@@ -105,12 +105,12 @@ pub fn active_replica() -> Config {
 }
 
 impl Member {
-    fn new(index: usize, incarnation: u32, config: Config, now_ms: u64) -> Member {
+    fn new(index: usize, identity: Origin, config: Config, now_ms: u64) -> Member {
         let host = Arc::new(TestHost::default());
         *host.elapsed_ms.lock().unwrap() = now_ms;
         let options = keyspace::Options { databases: 16, single_threaded: true, hash_secret: 1, seed: index as u64 };
         let node = Node::new(Options {
-            identity: Origin { node: NodeId(index as u64 + 1), incarnation },
+            identity,
             keyspace: Arc::new(Keyspace::new(options)),
             config,
             host: host.clone(),
@@ -151,9 +151,15 @@ impl Member {
     }
 }
 
+/// The first life of a member.
+fn first_life(index: usize) -> Origin {
+    Origin { node: NodeId(index as u64 + 1), incarnation: 1 }
+}
+
 impl Cluster {
     pub fn new(configs: Vec<Config>) -> Cluster {
-        let members = configs.into_iter().enumerate().map(|(index, config)| Member::new(index, 1, config, 0)).collect();
+        let members = configs.into_iter().enumerate();
+        let members = members.map(|(index, config)| Member::new(index, first_life(index), config, 0)).collect();
         Cluster { now_ms: 0, members, connections: Vec::new(), cuts: Vec::new() }
     }
 
@@ -179,9 +185,14 @@ impl Cluster {
 
     /// Memory is lost; the configured masters are dialled again.
     pub fn restart(&mut self, index: usize, incarnation: u32) {
+        self.restart_as(index, Origin { incarnation, ..first_life(index) });
+    }
+
+    /// The same under any name.
+    pub fn restart_as(&mut self, index: usize, identity: Origin) {
         let config = Config::clone(&self.members[index].node.engine().config.load());
         self.cut_connections(|one, other| one == index || other == index);
-        self.members[index] = Member::new(index, incarnation, config, self.now_ms);
+        self.members[index] = Member::new(index, identity, config, self.now_ms);
     }
 
     pub fn cut(&mut self, one: usize, other: usize) {
