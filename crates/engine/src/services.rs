@@ -107,11 +107,6 @@ pub trait Host: Send + Sync {
     /// Calls off a shutdown that waits for replicas.
     fn abort_shutdown(&self) -> Result<(), Fault>;
     fn log(&self, level: LogLevel, text: fmt::Arguments<'_>);
-    /// Drops something large where that keeps no client waiting; here and now unless the host knows
-    /// better.
-    fn discard(&self, garbage: Box<dyn Send>) {
-        drop(garbage);
-    }
     /// Returns memory to the operating system (MEMORY PURGE).
     fn purge_memory(&self);
     /// The configuration file as it stands (CONFIG REWRITE keeps its comments and order).

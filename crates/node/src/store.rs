@@ -182,8 +182,8 @@ impl Store for KeyspaceStore {
             }
             context
         });
-        if let Some(engine) = engine.filter(|_| !garbage.is_empty()) {
-            engine.host.discard(Box::new(garbage));
+        if !garbage.is_empty() {
+            stdx::discard(garbage);
         }
         self.hashes = hashes;
         Ok(context)

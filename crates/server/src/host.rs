@@ -110,11 +110,6 @@ impl Host for ServerHost {
         log::write(level, text);
     }
 
-    fn discard(&self, garbage: Box<dyn Send>) {
-        // Where there is no thread to be had, the closure and what it holds are dropped here.
-        let _ = allocator::spawn("free", move || drop(garbage));
-    }
-
     fn purge_memory(&self) {
         jemalloc::purge();
     }

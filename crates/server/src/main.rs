@@ -4,6 +4,7 @@
 mod allocator;
 mod connection;
 mod crash;
+mod disposal;
 mod files;
 mod host;
 mod hub;

@@ -5,7 +5,7 @@ use crate::hub::Hub;
 use crate::listener::{Listeners, TcpPlaces, listen_unix};
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER, mesh_now};
 use crate::supervisor::{self, PidFile};
-use crate::{allocator, jemalloc, log, signals};
+use crate::{allocator, disposal, jemalloc, log, signals};
 use effect::{NodeId, Origin};
 use engine::{Config, FLUIDB_VERSION, Host};
 use keyspace::Keyspace;
@@ -17,6 +17,7 @@ use std::{fs, io};
 /// Serves until a signal or SHUTDOWN. An error is a sentence for the log.
 pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<(), String> {
     jemalloc::purge_in_background();
+    disposal::start();
     let config = fit_maxclients(config);
     let polls = make_polls(config.server_threads as usize).map_err(|error| format!("Cannot poll sockets: {error}"))?;
     let hub = Arc::new(make_hub(&polls).map_err(|error| format!("Cannot wake workers: {error}"))?);

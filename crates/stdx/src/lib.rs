@@ -1,5 +1,6 @@
 //! Small tools that several crates share: hashing, glob patterns, numbers as Redis reads and prints them.
 
+mod disposal;
 mod float;
 mod float_text;
 pub mod glob;
@@ -10,6 +11,7 @@ mod memory_size;
 mod prefetch;
 mod words;
 
+pub use disposal::{discard, set_disposal};
 pub use float::{FloatBuffer, parse_f64};
 pub use integer::{parse_i64, parse_u64};
 pub use long_double::LongDouble;

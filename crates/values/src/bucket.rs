@@ -14,15 +14,32 @@ const MAX_INLINE_LEN: usize = 0x7f;
 const LARGE: u8 = 0x80;
 
 /// Entries of a set (`VALUED = false`, values are empty) or of a map.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Bucket<const VALUED: bool> {
     entries: Vec<u8>,
     large: Option<Box<Large>>,
 }
 
+/// A clone takes as much memory, since the table keeps account of it.
+impl<const VALUED: bool> Clone for Bucket<VALUED> {
+    fn clone(&self) -> Bucket<VALUED> {
+        let mut entries = Vec::with_capacity(self.entries.capacity());
+        entries.extend_from_slice(&self.entries);
+        Bucket { entries, large: self.large.clone() }
+    }
+}
+
 /// The long strings of a bucket, in the order of the entries that they belong to.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Large(Vec<Box<[u8]>>);
+
+impl Clone for Large {
+    fn clone(&self) -> Large {
+        let mut strings = Vec::with_capacity(self.0.capacity());
+        strings.extend_from_slice(&self.0);
+        Large(strings)
+    }
+}
 
 /// Where an entry begins: its place in `entries`, and how many strings of `large` come before it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,7 @@
 //! in the order of their reversed addresses sees every entry that stays, whatever happens in between.
 //! W. Litwin, "Linear hashing: a new tool for file and table addressing", VLDB 1980.
 
-use crate::segments::Segments;
+use crate::segments::{Part, Segments};
 
 /// Buckets split above this average of entries per bucket …
 pub(crate) const MAX_AVERAGE_LEN: usize = 8;
@@ -14,11 +14,11 @@ pub(crate) const MIN_AVERAGE_LEN: usize = 5;
 
 /// The buckets of a table, at least one.
 #[derive(Clone, Debug)]
-pub(crate) struct Buckets<B> {
+pub(crate) struct Buckets<B: Part> {
     buckets: Segments<B>,
 }
 
-impl<B: Default> Buckets<B> {
+impl<B: Part> Buckets<B> {
     /// Buckets for `entries_len` entries.
     pub fn with_capacity(entries_len: usize) -> Buckets<B> {
         let mut buckets = Segments::default();

@@ -222,3 +222,30 @@ proptest! {
         prop_assert_eq!(members(&set.clone()), members(&set));
     }
 }
+
+#[test]
+fn a_clone_of_a_large_set_is_not_touched_by_what_happens_to_the_other() {
+    const MEMBERS: usize = 40_000;
+    let limits = EncodingLimits::default();
+    let member = |number: usize| format!("member:{number}").into_bytes();
+    let mut set = Set::new();
+    for number in 0..MEMBERS {
+        assert!(set.insert(&member(number), &limits));
+    }
+    let clone = set.clone();
+    for number in 0..MEMBERS {
+        assert!(set.remove(&member(number)), "{number}");
+        if number % 2 == 0 {
+            assert!(set.insert(&member(MEMBERS + number), &limits));
+        }
+    }
+    assert_eq!((set.len(), clone.len()), (MEMBERS / 2, MEMBERS));
+    assert!((0..MEMBERS).all(|number| clone.contains(&member(number)) && !set.contains(&member(number))));
+    let mut found: Vec<Vec<u8>> = clone.iter().map(|member| member.to_vec()).collect();
+    found.sort();
+    let mut all: Vec<Vec<u8>> = (0..MEMBERS).map(member).collect();
+    all.sort();
+    assert_eq!(found, all);
+    (0..MEMBERS).step_by(2).for_each(|number| assert!(set.remove(&member(MEMBERS + number))));
+    assert!(set.is_empty() && set.heap_size() < 1024);
+}

@@ -51,7 +51,7 @@ const FLUSHALL: Command = Command {
 fn flushall(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     check_flush_mode(args)?;
     let garbage = context.with_scope(Scope::All, |txn| txn.flush_all());
-    context.engine.host.discard(Box::new(garbage));
+    stdx::discard(garbage);
     out.ok();
     Ok(())
 }
@@ -85,7 +85,7 @@ const FLUSHDB: Command = Command {
 fn flushdb(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     check_flush_mode(args)?;
     let garbage = context.with_scope(Scope::All, |txn| txn.flush_db());
-    context.engine.host.discard(Box::new(garbage));
+    stdx::discard(garbage);
     out.ok();
     Ok(())
 }

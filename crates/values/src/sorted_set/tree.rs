@@ -2,7 +2,7 @@
 //! order, and places by pairs, in O(log n).
 
 use super::run::Run;
-use crate::segments::Segments;
+use crate::segments::{Part, Segments};
 
 /// No leaf has more pairs, and no node more children.
 const MAX_LEN: usize = 64;
@@ -365,18 +365,18 @@ fn shortest_separator<'a>(left: (f64, &[u8]), right: (f64, &'a [u8])) -> &'a [u8
 
 /// Nodes by their numbers, which are used again when they are free.
 #[derive(Clone, Debug)]
-struct Nodes<N> {
+struct Nodes<N: Part> {
     nodes: Segments<N>,
     free: Vec<u32>,
 }
 
-impl<N> Default for Nodes<N> {
+impl<N: Part> Default for Nodes<N> {
     fn default() -> Nodes<N> {
         Nodes { nodes: Segments::default(), free: Vec::new() }
     }
 }
 
-impl<N: Default> Nodes<N> {
+impl<N: Part> Nodes<N> {
     #[inline]
     fn at(&self, number: u32) -> &N {
         &self.nodes[number as usize]
