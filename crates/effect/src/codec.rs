@@ -4,7 +4,8 @@
 //! the bytes that it holds.
 
 use crate::scored::take_score;
-use crate::{Deadline, Effect, ScoredItems};
+use crate::stream::{put_id, put_optional, take_id, take_optional};
+use crate::{Deadline, Deliveries, Effect, EntryId, GroupPosition, Ids, ScoredItems};
 use std::fmt;
 
 /// A list of byte strings, still encoded: (varint length, bytes)*.
@@ -93,11 +94,11 @@ pub(crate) fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeErro
     Ok(bytes)
 }
 
-fn zigzag(value: i64) -> u64 {
+pub(crate) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-fn unzigzag(value: u64) -> i64 {
+pub(crate) fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
@@ -187,6 +188,17 @@ mod tag {
     pub(super) const SORTED_SET_ADD: u8 = 0x38;
     pub(super) const SORTED_SET_REMOVE: u8 = 0x39;
     pub(super) const SORTED_SET_INCREMENT: u8 = 0x3a;
+    pub(super) const STREAM_ADD: u8 = 0x40;
+    pub(super) const STREAM_DELETE: u8 = 0x41;
+    pub(super) const STREAM_TRIM: u8 = 0x42;
+    pub(super) const STREAM_SET_ID: u8 = 0x43;
+    pub(super) const STREAM_GROUP_CREATE: u8 = 0x44;
+    pub(super) const STREAM_GROUP_SET: u8 = 0x45;
+    pub(super) const STREAM_GROUP_DESTROY: u8 = 0x46;
+    pub(super) const STREAM_DELIVER: u8 = 0x47;
+    pub(super) const STREAM_DELIVER_NEW: u8 = 0x48;
+    pub(super) const STREAM_CONSUMER_DELETE: u8 = 0x49;
+    pub(super) const STREAM_ACKNOWLEDGE: u8 = 0x4a;
 }
 
 impl<'b> EffectWriter<'b> {
@@ -240,6 +252,39 @@ impl<'b> EffectWriter<'b> {
             Effect::SortedSetIncrement { key, member, delta } => {
                 self.tagged(tag::SORTED_SET_INCREMENT).bytes(key).bytes(member).score(delta)
             }
+            Effect::StreamAdd { key, id, fields } => {
+                self.tagged(tag::STREAM_ADD).bytes(key).id(id).bytes(fields.encoded)
+            }
+            Effect::StreamDelete { key, ids, max_deleted_id } => {
+                self.tagged(tag::STREAM_DELETE).bytes(key).bytes(ids.encoded).id(max_deleted_id)
+            }
+            Effect::StreamTrim { key, through } => self.tagged(tag::STREAM_TRIM).bytes(key).id(through),
+            Effect::StreamSetId { key, last_id, entries_added, max_deleted_id } => {
+                self.tagged(tag::STREAM_SET_ID).bytes(key).id(last_id).optional(entries_added).id(max_deleted_id)
+            }
+            Effect::StreamGroupCreate { key, group, position } => {
+                self.tagged(tag::STREAM_GROUP_CREATE).bytes(key).bytes(group).position(position)
+            }
+            Effect::StreamGroupSet { key, group, position } => {
+                self.tagged(tag::STREAM_GROUP_SET).bytes(key).bytes(group).position(position)
+            }
+            Effect::StreamGroupDestroy { key, group } => self.tagged(tag::STREAM_GROUP_DESTROY).bytes(key).bytes(group),
+            Effect::StreamDeliver { key, group, consumer, position: None, deliveries } => {
+                self.tagged(tag::STREAM_DELIVER).bytes(key).bytes(group).bytes(consumer).bytes(deliveries.encoded)
+            }
+            Effect::StreamDeliver { key, group, consumer, position: Some(position), deliveries } => self
+                .tagged(tag::STREAM_DELIVER_NEW)
+                .bytes(key)
+                .bytes(group)
+                .bytes(consumer)
+                .position(position)
+                .bytes(deliveries.encoded),
+            Effect::StreamConsumerDelete { key, group, consumer } => {
+                self.tagged(tag::STREAM_CONSUMER_DELETE).bytes(key).bytes(group).bytes(consumer)
+            }
+            Effect::StreamAcknowledge { key, group, ids } => {
+                self.tagged(tag::STREAM_ACKNOWLEDGE).bytes(key).bytes(group).bytes(ids.encoded)
+            }
         };
     }
 
@@ -256,6 +301,20 @@ impl<'b> EffectWriter<'b> {
     fn score(&mut self, score: f64) -> &mut Self {
         self.buffer.extend_from_slice(&score.to_le_bytes());
         self
+    }
+
+    fn id(&mut self, id: EntryId) -> &mut Self {
+        put_id(self.buffer, id);
+        self
+    }
+
+    fn optional(&mut self, value: Option<u64>) -> &mut Self {
+        put_optional(self.buffer, value);
+        self
+    }
+
+    fn position(&mut self, position: GroupPosition) -> &mut Self {
+        self.id(position.last_id).optional(position.entries_read)
     }
 
     fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
@@ -335,9 +394,58 @@ impl<'a> EffectReader<'a> {
                 member: take_bytes(rest)?,
                 delta: take_score(rest)?,
             },
-            unknown => return Err(DecodeError::UnknownTag(unknown)),
+            tag => return read_stream(tag, rest),
         })
     }
+}
+
+/// The rest of an effect on a stream.
+fn read_stream<'a>(tag: u8, rest: &mut &'a [u8]) -> Result<Effect<'a>, DecodeError> {
+    let position = |rest: &mut &[u8]| {
+        Ok::<_, DecodeError>(GroupPosition { last_id: take_id(rest)?, entries_read: take_optional(rest)? })
+    };
+    Ok(match tag {
+        tag::STREAM_ADD => {
+            Effect::StreamAdd { key: take_bytes(rest)?, id: take_id(rest)?, fields: Items::new(take_bytes(rest)?)? }
+        }
+        tag::STREAM_DELETE => Effect::StreamDelete {
+            key: take_bytes(rest)?,
+            ids: Ids::new(take_bytes(rest)?)?,
+            max_deleted_id: take_id(rest)?,
+        },
+        tag::STREAM_TRIM => Effect::StreamTrim { key: take_bytes(rest)?, through: take_id(rest)? },
+        tag::STREAM_SET_ID => Effect::StreamSetId {
+            key: take_bytes(rest)?,
+            last_id: take_id(rest)?,
+            entries_added: take_optional(rest)?,
+            max_deleted_id: take_id(rest)?,
+        },
+        tag::STREAM_GROUP_CREATE => {
+            Effect::StreamGroupCreate { key: take_bytes(rest)?, group: take_bytes(rest)?, position: position(rest)? }
+        }
+        tag::STREAM_GROUP_SET => {
+            Effect::StreamGroupSet { key: take_bytes(rest)?, group: take_bytes(rest)?, position: position(rest)? }
+        }
+        tag::STREAM_GROUP_DESTROY => Effect::StreamGroupDestroy { key: take_bytes(rest)?, group: take_bytes(rest)? },
+        tag::STREAM_DELIVER | tag::STREAM_DELIVER_NEW => Effect::StreamDeliver {
+            key: take_bytes(rest)?,
+            group: take_bytes(rest)?,
+            consumer: take_bytes(rest)?,
+            position: if tag == tag::STREAM_DELIVER_NEW { Some(position(rest)?) } else { None },
+            deliveries: Deliveries::new(take_bytes(rest)?)?,
+        },
+        tag::STREAM_CONSUMER_DELETE => Effect::StreamConsumerDelete {
+            key: take_bytes(rest)?,
+            group: take_bytes(rest)?,
+            consumer: take_bytes(rest)?,
+        },
+        tag::STREAM_ACKNOWLEDGE => Effect::StreamAcknowledge {
+            key: take_bytes(rest)?,
+            group: take_bytes(rest)?,
+            ids: Ids::new(take_bytes(rest)?)?,
+        },
+        unknown => return Err(DecodeError::UnknownTag(unknown)),
+    })
 }
 
 impl<'a> Iterator for EffectReader<'a> {

@@ -1,6 +1,6 @@
 //! The effects themselves.
 
-use crate::{Items, ScoredItems};
+use crate::{Deliveries, EntryId, GroupPosition, Ids, Items, ScoredItems};
 
 /// What a write does to the deadline of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,33 @@ pub enum Effect<'a> {
     SortedSetRemove { key: &'a [u8], members: Items<'a> },
     /// The score of a member moves; rules as for `Increment`, per member.
     SortedSetIncrement { key: &'a [u8], member: &'a [u8], delta: f64 },
+    /// An entry comes into a stream; items are field, value, field, value, …
+    StreamAdd { key: &'a [u8], id: EntryId, fields: Items<'a> },
+    /// Entries go. `max_deleted_id`: the greatest of those that were there, 0 where none was.
+    StreamDelete { key: &'a [u8], ids: Ids<'a>, max_deleted_id: EntryId },
+    /// All entries up to and with this one go.
+    StreamTrim { key: &'a [u8], through: EntryId },
+    /// The ids that the stream knows of rise to these; the number of entries that were ever added is set.
+    StreamSetId { key: &'a [u8], last_id: EntryId, entries_added: Option<u64>, max_deleted_id: EntryId },
+    /// A group is there, and has read so far at least.
+    StreamGroupCreate { key: &'a [u8], group: &'a [u8], position: GroupPosition },
+    /// A group has read so far, whatever was before.
+    StreamGroupSet { key: &'a [u8], group: &'a [u8], position: GroupPosition },
+    /// A group goes, with its consumers and what is pending.
+    StreamGroupDestroy { key: &'a [u8], group: &'a [u8] },
+    /// Entries are pending at a consumer from now on, and nowhere else. The consumer and the group are there, and the
+    /// group has read at least up to `position`.
+    StreamDeliver {
+        key: &'a [u8],
+        group: &'a [u8],
+        consumer: &'a [u8],
+        position: Option<GroupPosition>,
+        deliveries: Deliveries<'a>,
+    },
+    /// A consumer goes, with what is pending there.
+    StreamConsumerDelete { key: &'a [u8], group: &'a [u8], consumer: &'a [u8] },
+    /// Entries are not pending any more.
+    StreamAcknowledge { key: &'a [u8], group: &'a [u8], ids: Ids<'a> },
     /// Everything in the selected database that is older goes (FLUSHDB).
     FlushDb,
     /// The same for every database (FLUSHALL).
@@ -87,7 +114,17 @@ impl<'a> Effect<'a> {
             | Effect::HashIncrementFloat { key, .. }
             | Effect::SortedSetAdd { key, .. }
             | Effect::SortedSetRemove { key, .. }
-            | Effect::SortedSetIncrement { key, .. } => Some(key),
+            | Effect::SortedSetIncrement { key, .. }
+            | Effect::StreamAdd { key, .. }
+            | Effect::StreamDelete { key, .. }
+            | Effect::StreamTrim { key, .. }
+            | Effect::StreamSetId { key, .. }
+            | Effect::StreamGroupCreate { key, .. }
+            | Effect::StreamGroupSet { key, .. }
+            | Effect::StreamGroupDestroy { key, .. }
+            | Effect::StreamDeliver { key, .. }
+            | Effect::StreamConsumerDelete { key, .. }
+            | Effect::StreamAcknowledge { key, .. } => Some(key),
         }
     }
 }

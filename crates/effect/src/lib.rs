@@ -6,6 +6,7 @@ mod codec;
 mod effect;
 mod scored;
 mod stamp;
+mod stream;
 mod vector;
 
 pub use clock::Clock;
@@ -13,4 +14,5 @@ pub use codec::{DecodeError, EffectReader, EffectWriter, Items, ItemsWriter, put
 pub use effect::{Deadline, Effect};
 pub use scored::{ScoredItems, ScoredItemsWriter};
 pub use stamp::{NodeId, Origin, Stamp};
+pub use stream::{Deliveries, DeliveriesWriter, Delivery, EntryId, GroupPosition, Ids};
 pub use vector::VersionVector;

@@ -1,8 +1,8 @@
 //! The codec: what is written is read back, and no bytes make it panic.
 
 use effect::{
-    Deadline, DecodeError, Effect, EffectReader, EffectWriter, Items, ItemsWriter, ScoredItemsWriter, put_varint,
-    take_varint,
+    Deadline, DecodeError, DeliveriesWriter, Delivery, Effect, EffectReader, EffectWriter, EntryId, GroupPosition,
+    Items, ItemsWriter, ScoredItemsWriter, put_varint, take_varint,
 };
 use proptest::prelude::*;
 
@@ -30,6 +30,16 @@ enum Owned {
     SortedSetAdd(Bytes, Vec<(Bytes, f64)>),
     SortedSetRemove(Bytes, Vec<Bytes>),
     SortedSetIncrement(Bytes, Bytes, f64),
+    StreamAdd(Bytes, EntryId, Vec<Bytes>),
+    StreamDelete(Bytes, Vec<EntryId>, EntryId),
+    StreamTrim(Bytes, EntryId),
+    StreamSetId(Bytes, EntryId, Option<u64>, EntryId),
+    StreamGroupCreate(Bytes, Bytes, GroupPosition),
+    StreamGroupSet(Bytes, Bytes, GroupPosition),
+    StreamGroupDestroy(Bytes, Bytes),
+    StreamDeliver(Bytes, Bytes, Option<GroupPosition>, Vec<Delivery>),
+    StreamConsumerDelete(Bytes, Bytes, Bytes),
+    StreamAcknowledge(Bytes, Bytes, Vec<EntryId>),
     FlushDb,
     FlushAll,
 }
@@ -42,7 +52,8 @@ impl Owned {
         | Owned::SetRemove(_, items)
         | Owned::HashSet(_, items)
         | Owned::HashDelete(_, items)
-        | Owned::SortedSetRemove(_, items) = self
+        | Owned::SortedSetRemove(_, items)
+        | Owned::StreamAdd(_, _, items) = self
         {
             items.iter().for_each(|item| writer.push(item));
         }
@@ -51,6 +62,15 @@ impl Owned {
             pairs.iter().for_each(|(member, score)| scored.push(member, *score));
         }
         let items = writer.items();
+        let mut writer = DeliveriesWriter::new();
+        match self {
+            Owned::StreamDelete(_, ids, _) | Owned::StreamAcknowledge(_, _, ids) => {
+                ids.iter().for_each(|id| writer.push_id(*id));
+            }
+            Owned::StreamDeliver(_, _, _, deliveries) => deliveries.iter().for_each(|delivery| writer.push(*delivery)),
+            _ => {}
+        }
+        let (ids, deliveries) = (writer.ids(), writer.deliveries());
         f(&match self {
             Owned::Select(db) => Effect::Select { db: *db },
             Owned::Set(key, value, deadline) => Effect::Set { key, value, deadline: *deadline },
@@ -73,6 +93,25 @@ impl Owned {
             Owned::SortedSetAdd(key, _) => Effect::SortedSetAdd { key, pairs: scored.items() },
             Owned::SortedSetRemove(key, _) => Effect::SortedSetRemove { key, members: items },
             Owned::SortedSetIncrement(key, member, delta) => Effect::SortedSetIncrement { key, member, delta: *delta },
+            Owned::StreamAdd(key, id, _) => Effect::StreamAdd { key, id: *id, fields: items },
+            Owned::StreamDelete(key, _, max) => Effect::StreamDelete { key, ids, max_deleted_id: *max },
+            Owned::StreamTrim(key, through) => Effect::StreamTrim { key, through: *through },
+            Owned::StreamSetId(key, last_id, entries_added, max_deleted_id) => Effect::StreamSetId {
+                key,
+                last_id: *last_id,
+                entries_added: *entries_added,
+                max_deleted_id: *max_deleted_id,
+            },
+            Owned::StreamGroupCreate(key, group, position) => {
+                Effect::StreamGroupCreate { key, group, position: *position }
+            }
+            Owned::StreamGroupSet(key, group, position) => Effect::StreamGroupSet { key, group, position: *position },
+            Owned::StreamGroupDestroy(key, group) => Effect::StreamGroupDestroy { key, group },
+            Owned::StreamDeliver(key, name, position, _) => {
+                Effect::StreamDeliver { key, group: name, consumer: name, position: *position, deliveries }
+            }
+            Owned::StreamConsumerDelete(key, group, consumer) => Effect::StreamConsumerDelete { key, group, consumer },
+            Owned::StreamAcknowledge(key, group, _) => Effect::StreamAcknowledge { key, group, ids },
             Owned::FlushDb => Effect::FlushDb,
             Owned::FlushAll => Effect::FlushAll,
         })
@@ -93,6 +132,38 @@ fn score() -> impl Strategy<Value = f64> {
 
 fn deadlines() -> impl Strategy<Value = Deadline> {
     prop_oneof![Just(Deadline::Clear), Just(Deadline::Keep), any::<u64>().prop_map(Deadline::At)]
+}
+
+fn positions() -> impl Strategy<Value = GroupPosition> {
+    let read = prop::option::of(0..u64::MAX);
+    (any::<EntryId>(), read).prop_map(|(last_id, entries_read)| GroupPosition { last_id, entries_read })
+}
+
+fn ids() -> impl Strategy<Value = Vec<EntryId>> {
+    prop::collection::vec(any::<EntryId>(), 0..6)
+}
+
+fn deliveries() -> impl Strategy<Value = Vec<Delivery>> {
+    let delivery = (any::<EntryId>(), any::<u64>(), any::<u64>());
+    let delivery = delivery.prop_map(|(id, delivered_ms, deliveries)| Delivery { id, delivered_ms, deliveries });
+    prop::collection::vec(delivery, 0..6)
+}
+
+fn stream_effects() -> impl Strategy<Value = Owned> {
+    prop_oneof![
+        (bytes(), any::<EntryId>(), items()).prop_map(|(key, id, fields)| Owned::StreamAdd(key, id, fields)),
+        (bytes(), ids(), any::<EntryId>()).prop_map(|(key, ids, max)| Owned::StreamDelete(key, ids, max)),
+        (bytes(), any::<EntryId>()).prop_map(|(key, through)| Owned::StreamTrim(key, through)),
+        (bytes(), any::<EntryId>(), prop::option::of(0..u64::MAX), any::<EntryId>())
+            .prop_map(|(key, last, added, max)| Owned::StreamSetId(key, last, added, max)),
+        (bytes(), bytes(), positions()).prop_map(|(key, group, at)| Owned::StreamGroupCreate(key, group, at)),
+        (bytes(), bytes(), positions()).prop_map(|(key, group, at)| Owned::StreamGroupSet(key, group, at)),
+        (bytes(), bytes()).prop_map(|(key, group)| Owned::StreamGroupDestroy(key, group)),
+        (bytes(), bytes(), prop::option::of(positions()), deliveries())
+            .prop_map(|(key, name, at, deliveries)| Owned::StreamDeliver(key, name, at, deliveries)),
+        (bytes(), bytes(), bytes()).prop_map(|(key, group, name)| Owned::StreamConsumerDelete(key, group, name)),
+        (bytes(), bytes(), ids()).prop_map(|(key, group, ids)| Owned::StreamAcknowledge(key, group, ids)),
+    ]
 }
 
 fn effects() -> impl Strategy<Value = Owned> {
@@ -118,6 +189,7 @@ fn effects() -> impl Strategy<Value = Owned> {
             .prop_map(|(key, pairs)| Owned::SortedSetAdd(key, pairs)),
         (bytes(), items()).prop_map(|(key, items)| Owned::SortedSetRemove(key, items)),
         (bytes(), bytes(), score()).prop_map(|(key, member, delta)| Owned::SortedSetIncrement(key, member, delta)),
+        stream_effects(),
         Just(Owned::FlushDb),
         Just(Owned::FlushAll),
     ]

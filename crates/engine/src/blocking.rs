@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 pub enum Attempt {
     /// It has replied.
     Done,
-    /// There was nothing for it; it wrote nothing, and waits.
+    /// There was nothing for it, and it waits.
     Wait(Wait),
 }
 
@@ -209,18 +209,23 @@ impl Waiter {
             return there.is_some();
         }
         let mut out = Out::new(self.protocol);
-        match (self.blocking.run)(&mut txn, args, &mut out) {
-            Ok(Attempt::Wait(_)) => return true,
-            Ok(Attempt::Done) => {}
+        let served = match (self.blocking.run)(&mut txn, args, &mut out) {
+            Ok(Attempt::Wait(_)) => false,
+            Ok(Attempt::Done) => true,
             Err(fault) => {
                 engine.stats.count_error(fault.code());
                 out.buffer.clear();
                 fault.render(&mut out);
+                true
             }
-        }
+        };
         let changes = txn.changes();
         engine.stats.shared.served_dirty.fetch_add(changes, Relaxed);
+        // Who goes on waiting may have become a consumer of a group.
         let stamp = engine.commit(txn);
+        if !served {
+            return true;
+        }
         *state = State::Served { reply: out.buffer, stamp };
         drop(state);
         engine.blocked.remove(&engine.keyspace, self);

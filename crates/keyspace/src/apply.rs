@@ -137,6 +137,18 @@ fn apply_to_key(merge: &mut Merge<'_, '_, KeyHash>, effect: &Effect<'_>) {
             merge.sorted_set_remove(members.iter());
         }
         Effect::SortedSetIncrement { member, delta, .. } => merge.sorted_set_increment(member, delta),
+        Effect::StreamAdd { .. }
+        | Effect::StreamDelete { .. }
+        | Effect::StreamTrim { .. }
+        | Effect::StreamSetId { .. }
+        | Effect::StreamGroupCreate { .. }
+        | Effect::StreamGroupSet { .. }
+        | Effect::StreamGroupDestroy { .. }
+        | Effect::StreamDeliver { .. }
+        | Effect::StreamConsumerDelete { .. }
+        | Effect::StreamAcknowledge { .. } => {
+            merge.stream_effect(effect);
+        }
         Effect::Select { .. } | Effect::Put { .. } | Effect::FlushDb | Effect::FlushAll => {}
     }
 }

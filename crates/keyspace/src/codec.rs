@@ -1,10 +1,14 @@
 //! Values <-> bytes, for `Effect::Put` and for the transfer of state: a type byte and the elements,
 //! as varint length and bytes each. docs/mesh-protocol.md has it byte by byte.
 
+mod stream;
+
+pub use stream::{EncodedStream, StreamPart};
+
 use crate::KeyType;
 use crate::entry::{Entry, NewValue, Value, ValueRef, Verbatim};
 use effect::{DecodeError, Items, ScoredItems, ScoredItemsWriter, put_varint};
-use values::{EncodingLimits, Hash, List, Set, SortedSet, Stream};
+use values::{EncodingLimits, Hash, List, Set, SortedSet};
 
 /// First byte: what the rest is.
 mod tag {
@@ -77,7 +81,10 @@ pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
             set.iter().for_each(|(member, score)| member.with_bytes(|member| pairs.push(member, score)));
             output.extend_from_slice(pairs.items().as_bytes());
         }
-        ValueRef::Stream(_) => output.push(tag::STREAM),
+        ValueRef::Stream(stream) => {
+            output.push(tag::STREAM);
+            stream::encode(stream, &mut output);
+        }
     }
     output
 }
@@ -95,7 +102,7 @@ pub enum Decoded<'a> {
     Hash(Items<'a>),
     List(Items<'a>),
     SortedSet(ScoredItems<'a>),
-    Stream,
+    Stream(EncodedStream<'a>),
 }
 
 /// Reads the encoding of a value.
@@ -111,7 +118,7 @@ pub fn decode(encoded: &[u8]) -> Result<Decoded<'_>, DecodeError> {
         }
         tag::LIST => Ok(Decoded::List(Items::new(rest)?)),
         tag::SORTED_SET => Ok(Decoded::SortedSet(ScoredItems::new(rest)?)),
-        tag::STREAM => Ok(Decoded::Stream),
+        tag::STREAM => Ok(Decoded::Stream(EncodedStream::new(rest)?)),
         unknown => Err(DecodeError::UnknownTag(unknown)),
     }
 }
@@ -149,7 +156,7 @@ impl Decoded<'_> {
                 }
                 Value::SortedSet(set)
             }
-            Decoded::Stream => Value::Stream(Stream::new()),
+            Decoded::Stream(stream) => Value::Stream(stream.build(limits)),
         }
     }
 }

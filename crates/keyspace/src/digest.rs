@@ -4,6 +4,7 @@ use crate::entry::{Entry, ValueRef};
 use crate::view::{StringRef, is_expired};
 use crate::{KeyHash, Keyspace, Scope, View, shard::Shard};
 use sha1::{Digest as _, Sha1};
+use values::{Stream, StreamId};
 
 /// As DEBUG DIGEST prints it, in hexadecimal.
 pub type DebugDigest = [u8; 20];
@@ -85,7 +86,7 @@ fn entry_digest(db: u32, entry: &Entry) -> u64 {
         ValueRef::SortedSet(set) => set.iter().fold(7, |sum: u64, (member, score)| {
             member.with_bytes(|member| hash(hash(7, member), &score.to_le_bytes())).wrapping_add(sum)
         }),
-        ValueRef::Stream(_) => 8,
+        ValueRef::Stream(stream) => stream_digest(stream),
     };
     let deadline = entry.deadline_ms().map_or(0, |deadline_ms| hash(4, &deadline_ms.to_le_bytes()));
     let mut parts = [0; 20];
@@ -93,6 +94,28 @@ fn entry_digest(db: u32, entry: &Entry) -> u64 {
     parts[8..16].copy_from_slice(&deadline.to_le_bytes());
     parts[16..].copy_from_slice(&db.to_le_bytes());
     hash(hash(5, entry.key()), &parts)
+}
+
+/// Without the times at which consumers were seen: each node knows that for itself.
+fn stream_digest(stream: &Stream) -> u64 {
+    let hash = stdx::hash::portable;
+    let number = |sum: u64, number: u64| hash(sum, &number.to_le_bytes());
+    let id = |sum: u64, id: StreamId| hash(sum, &id.0.to_le_bytes());
+    let mut sum = id(id(number(8, stream.entries_added), stream.last_id), stream.max_deleted_id);
+    for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+        sum = id(sum, entry.id);
+        for part in entry.fields.flat_map(|(name, value)| [name, value]) {
+            sum = part.with_bytes(|part| hash(sum, part));
+        }
+    }
+    for (name, group) in stream.groups() {
+        sum = number(id(hash(sum, name), group.position.last_id), group.position.entries_read.unwrap_or(u64::MAX));
+        sum = group.consumers().fold(sum, |sum, (name, _)| hash(sum, name));
+        for (entry, pending) in group.pending(StreamId::MIN..=StreamId::MAX) {
+            sum = number(number(hash(id(sum, entry), &pending.consumer), pending.delivered_ms), pending.deliveries);
+        }
+    }
+    sum
 }
 
 fn sha1(bytes: &[u8]) -> DebugDigest {
@@ -146,7 +169,15 @@ fn add_value(digest: &mut DebugDigest, entry: &Entry) {
                 add(digest, &element);
             }
         }
-        ValueRef::Stream(_) => mix(digest, &type_number::STREAM.to_be_bytes()),
+        ValueRef::Stream(stream) => {
+            mix(digest, &type_number::STREAM.to_be_bytes());
+            for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+                mix(digest, format!("{}.{}", entry.id.ms(), entry.id.sequence()).as_bytes());
+                for part in entry.fields.flat_map(|(name, value)| [name, value]) {
+                    part.with_bytes(|part| mix(digest, part));
+                }
+            }
+        }
     }
     if entry.has_deadline() {
         add(digest, b"!!expire!!");

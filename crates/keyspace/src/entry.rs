@@ -435,6 +435,11 @@ impl Entry {
         (self.kind() == Kind::SortedSet).then(|| unsafe { &mut *self.boxed::<SortedSet>() })
     }
 
+    pub fn stream_mut(&mut self) -> Option<&mut Stream> {
+        // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.
+        (self.kind() == Kind::Stream).then(|| unsafe { &mut *self.boxed::<Stream>() })
+    }
+
     pub fn key_type(&self) -> KeyType {
         match self.kind() {
             Kind::Int | Kind::Inline | Kind::Long => KeyType::String,

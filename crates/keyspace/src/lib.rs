@@ -27,7 +27,7 @@ mod view;
 
 pub use access::Tracking;
 pub use apply::{Checked, EffectsError};
-pub use codec::{Decoded, decode};
+pub use codec::{Decoded, EncodedStream, StreamPart, decode};
 pub use digest::DebugDigest;
 pub use events::{EventClass, KeyEvent};
 pub use eviction::{EvictionOrder, EvictionPolicy, EvictionPool, Victim};
@@ -37,7 +37,7 @@ pub use keyspace::{Keyspace, Options, Scope, Statistics};
 pub use merge::operations::{CausalMark, Horizon};
 pub use stamping::Switches;
 pub use state::{Cursor, Import, ImportError};
-pub use txn::{Commit, ScoreCondition, ScoresWritten, SetDeadline, Txn};
+pub use txn::{Commit, NewId, ScoreCondition, ScoresWritten, SetDeadline, Txn};
 pub use version::{OriginIndex, Row, Version};
 pub use view::{KeyType, StringRef, View};
 

@@ -1,6 +1,8 @@
 //! The side table of a shard: what has to be known, beside the entries themselves, about keys that
 //! were written in about the last round trip (docs/decisions/0001-convergence.md).
 
+pub(crate) mod stream;
+
 use crate::KeyType;
 use crate::deadlines::Deadlines;
 use crate::merge::operations::{Horizon, Operations};
@@ -9,6 +11,7 @@ use effect::Stamp;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use stream::StreamRecord;
 
 /// The registers of one key. A key without a record is as if it had been Put whole at its version.
 #[derive(Clone, Debug)]
@@ -30,6 +33,8 @@ pub(crate) struct Record {
     pub(crate) fields: Elements<Field>,
     /// Of the members of the sorted set.
     pub(crate) scores: Elements<Field>,
+    /// Where something of the stream is not stable.
+    pub(crate) stream: Option<Box<StreamRecord>>,
 }
 
 /// The registers of one hash field, or of one member of a sorted set.
@@ -86,6 +91,7 @@ impl Record {
             members: Elements::default(),
             fields: Elements::default(),
             scores: Elements::default(),
+            stream: None,
         }
     }
 
@@ -102,7 +108,8 @@ impl Record {
             KeyType::Set => !self.members.is_empty(),
             KeyType::Hash => !self.fields.is_empty(),
             KeyType::SortedSet => !self.scores.is_empty(),
-            KeyType::List | KeyType::Stream => false,
+            KeyType::List => false,
+            KeyType::Stream => self.stream.is_some(),
         }
     }
 
@@ -141,8 +148,8 @@ impl Record {
     }
 
     /// Drops what nothing can touch any more and everybody knows. True where nothing is left that the
-    /// entry itself does not say. `absent`: there is no entry.
-    pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>, absent: bool) -> bool {
+    /// entry itself does not say. `there`: the type of the entry.
+    pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>, there: Option<KeyType>) -> bool {
         // Below a clear that is not stable itself, another may arrive that cancels what it had seen; and
         // what becomes part of a base must be known wherever the base is.
         let clear = horizon.known(self.clear);
@@ -165,8 +172,9 @@ impl Record {
                 !field.increments.is_empty() || !written
             });
         }
+        self.stream.take_if(|stream| stream.settle(horizon, clear, there != Some(KeyType::Stream)));
         // A deadline without a key lies in wait for the next one.
-        let orphan = absent && self.has_deadline();
+        let orphan = there.is_none() && self.has_deadline();
         self.creations.iter().chain([&self.clear, &self.newest]).all(|version| horizon.known(*version))
             && self.deadlines.is_stable(horizon)
             && KeyType::ALL.into_iter().all(|key_type| !self.has_registers(key_type))

@@ -6,7 +6,7 @@ use crate::events::{EventClass, Events};
 use crate::guard::Guard;
 use crate::shard::Shard;
 use crate::{KeyHash, Keyspace, Statistics, ValueError};
-use values::{Encoding, Hash, List, Set, SortedSet, Stream};
+use values::{Encoding, EncodingLimits, Hash, List, Set, SortedSet, Stream};
 
 /// RANDOMKEY gives up after so many expired keys in a row.
 const RANDOM_KEY_ATTEMPTS: usize = 100;
@@ -192,6 +192,11 @@ impl<'k> View<'k> {
             Some(ValueRef::Stream(stream)) => Ok(Some(stream)),
             Some(_) => Err(ValueError::WrongType),
         }
+    }
+
+    /// When collections give up their compact encodings.
+    pub fn encoding_limits(&self) -> &EncodingLimits {
+        &self.guard.at(self.guard.held().next().expect("a view holds at least one shard")).limits
     }
 
     pub fn exists(&self, key: &[u8]) -> bool {

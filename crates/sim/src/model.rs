@@ -4,7 +4,11 @@
 //! (stamp, origin) and executed one after the other on the collections of the standard library.
 //! Slow, simple, and meant to be read beside docs/decisions/0001-convergence.md.
 
-use effect::{Deadline, Effect, Origin, Stamp, VersionVector};
+mod stream;
+
+pub use stream::Stream;
+
+use effect::{Deadline, Effect, EntryId, Origin, Stamp, VersionVector};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use stdx::LongDouble;
@@ -27,6 +31,7 @@ pub enum Value {
     Hash(BTreeMap<Vec<u8>, Vec<u8>>),
     /// Scores as `score_text` gives them.
     SortedSet(BTreeMap<Vec<u8>, Vec<u8>>),
+    Stream(Stream),
 }
 
 /// A score as the model keeps it: text that reads back as the same number.
@@ -40,6 +45,7 @@ impl fmt::Debug for Value {
         match self {
             Value::String(value) => write!(f, "{:?}", text(value)),
             Value::Set(members) => f.debug_set().entries(members.iter().map(text)).finish(),
+            Value::Stream(stream) => stream.fmt(f),
             Value::Hash(fields) | Value::SortedSet(fields) => {
                 f.debug_map().entries(fields.iter().map(|(field, value)| (text(field), text(value)))).finish()
             }
@@ -130,6 +136,7 @@ enum Content {
     Hash(BTreeMap<Vec<u8>, Cell>),
     /// The same for members.
     SortedSet(BTreeMap<Vec<u8>, Cell>),
+    Stream(Stream),
 }
 
 /// A key of the model. The deadline is a register of its own: EXPIRE writes it whether or not the key
@@ -138,11 +145,14 @@ enum Content {
 struct Key {
     content: Option<Content>,
     deadline_ms: Option<u64>,
+    /// The greatest id that was deleted in this life of the key while there was no stream.
+    deleted_id: EntryId,
 }
 
 impl Key {
     /// The string at this key; a value of another type gives way whole.
     fn string(&mut self) -> &mut Cell {
+        self.deleted_id = 0;
         if !matches!(self.content, Some(Content::String(_))) {
             self.content = Some(Content::String(Cell::default()));
         }
@@ -153,6 +163,7 @@ impl Key {
     }
 
     fn set(&mut self) -> &mut BTreeSet<Vec<u8>> {
+        self.deleted_id = 0;
         if !matches!(self.content, Some(Content::Set(_))) {
             self.content = Some(Content::Set(BTreeSet::new()));
         }
@@ -163,6 +174,7 @@ impl Key {
     }
 
     fn hash(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
+        self.deleted_id = 0;
         if !matches!(self.content, Some(Content::Hash(_))) {
             self.content = Some(Content::Hash(BTreeMap::new()));
         }
@@ -173,6 +185,7 @@ impl Key {
     }
 
     fn sorted_set(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
+        self.deleted_id = 0;
         if !matches!(self.content, Some(Content::SortedSet(_))) {
             self.content = Some(Content::SortedSet(BTreeMap::new()));
         }
@@ -182,14 +195,25 @@ impl Key {
         }
     }
 
+    fn stream(&mut self) -> &mut Stream {
+        if !matches!(self.content, Some(Content::Stream(_))) {
+            self.content = Some(Content::Stream(Stream::new(std::mem::take(&mut self.deleted_id))));
+        }
+        match &mut self.content {
+            Some(Content::Stream(stream)) => stream,
+            _ => unreachable!(),
+        }
+    }
+
     /// Removes the key's value, but for increments that the author had not seen.
     fn clear(&mut self, record: &Record) {
+        self.deleted_id = 0;
         match &mut self.content {
             Some(Content::String(cell)) => cell.clear(record, None),
             Some(Content::Hash(fields) | Content::SortedSet(fields)) => {
                 fields.values_mut().for_each(|cell| cell.clear(record, None));
             }
-            Some(Content::Set(_)) | None => self.content = None,
+            Some(Content::Set(_) | Content::Stream(_)) | None => self.content = None,
         }
     }
 
@@ -197,6 +221,10 @@ impl Key {
         match value {
             Value::String(value) => self.string().clear(record, Some(value)),
             Value::Set(members) => *self.set() = members,
+            Value::Stream(stream) => {
+                self.deleted_id = 0;
+                *self.stream() = stream;
+            }
             Value::Hash(fields) => {
                 self.clear(record);
                 let cells = self.hash();
@@ -214,15 +242,25 @@ impl Key {
         }
     }
 
+    fn execute_on_stream(&mut self, effect: &Effect<'_>) {
+        match (&mut self.content, effect) {
+            (Some(Content::Stream(stream)), _) => stream.execute(effect),
+            _ if stream::creates(effect) => self.stream().execute(effect),
+            (_, Effect::StreamDelete { max_deleted_id, .. }) => self.deleted_id = self.deleted_id.max(*max_deleted_id),
+            _ => assert!(stream::concerns(effect)),
+        }
+    }
+
     /// Time has come to `stamp`: a key past its deadline begins a new life.
     fn expire(&mut self, stamp: Stamp) {
         if self.deadline_ms.is_some_and(|deadline_ms| Stamp::from_ms(deadline_ms) <= stamp) {
+            self.deleted_id = 0;
             match &mut self.content {
                 Some(Content::String(cell)) => cell.expire(),
                 Some(Content::Hash(fields) | Content::SortedSet(fields)) => {
                     fields.values_mut().for_each(Cell::expire);
                 }
-                Some(Content::Set(_)) | None => self.content = None,
+                Some(Content::Set(_) | Content::Stream(_)) | None => self.content = None,
             }
             self.deadline_ms = None;
         }
@@ -234,6 +272,7 @@ impl Key {
             Content::Set(set) => (!set.is_empty()).then_some(Value::Set(set)),
             Content::Hash(fields) => values(fields).map(Value::Hash),
             Content::SortedSet(scores) => values(scores).map(Value::SortedSet),
+            Content::Stream(stream) => Some(Value::Stream(stream)),
         }
     }
 }
@@ -375,6 +414,10 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
             Effect::SortedSetIncrement { key: name, member, delta } => {
                 let cell = keys.entry(key(name)).or_default().sorted_set().entry(member.to_vec()).or_default();
                 cell.increment(Increment { origin, stamp, delta: Delta::Score(delta) });
+            }
+            ref effect => {
+                let Some(name) = effect.key() else { unreachable!("resolved above") };
+                keys.entry(key(name)).or_default().execute_on_stream(effect);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One node of a history: a whole `node::Node` with a client of its own, on simulated clocks.
 
-use crate::model::{Record, State, Value, score_text};
+use crate::model::{self, Record, State, Value, score_text};
 use effect::{Origin, VersionVector};
 use engine::config::Master;
 use engine::{
@@ -268,6 +268,8 @@ impl Machine {
                     Value::Set(members)
                 } else if let Ok(Some(set)) = view.sorted_set(&key) {
                     Value::SortedSet(set.iter().map(|(member, score)| (member.to_vec(), score_text(score))).collect())
+                } else if let Ok(Some(stream)) = view.stream(&key) {
+                    Value::Stream(model::Stream::read(stream))
                 } else {
                     let mut fields = std::collections::BTreeMap::new();
                     if let Ok(Some(hash)) = view.hash(&key) {
@@ -293,6 +295,7 @@ pub fn decode_value(encoded: &[u8]) -> Value {
         Decoded::SortedSet(pairs) => {
             Value::SortedSet(pairs.iter().map(|(member, score)| (member.to_vec(), score_text(score))).collect())
         }
-        Decoded::List(_) | Decoded::Stream => unreachable!("no command makes one yet"),
+        Decoded::Stream(stream) => Value::Stream(model::Stream::decode(&stream)),
+        Decoded::List(_) => unreachable!("no command makes one yet"),
     }
 }

@@ -23,6 +23,7 @@ mod scan;
 mod server;
 mod set;
 mod slowlog;
+mod stream;
 mod string;
 mod transactions;
 
@@ -48,6 +49,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     server::COMMANDS,
     set::COMMANDS,
     slowlog::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];

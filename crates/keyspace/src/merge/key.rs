@@ -148,7 +148,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         if let Some(at) = self.record.deadlines.settle(origins, horizon) {
             self.die(at);
         }
-        let is_absent = self.key_type().is_none();
-        self.record.stabilize(horizon, is_absent)
+        let there = self.key_type();
+        self.record.stabilize(horizon, there)
     }
 }

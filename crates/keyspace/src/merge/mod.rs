@@ -10,7 +10,7 @@ mod list;
 pub(crate) mod operations;
 mod set;
 mod sorted_set;
-mod stream;
+pub(crate) mod stream;
 mod string;
 
 use self::operations::Cause;

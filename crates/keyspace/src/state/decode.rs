@@ -6,10 +6,13 @@ use crate::codec::{self, Decoded};
 use crate::deadlines::{Deadlines, Write};
 use crate::merge::cell::Action;
 use crate::merge::operations::{Operation, Operations};
+use crate::recent::stream::{GroupRecord, Presence, Raises, StreamRecord};
 use crate::recent::{Elements, Field, Record};
 use crate::version::{OriginIndex, Origins, Version};
 use effect::{DecodeError, NodeId, Origin, Stamp, take_varint};
+use std::collections::BTreeMap;
 use std::fmt;
+use values::{Position, StreamId};
 
 /// Why bytes are not a piece of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +134,9 @@ impl<'a, 'o> Reader<'a, 'o> {
         }
         record.fields = self.fields()?;
         record.scores = self.fields()?;
+        if self.number()? != 0 {
+            record.stream = Some(Box::new(self.stream()?));
+        }
         Ok(record)
     }
 
@@ -143,6 +149,66 @@ impl<'a, 'o> Reader<'a, 'o> {
             fields.insert(name.into(), Field { version, increments });
         }
         Ok(fields)
+    }
+
+    fn stream(&mut self) -> Result<StreamRecord, ImportError> {
+        let mut record = StreamRecord { ids: self.ids()?, trims: self.raises(Reader::id)?, ..StreamRecord::default() };
+        for _ in 0..self.number()? {
+            let version = self.version()?;
+            record.note_added(self.origins, version);
+        }
+        record.added_set = self.version()?;
+        record.last_id = self.raises(Reader::id)?;
+        record.max_deleted_id = self.raises(Reader::id)?;
+        for _ in 0..self.number()? {
+            let name = self.bytes()?;
+            let group = self.group()?;
+            record.groups.insert(name.into(), group);
+        }
+        Ok(record)
+    }
+
+    fn group(&mut self) -> Result<GroupRecord, ImportError> {
+        let mut group = GroupRecord {
+            created: self.version()?,
+            destroyed: self.version()?,
+            position_set: self.version()?,
+            position: self.raises(|reader| {
+                Ok(Position { last_id: reader.id()?, entries_read: reader.number()?.checked_sub(1) })
+            })?,
+            ..GroupRecord::default()
+        };
+        for _ in 0..self.number()? {
+            let name = self.bytes()?;
+            let presence = Presence { created: self.version()?, deleted: self.version()? };
+            group.consumers.insert(name.into(), presence);
+        }
+        group.pending = self.ids()?;
+        Ok(group)
+    }
+
+    fn ids(&mut self) -> Result<BTreeMap<StreamId, Version>, ImportError> {
+        let mut ids = BTreeMap::new();
+        for _ in 0..self.number()? {
+            ids.insert(self.id()?, self.version()?);
+        }
+        Ok(ids)
+    }
+
+    fn raises<T: Copy + Ord>(
+        &mut self,
+        value: impl Fn(&mut Self) -> Result<T, ImportError>,
+    ) -> Result<Raises<T>, ImportError> {
+        let mut raises = Raises::default();
+        for _ in 0..self.number()? {
+            let version = self.version()?;
+            raises.raise(self.origins, version, value(self)?);
+        }
+        Ok(raises)
+    }
+
+    fn id(&mut self) -> Result<StreamId, ImportError> {
+        Ok(StreamId::new(self.number()?, self.number()?))
     }
 
     fn operations(&mut self) -> Result<Operations, ImportError> {

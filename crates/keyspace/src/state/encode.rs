@@ -6,11 +6,13 @@ use crate::entry::{Entry, ValueRef};
 use crate::merge::cell::{Action, Cell, string_of};
 use crate::merge::fields::{Fields, take_back};
 use crate::merge::operations::Operations;
+use crate::recent::stream::{Raises, StreamRecord};
 use crate::recent::{Elements, Field, Record};
 use crate::version::{OriginIndex, Origins, Version};
 use crate::view::StringRef;
 use effect::put_varint;
-use values::EncodingLimits;
+use std::collections::BTreeMap;
+use values::{EncodingLimits, StreamId};
 
 /// A chunk under construction: its items, and the origins that occur in them.
 #[derive(Default)]
@@ -112,6 +114,10 @@ impl Chunk {
         }
         self.fields(&record.fields);
         self.fields(&record.scores);
+        self.number(u64::from(record.stream.is_some()));
+        if let Some(stream) = &record.stream {
+            self.stream(stream);
+        }
     }
 
     fn fields(&mut self, registers: &Elements<Field>) {
@@ -124,6 +130,52 @@ impl Chunk {
             }
             self.operations(&field.increments);
         }
+    }
+
+    fn stream(&mut self, record: &StreamRecord) {
+        self.ids(&record.ids);
+        self.raises(&record.trims, |chunk, id| chunk.id(id));
+        self.number(record.added.len() as u64);
+        record.added.iter().for_each(|version| self.version(*version));
+        self.version(record.added_set);
+        self.raises(&record.last_id, |chunk, id| chunk.id(id));
+        self.raises(&record.max_deleted_id, |chunk, id| chunk.id(id));
+        self.number(record.groups.len() as u64);
+        for (name, group) in &record.groups {
+            self.bytes(name);
+            [group.created, group.destroyed, group.position_set].into_iter().for_each(|version| self.version(version));
+            self.raises(&group.position, |chunk, position| {
+                chunk.id(position.last_id);
+                chunk.number(position.entries_read.map_or(0, |read| read.saturating_add(1)));
+            });
+            self.number(group.consumers.len() as u64);
+            for (name, presence) in &group.consumers {
+                self.bytes(name);
+                self.version(presence.created);
+                self.version(presence.deleted);
+            }
+            self.ids(&group.pending);
+        }
+    }
+
+    fn ids(&mut self, ids: &BTreeMap<StreamId, Version>) {
+        self.number(ids.len() as u64);
+        for (id, version) in ids {
+            self.id(*id);
+            self.version(*version);
+        }
+    }
+
+    fn raises<T: Copy>(&mut self, raises: &Raises<T>, value: impl Fn(&mut Chunk, T)) {
+        self.number(raises.writes.len() as u64);
+        for (version, written) in &raises.writes {
+            self.version(*version);
+            value(self, *written);
+        }
+    }
+
+    fn id(&mut self, id: StreamId) {
+        self.number(id.ms()).number(id.sequence());
     }
 
     fn operations(&mut self, operations: &Operations) {

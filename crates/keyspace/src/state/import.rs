@@ -111,7 +111,8 @@ impl Import {
         let elements = record.members.values().copied().chain(record.elements().filter_map(|field| field.version));
         let increments = record.elements().flat_map(|field| field.increments.iter());
         let operations = record.operations.iter().chain(increments).map(|operation| operation.version);
-        elements.chain(operations).chain([record.clear]).any(|version| self.is_unseen(version))
+        let of_stream = record.stream.iter().flat_map(|stream| stream.versions());
+        elements.chain(operations).chain(of_stream).chain([record.clear]).any(|version| self.is_unseen(version))
     }
 
     fn is_unseen(&self, version: Version) -> bool {

@@ -9,6 +9,7 @@ mod encode;
 mod export;
 mod import;
 mod place;
+mod stream;
 
 pub use decode::ImportError;
 pub use export::Cursor;

@@ -2,17 +2,19 @@
 
 use super::decode::KeyItem;
 use super::import::covers;
+use super::stream::base_of;
 use crate::codec;
 use crate::entry::{Entry, Header, Value, ValueRef};
 use crate::merge::cell::StringCell;
 use crate::merge::fields::{Fields, restart, take_back, untouched};
 use crate::merge::{Author, Merge, version_of};
+use crate::recent::stream::StreamRecord;
 use crate::recent::{Elements, Field, Record};
 use crate::shard::Database;
 use crate::version::{OriginIndex, Row, Version};
 use crate::{KeyHash, KeyType};
 use effect::Stamp;
-use values::{EncodingLimits, Set};
+use values::{EncodingLimits, Set, Stream};
 
 /// A key, apart from any table. Without a record it is as if it had been Put whole at its version.
 #[derive(Default)]
@@ -148,7 +150,7 @@ impl Place<'_> {
         }
     }
 
-    fn merge<'m>(&'m mut self, version: Version, row: Row<'m>) -> Merge<'m, 'm, KeyHash> {
+    pub(super) fn merge<'m>(&'m mut self, version: Version, row: Row<'m>) -> Merge<'m, 'm, KeyHash> {
         let author = Author { version, row, ..self.author };
         Merge { database: self.database, limits: self.limits, author, hash: self.hash, key: self.key }
     }
@@ -173,9 +175,10 @@ impl Place<'_> {
     /// A key that one version describes: a string is newer or older as a whole; collections are united.
     fn reapply_whole(&mut self, value: Value, deadline_ms: Option<u64>, version: Version, row: Row<'_>) {
         match value {
-            Value::Int(_) | Value::Bytes(_) | Value::Verbatim(_) | Value::List(_) | Value::Stream(_) => {
+            Value::Int(_) | Value::Bytes(_) | Value::Verbatim(_) | Value::List(_) => {
                 return self.merge(version, row).put(value, deadline_ms);
             }
+            Value::Stream(stream) => self.reapply_whole_stream(&stream, version, row),
             Value::Set(set) => {
                 let members: Vec<Vec<u8>> = set.iter().map(|member| member.to_vec()).collect();
                 self.merge(version, row).set_add(members.iter().map(Vec::as_slice));
@@ -232,6 +235,13 @@ impl Place<'_> {
         for operation in record.operations.awake().filter(|operation| is_due(operation.version)) {
             self.merge(operation.version, row).string_operation(operation.action.clone());
         }
+        if record.stream.is_some() || matches!(value, Some(Value::Stream(_))) {
+            let (absent, blank) = (Stream::new(), StreamRecord::default());
+            let stream = if let Some(Value::Stream(stream)) = &value { stream } else { &absent };
+            let registers = record.stream.as_deref().unwrap_or(&blank);
+            let created = record.creations[KeyType::Stream as usize];
+            self.reapply_stream(registers, stream, created, row, &unseen);
+        }
         for (index, write) in record.deadlines.writes().iter().enumerate() {
             match index {
                 0 if write.version.origin == OriginIndex::NONE && write.version != Version::ZERO => {
@@ -285,7 +295,11 @@ impl Place<'_> {
             Some(Value::Hash(hash)) => untouched(hash, &record.fields).map(Value::Hash),
             Some(Value::SortedSet(set)) => untouched(set, &record.scores).map(Value::SortedSet),
             Some(Value::List(list)) => Some(Value::List(list.clone())),
-            Some(Value::Stream(stream)) => Some(Value::Stream(stream.clone())),
+            Some(Value::Stream(stream)) => {
+                let blank = StreamRecord::default();
+                let registers = record.stream.as_deref().unwrap_or(&blank);
+                Some(Value::Stream(base_of(stream, registers, record.clear, self.author.origins)))
+            }
             None => None,
         };
         self.merge(record.clear, row).clear_value(base);

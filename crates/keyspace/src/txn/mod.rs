@@ -5,6 +5,7 @@ mod hashes;
 mod keys;
 mod sets;
 mod sorted_sets;
+mod streams;
 mod strings;
 
 use crate::entry::Entry;
@@ -20,6 +21,7 @@ use std::ops::Deref;
 use values::EncodingLimits;
 
 pub use sorted_sets::{ScoreCondition, ScoresWritten};
+pub use streams::NewId;
 
 /// What a string write does to the deadline.
 pub use effect::Deadline as SetDeadline;

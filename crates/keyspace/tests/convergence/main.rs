@@ -3,13 +3,14 @@
 
 mod model;
 
-use effect::{EffectReader, NodeId, Origin, Stamp, VersionVector};
+use effect::{Delivery, EffectReader, NodeId, Origin, Stamp, VersionVector};
 use keyspace::{
-    CausalMark, Cursor, Horizon, Import, Keyspace, Options, Row, Scope, ScoreCondition, SetDeadline, Switches, Txn,
-    Version,
+    CausalMark, Cursor, Horizon, Import, Keyspace, NewId, Options, Row, Scope, ScoreCondition, SetDeadline, Switches,
+    Txn, Version,
 };
 use model::{Record, State, Value, score_text};
 use proptest::prelude::*;
+use values::{Position, StreamId, Trim};
 
 const START_MS: u64 = 1_700_000_000_000;
 const KEYS: [&[u8]; 3] = [b"a", b"b", b"c"];
@@ -76,7 +77,7 @@ impl std::fmt::Debug for Write {
 }
 
 fn write() -> impl Strategy<Value = Write> {
-    (0..32u8, 0..KEYS.len(), 0..NAMES.len(), 0..VALUES.len(), 1..400u64)
+    (0..50u8, 0..KEYS.len(), 0..NAMES.len(), 0..VALUES.len(), 1..400u64)
         .prop_map(|(kind, key, name, value, ms)| Write { kind, key, name, value, ms })
 }
 
@@ -125,9 +126,43 @@ fn perform(txn: &mut Txn<'_>, write: &Write) {
         23 => txn.copy(key, KEYS[write.name], 0),
         24 if write.name != write.key => txn.rename(key, KEYS[write.name]),
         24 => {}
+        32..50 => perform_on_stream(txn, write),
         _ if write.ms.is_multiple_of(4) => drop(txn.flush_all()),
         _ => {}
     }
+}
+
+fn perform_on_stream(txn: &mut Txn<'_>, write: &Write) {
+    let (key, name, consumer) = (KEYS[write.key], NAMES[write.name % 2], NAMES[write.value % 2]);
+    let id = StreamId::new(START_MS, write.ms % 12);
+    let position = Position { last_id: id, entries_read: (!write.ms.is_multiple_of(3)).then_some(write.ms % 7) };
+    let has_group = txn.stream(key).is_ok_and(|stream| stream.is_some_and(|stream| stream.group(name).is_some()));
+    let fields = [&b"field"[..], VALUES[write.value]];
+    // What a server would refuse does nothing.
+    let _ = match write.kind {
+        32..35 => txn.stream_add(key, NewId::Automatic, fields.into_iter()).map(|_| ()),
+        35 => txn.stream_add(key, NewId::Exactly(id), fields.into_iter()).map(|_| ()),
+        36 => txn.stream_delete(key, [id, StreamId::new(START_MS, 1)].into_iter()).map(|_| ()),
+        37 => {
+            let first = txn.stream(key).ok().flatten().and_then(|stream| stream.first()).map(|first| first.id);
+            txn.stream_delete(key, first.into_iter()).map(|_| ())
+        }
+        38 => txn.stream_trim(key, Trim::MaxLen(write.ms % 3), false, 0).map(|_| ()),
+        39 => txn.stream_trim(key, Trim::MinId(id), false, 0).map(|_| ()),
+        40 => txn.stream_set_id(key, id, (write.value > 2).then_some(write.ms), StreamId::new(START_MS, 2)),
+        41 | 42 => txn.stream_group_create(key, name, position),
+        43 => txn.stream_group_set(key, name, position),
+        44 => txn.stream_group_destroy(key, name).map(|_| ()),
+        45..47 if has_group => {
+            let deliveries = [id, StreamId::new(START_MS, write.ms % 5)];
+            let deliveries =
+                deliveries.map(|id| Delivery { id: id.0, delivered_ms: write.ms, deliveries: write.ms % 4 });
+            let position = (write.value > 1).then_some(position);
+            txn.stream_deliver(key, name, consumer, position, deliveries.into_iter())
+        }
+        47 if has_group => txn.stream_consumer_delete(key, name, consumer).map(|_| ()),
+        _ => txn.stream_acknowledge(key, name, [id].into_iter()).map(|_| ()),
+    };
 }
 
 struct World {
@@ -291,6 +326,7 @@ impl World {
                         let pairs = set.iter().map(|(member, score)| (member.to_vec(), score_text(score)));
                         Value::SortedSet(pairs.collect())
                     }
+                    keyspace::KeyType::Stream => Value::Stream(model::Stream::read(txn.stream(&key).unwrap().unwrap())),
                     other => unreachable!("nothing here makes a {}", other.name()),
                 };
                 ((0, key), (value, deadline_ms))

@@ -1,10 +1,14 @@
 //! The contract, executed literally on the collections of the standard library: all effects of all
 //! origins in (stamp, origin) order, one after the other. Shares only the effects with the keyspace.
 
-use effect::{Deadline, Effect, EffectReader, Origin, Stamp, VersionVector};
+#[path = "../../../sim/src/model/stream.rs"]
+mod stream;
+
+use effect::{Deadline, Effect, EffectReader, EntryId, Origin, Stamp, VersionVector};
 use keyspace::Decoded;
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::LongDouble;
+pub use stream::Stream;
 
 /// What an origin committed, and all that it had seen by then.
 #[derive(Clone, Debug)]
@@ -23,6 +27,7 @@ pub enum Value {
     Hash(BTreeMap<Vec<u8>, Vec<u8>>),
     /// Scores as text.
     SortedSet(BTreeMap<Vec<u8>, Vec<u8>>),
+    Stream(Stream),
 }
 
 pub type State = BTreeMap<(u32, Vec<u8>), (Value, Option<u64>)>;
@@ -104,16 +109,20 @@ enum Content {
     Set(BTreeSet<Vec<u8>>),
     Hash(BTreeMap<Vec<u8>, Cell>),
     SortedSet(BTreeMap<Vec<u8>, Cell>),
+    Stream(Stream),
 }
 
 #[derive(Default)]
 struct Key {
     content: Content,
     deadline_ms: Option<u64>,
+    /// The greatest id that was deleted in this life of the key while there was no stream.
+    deleted_id: EntryId,
 }
 
 impl Key {
     fn string(&mut self) -> &mut Cell {
+        self.deleted_id = 0;
         if !matches!(self.content, Content::String(_)) {
             self.content = Content::String(Cell::default());
         }
@@ -122,6 +131,7 @@ impl Key {
     }
 
     fn set(&mut self) -> &mut BTreeSet<Vec<u8>> {
+        self.deleted_id = 0;
         if !matches!(self.content, Content::Set(_)) {
             self.content = Content::Set(BTreeSet::new());
         }
@@ -130,6 +140,7 @@ impl Key {
     }
 
     fn hash(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
+        self.deleted_id = 0;
         if !matches!(self.content, Content::Hash(_)) {
             self.content = Content::Hash(BTreeMap::new());
         }
@@ -138,6 +149,7 @@ impl Key {
     }
 
     fn sorted_set(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
+        self.deleted_id = 0;
         if !matches!(self.content, Content::SortedSet(_)) {
             self.content = Content::SortedSet(BTreeMap::new());
         }
@@ -145,23 +157,33 @@ impl Key {
         scores
     }
 
+    fn stream(&mut self) -> &mut Stream {
+        if !matches!(self.content, Content::Stream(_)) {
+            self.content = Content::Stream(Stream::new(std::mem::take(&mut self.deleted_id)));
+        }
+        let Content::Stream(stream) = &mut self.content else { unreachable!() };
+        stream
+    }
+
     fn clear(&mut self, author: &Record) {
+        self.deleted_id = 0;
         match &mut self.content {
             Content::String(cell) => cell.clear(author, None),
             Content::Hash(fields) | Content::SortedSet(fields) => {
                 fields.values_mut().for_each(|cell| cell.clear(author, None))
             }
-            Content::Set(_) | Content::Nothing => self.content = Content::Nothing,
+            Content::Set(_) | Content::Stream(_) | Content::Nothing => self.content = Content::Nothing,
         }
         self.deadline_ms = None;
     }
 
     fn pass_time(&mut self, stamp: Stamp) {
         if self.deadline_ms.is_some_and(|deadline_ms| Stamp::from_ms(deadline_ms) <= stamp) {
+            self.deleted_id = 0;
             match &mut self.content {
                 Content::String(cell) => cell.expire(),
                 Content::Hash(fields) | Content::SortedSet(fields) => fields.values_mut().for_each(Cell::expire),
-                Content::Set(_) | Content::Nothing => self.content = Content::Nothing,
+                Content::Set(_) | Content::Stream(_) | Content::Nothing => self.content = Content::Nothing,
             }
             self.deadline_ms = None;
         }
@@ -188,6 +210,10 @@ impl Key {
                     scores.entry(member.to_vec()).or_default().clear(author, Some(score_text(score)));
                 }
             }
+            Decoded::Stream(stream) => {
+                self.deleted_id = 0;
+                self.content = Content::Stream(Stream::decode(&stream));
+            }
             other => unreachable!("nothing here makes {other:?}"),
         }
     }
@@ -199,6 +225,7 @@ impl Key {
             Content::Set(set) => (!set.is_empty()).then_some(Value::Set(set)),
             Content::Hash(fields) => values(fields).map(Value::Hash),
             Content::SortedSet(scores) => values(scores).map(Value::SortedSet),
+            Content::Stream(stream) => Some(Value::Stream(stream)),
         }
     }
 }
@@ -329,6 +356,17 @@ fn execute_one(keys: &mut Keys, db: u32, effect: &Effect<'_>, author: &Record, i
                 .entry(member.to_vec())
                 .or_default()
                 .increment(increment(Delta::Score(delta)));
+        }
+        ref effect => {
+            let key = at(keys, db, effect.key().unwrap());
+            match (&mut key.content, effect) {
+                (Content::Stream(stream), _) => stream.execute(effect),
+                _ if stream::creates(effect) => key.stream().execute(effect),
+                (_, Effect::StreamDelete { max_deleted_id, .. }) => {
+                    key.deleted_id = key.deleted_id.max(*max_deleted_id)
+                }
+                _ => assert!(stream::concerns(effect)),
+            }
         }
     }
 }

@@ -1,0 +1,160 @@
+//! Streams <-> bytes.
+
+use effect::{DecodeError, put_varint, take_varint};
+use values::{Element, EncodingLimits, Group, Position, Stream, StreamId};
+
+/// A piece of a stream as its encoding gives it, in this order; what belongs to a group follows it.
+#[derive(Debug)]
+pub enum StreamPart<'p> {
+    Head { last_id: StreamId, max_deleted_id: StreamId, entries_added: u64 },
+    Entry { id: StreamId, fields: &'p [(Element<'p>, Element<'p>)] },
+    Group { name: &'p [u8], position: Position },
+    Consumer { name: &'p [u8], seen_ms: u64, active_ms: Option<u64> },
+    Pending { id: StreamId, consumer: &'p [u8], delivered_ms: u64, deliveries: u64 },
+}
+
+/// The encoding of a stream, checked.
+#[derive(Clone, Copy, Debug)]
+pub struct EncodedStream<'a> {
+    encoded: &'a [u8],
+}
+
+pub(super) fn encode(stream: &Stream, output: &mut Vec<u8>) {
+    put_id(output, stream.last_id);
+    put_id(output, stream.max_deleted_id);
+    put_varint(output, stream.entries_added);
+    put_varint(output, stream.len() as u64);
+    for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+        put_id(output, entry.id);
+        put_varint(output, entry.fields.len() as u64);
+        for (name, value) in entry.fields {
+            name.with_bytes(|name| super::push(output, name));
+            value.with_bytes(|value| super::push(output, value));
+        }
+    }
+    put_varint(output, stream.groups().len() as u64);
+    for (name, group) in stream.groups() {
+        encode_group(name, group, output);
+    }
+}
+
+fn encode_group(name: &[u8], group: &Group, output: &mut Vec<u8>) {
+    super::push(output, name);
+    put_id(output, group.position.last_id);
+    put_optional(output, group.position.entries_read);
+    put_varint(output, group.consumers().len() as u64);
+    for (name, consumer) in group.consumers() {
+        super::push(output, name);
+        put_varint(output, consumer.seen_ms);
+        put_optional(output, consumer.active_ms);
+        put_varint(output, consumer.pending_count() as u64);
+        for (id, pending) in group.pending_at(consumer, StreamId::MIN..=StreamId::MAX) {
+            put_id(output, id);
+            put_varint(output, pending.delivered_ms);
+            put_varint(output, pending.deliveries);
+        }
+    }
+}
+
+fn put_id(output: &mut Vec<u8>, id: StreamId) {
+    put_varint(output, id.ms());
+    put_varint(output, id.sequence());
+}
+
+/// None is 0.
+fn put_optional(output: &mut Vec<u8>, value: Option<u64>) {
+    put_varint(output, value.map_or(0, |value| value.saturating_add(1)));
+}
+
+fn take_id(rest: &mut &[u8]) -> Result<StreamId, DecodeError> {
+    Ok(StreamId::new(take_varint(rest)?, take_varint(rest)?))
+}
+
+fn take_optional(rest: &mut &[u8]) -> Result<Option<u64>, DecodeError> {
+    Ok(take_varint(rest)?.checked_sub(1))
+}
+
+fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
+    let len = usize::try_from(take_varint(rest)?).map_err(|_| DecodeError::Truncated)?;
+    let (bytes, tail) = rest.split_at_checked(len).ok_or(DecodeError::Truncated)?;
+    *rest = tail;
+    Ok(bytes)
+}
+
+impl<'a> EncodedStream<'a> {
+    /// Checks all of it.
+    pub(super) fn new(encoded: &'a [u8]) -> Result<EncodedStream<'a>, DecodeError> {
+        read(encoded, &mut |_| ())?;
+        Ok(EncodedStream { encoded })
+    }
+
+    /// Calls `part` for every piece.
+    pub fn read(&self, mut part: impl FnMut(StreamPart<'_>)) {
+        read(self.encoded, &mut part).expect("checked by EncodedStream::new");
+    }
+
+    pub(super) fn build(&self, limits: &EncodingLimits) -> Stream {
+        let mut stream = Stream::new();
+        let (mut name, mut group) = (None::<Vec<u8>>, Group::default());
+        self.read(|part| match part {
+            StreamPart::Head { last_id, max_deleted_id, entries_added } => {
+                (stream.last_id, stream.max_deleted_id) = (last_id, max_deleted_id);
+                stream.entries_added = entries_added;
+            }
+            StreamPart::Entry { id, fields } => drop(stream.insert(id, fields, limits)),
+            StreamPart::Group { name: next, position } => {
+                let done = std::mem::replace(&mut group, Group::new(position));
+                if let Some(name) = name.replace(next.to_vec()) {
+                    stream.insert_group(&name, done);
+                }
+            }
+            StreamPart::Consumer { name, seen_ms, active_ms } => {
+                group.add_consumer(name, seen_ms);
+                if let Some(consumer) = group.consumer_mut(name) {
+                    consumer.active_ms = active_ms;
+                }
+            }
+            StreamPart::Pending { id, consumer, delivered_ms, deliveries } => {
+                group.deliver(id, consumer, delivered_ms, deliveries);
+            }
+        });
+        if let Some(name) = name {
+            stream.insert_group(&name, group);
+        }
+        stream
+    }
+}
+
+fn read(encoded: &[u8], part: &mut impl FnMut(StreamPart<'_>)) -> Result<(), DecodeError> {
+    let rest = &mut &encoded[..];
+    part(StreamPart::Head {
+        last_id: take_id(rest)?,
+        max_deleted_id: take_id(rest)?,
+        entries_added: take_varint(rest)?,
+    });
+    let mut fields = Vec::new();
+    for _ in 0..take_varint(rest)? {
+        let id = take_id(rest)?;
+        fields.clear();
+        for _ in 0..take_varint(rest)? {
+            fields.push((Element::Bytes(take_bytes(rest)?), Element::Bytes(take_bytes(rest)?)));
+        }
+        part(StreamPart::Entry { id, fields: &fields });
+    }
+    for _ in 0..take_varint(rest)? {
+        let name = take_bytes(rest)?;
+        let position = Position { last_id: take_id(rest)?, entries_read: take_optional(rest)? };
+        part(StreamPart::Group { name, position });
+        for _ in 0..take_varint(rest)? {
+            let consumer = take_bytes(rest)?;
+            let (seen_ms, active_ms) = (take_varint(rest)?, take_optional(rest)?);
+            part(StreamPart::Consumer { name: consumer, seen_ms, active_ms });
+            for _ in 0..take_varint(rest)? {
+                let id = take_id(rest)?;
+                let (delivered_ms, deliveries) = (take_varint(rest)?, take_varint(rest)?);
+                part(StreamPart::Pending { id, consumer, delivered_ms, deliveries });
+            }
+        }
+    }
+    if rest.is_empty() { Ok(()) } else { Err(DecodeError::BadNumber) }
+}

@@ -1,0 +1,211 @@
+//! Local writes to streams.
+
+use super::Txn;
+use crate::entry::{Entry, ValueRef};
+use crate::version::{Row, Version};
+use crate::{KeyType, ValueError};
+use effect::{DeliveriesWriter, Delivery, Effect, GroupPosition, ItemsWriter};
+use values::{Position, Stream, StreamId, Trim};
+
+/// The id that an entry is to get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewId {
+    /// The next one by the clock.
+    Automatic,
+    /// The next one of this millisecond.
+    Within(u64),
+    Exactly(StreamId),
+}
+
+/// With other writers, the lower half of an automatic sequence number tells who gave it.
+const SLOT_BITS: u32 = 32;
+
+impl Txn<'_> {
+    /// Adds an entry; items are field, value, field, value … `None` where there is no such id above the last one.
+    pub fn stream_add<'a>(
+        &mut self,
+        key: &[u8],
+        id: NewId,
+        fields: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Option<StreamId>, ValueError> {
+        let last_id = self.writable_stream(key)?.map_or(StreamId::MIN, |stream| stream.last_id);
+        let Some(id) = self.next_stream_id(last_id, id) else { return Ok(None) };
+        let mut items = ItemsWriter::new();
+        fields.for_each(|item| items.push(item));
+        self.stream_effect(key, &Effect::StreamAdd { key, id: id.0, fields: items.items() });
+        Ok(Some(id))
+    }
+
+    fn next_stream_id(&self, last: StreamId, wanted: NewId) -> Option<StreamId> {
+        let slot = self.switches.peers.then(|| self.stream_slot());
+        // The next id of the last one's millisecond.
+        let next = || match slot {
+            None => last.sequence().checked_add(1),
+            Some(slot) => {
+                let sequence = last.sequence() >> SLOT_BITS << SLOT_BITS | slot;
+                if sequence > last.sequence() { Some(sequence) } else { sequence.checked_add(1 << SLOT_BITS) }
+            }
+        };
+        let first = |ms| StreamId::new(ms, slot.unwrap_or(0));
+        let within = |ms| if ms == last.ms() { next().map(|next| StreamId::new(ms, next)) } else { Some(first(ms)) };
+        let id = match wanted {
+            NewId::Exactly(id) => Some(id),
+            NewId::Within(ms) => within(ms),
+            NewId::Automatic => {
+                let ms = self.view.now_ms.max(last.ms());
+                within(ms).or_else(|| ms.checked_add(1).map(first))
+            }
+        };
+        id.filter(|id| *id > last)
+    }
+
+    /// Unlike that of any other node, but for a chance of one to four milliards.
+    fn stream_slot(&self) -> u64 {
+        let keyspace = self.view.keyspace;
+        let origin = keyspace.origin(keyspace.stamping.own());
+        let (node, incarnation) = origin.map_or((0, 0), |origin| (origin.node.0, origin.incarnation));
+        stdx::hash::portable(node, &incarnation.to_le_bytes()) >> SLOT_BITS
+    }
+
+    /// Returns how many entries were there.
+    pub fn stream_delete(&mut self, key: &[u8], ids: impl Iterator<Item = StreamId>) -> Result<usize, ValueError> {
+        let all = self.switches.peers;
+        let stream = self.writable_stream(key)?;
+        let (mut list, mut max_deleted_id) = (DeliveriesWriter::new(), StreamId::MIN);
+        for id in ids {
+            let is_there = stream.is_some_and(|stream| stream.contains(id));
+            // With other writers, also what changes nothing here may win against something there.
+            if all || is_there {
+                list.push_id(id.0);
+            }
+            if is_there {
+                max_deleted_id = max_deleted_id.max(id);
+            }
+        }
+        if list.is_empty() {
+            return Ok(0);
+        }
+        let effect = Effect::StreamDelete { key, ids: list.ids(), max_deleted_id: max_deleted_id.0 };
+        Ok(self.stream_effect(key, &effect))
+    }
+
+    /// See `Stream::trim_point`. Returns how many entries went.
+    pub fn stream_trim(
+        &mut self,
+        key: &[u8],
+        trim: Trim,
+        approximate: bool,
+        limit: usize,
+    ) -> Result<usize, ValueError> {
+        let stream = self.writable_stream(key)?;
+        match stream.and_then(|stream| stream.trim_point(trim, approximate, limit)) {
+            Some(through) => Ok(self.stream_effect(key, &Effect::StreamTrim { key, through: through.0 })),
+            None => Ok(0),
+        }
+    }
+
+    /// The stream may be new. `max_deleted_id`: 0 where it stays.
+    pub fn stream_set_id(
+        &mut self,
+        key: &[u8],
+        last_id: StreamId,
+        entries_added: Option<u64>,
+        max_deleted_id: StreamId,
+    ) -> Result<(), ValueError> {
+        self.writable_stream(key)?;
+        let (last_id, max_deleted_id) = (last_id.0, max_deleted_id.0);
+        self.stream_effect(key, &Effect::StreamSetId { key, last_id, entries_added, max_deleted_id });
+        Ok(())
+    }
+
+    /// Makes a group; the stream may be new.
+    pub fn stream_group_create(&mut self, key: &[u8], group: &[u8], position: Position) -> Result<(), ValueError> {
+        self.writable_stream(key)?;
+        self.stream_effect(key, &Effect::StreamGroupCreate { key, group, position: fact(position) });
+        Ok(())
+    }
+
+    /// Sets how far a group has read.
+    pub fn stream_group_set(&mut self, key: &[u8], group: &[u8], position: Position) -> Result<(), ValueError> {
+        self.writable_stream(key)?;
+        self.stream_effect(key, &Effect::StreamGroupSet { key, group, position: fact(position) });
+        Ok(())
+    }
+
+    /// True where the group was there.
+    pub fn stream_group_destroy(&mut self, key: &[u8], group: &[u8]) -> Result<bool, ValueError> {
+        let all = self.switches.peers;
+        let is_there = self.writable_stream(key)?.is_some_and(|stream| stream.group(group).is_some());
+        if is_there || all {
+            self.stream_effect(key, &Effect::StreamGroupDestroy { key, group });
+        }
+        Ok(is_there)
+    }
+
+    /// Entries become pending at a consumer of a group, which has read up to `position` by that. Consumer and group may
+    /// be new.
+    pub fn stream_deliver(
+        &mut self,
+        key: &[u8],
+        group: &[u8],
+        consumer: &[u8],
+        position: Option<Position>,
+        deliveries: impl Iterator<Item = Delivery>,
+    ) -> Result<(), ValueError> {
+        self.writable_stream(key)?;
+        let mut list = DeliveriesWriter::new();
+        deliveries.for_each(|delivery| list.push(delivery));
+        let (position, deliveries) = (position.map(fact), list.deliveries());
+        self.stream_effect(key, &Effect::StreamDeliver { key, group, consumer, position, deliveries });
+        Ok(())
+    }
+
+    /// Notes that a consumer tried to read; `active`: it got something. Each node knows that for itself.
+    pub fn stream_see_consumer(&mut self, key: &[u8], group: &[u8], consumer: &[u8], active: bool) {
+        let now_ms = self.view.now_ms;
+        self.merge_as(key, Version::ZERO, Row::All, |merge| merge.see_consumer(group, consumer, now_ms, active));
+    }
+
+    /// Returns how many entries were pending there.
+    pub fn stream_consumer_delete(&mut self, key: &[u8], group: &[u8], consumer: &[u8]) -> Result<usize, ValueError> {
+        let all = self.switches.peers;
+        let found = self.writable_stream(key)?.and_then(|stream| stream.group(group));
+        if !all && found.is_none_or(|group| group.consumer(consumer).is_none()) {
+            return Ok(0);
+        }
+        Ok(self.stream_effect(key, &Effect::StreamConsumerDelete { key, group, consumer }))
+    }
+
+    /// Returns how many entries were pending.
+    pub fn stream_acknowledge(
+        &mut self,
+        key: &[u8],
+        group: &[u8],
+        ids: impl Iterator<Item = StreamId>,
+    ) -> Result<usize, ValueError> {
+        let all = self.switches.peers;
+        let Some(found) = self.writable_stream(key)?.and_then(|stream| stream.group(group)) else { return Ok(0) };
+        let mut list = DeliveriesWriter::new();
+        ids.filter(|id| all || found.pending_of(*id).is_some()).for_each(|id| list.push_id(id.0));
+        if list.is_empty() {
+            return Ok(0);
+        }
+        Ok(self.stream_effect(key, &Effect::StreamAcknowledge { key, group, ids: list.ids() }))
+    }
+
+    fn stream_effect(&mut self, key: &[u8], effect: &Effect<'_>) -> usize {
+        self.merge(key, effect, |merge| merge.stream_effect(effect))
+    }
+
+    fn writable_stream(&mut self, key: &[u8]) -> Result<Option<&Stream>, ValueError> {
+        let entry = self.writable(key, |entry| entry.key_type() == KeyType::Stream)?;
+        Ok(match entry.map(Entry::value) {
+            Some(ValueRef::Stream(stream)) => Some(stream),
+            _ => None,
+        })
+    }
+}
+
+fn fact(position: Position) -> GroupPosition {
+    GroupPosition { last_id: position.last_id.0, entries_read: position.entries_read }
+}
