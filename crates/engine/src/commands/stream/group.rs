@@ -41,7 +41,7 @@ pub(super) const XGROUP: Command = Command {
 };
 
 const ID_OR_LAST: Argument = Argument::one_of("id-selector", &[Argument::string("id"), Argument::word("new-id", "$")]);
-const ENTRIES_READ: Argument = Argument::integer("entries-read").token("ENTRIESREAD").optional().since("7.0.0");
+const ENTRIES_READ: Argument = Argument::integer("entriesread").token("ENTRIESREAD").optional().since("7.0.0");
 const WRITE: &[KeySpec] = &[KeySpec::one(2, &["RW", "update"])];
 
 const CREATE: Command = Command {
