@@ -38,6 +38,8 @@ const RUNS: &[Run] = &[
     Run { package: "resp", test: "fuzz", environment: fuzz },
     Run { package: "engine", test: "fuzz", environment: fuzz },
     Run { package: "mesh", test: "fuzz", environment: fuzz },
+    Run { package: "values", test: "fuzz", environment: fuzz },
+    Run { package: "sim", test: "hostile", environment: fuzz },
 ];
 
 pub fn run(arguments: &[String]) -> Outcome {

@@ -167,6 +167,10 @@ impl Machine {
         Machine { node, keyspace, host, recorder, worker, client, applied: VersionVector::new(), joined: false }
     }
 
+    pub fn keyspace(&self) -> &Keyspace {
+        &self.keyspace
+    }
+
     /// The clocks move on, and the node does what is due.
     pub fn turn(&self, now: Now) {
         self.host.set(now);
