@@ -171,6 +171,8 @@ mod tag {
     pub(super) const EXPIRE: u8 = 0x06;
     pub(super) const PUT: u8 = 0x07;
     pub(super) const PUT_WITH_DEADLINE: u8 = 0x08;
+    pub(super) const PUBLISH: u8 = 0x0e;
+    pub(super) const PUBLISH_SHARDED: u8 = 0x0f;
     pub(super) const SET: u8 = 0x10;
     pub(super) const SET_KEEP_DEADLINE: u8 = 0x11;
     pub(super) const SET_WITH_DEADLINE: u8 = 0x12;
@@ -215,6 +217,9 @@ impl<'b> EffectWriter<'b> {
             Effect::Delete { key } => self.tagged(tag::DELETE).bytes(key),
             Effect::Expire { key, deadline_ms: None } => self.tagged(tag::PERSIST).bytes(key),
             Effect::Expire { key, deadline_ms: Some(ms) } => self.tagged(tag::EXPIRE).bytes(key).number(ms),
+            Effect::Publish { channel, payload, sharded } => {
+                self.tagged(if sharded { tag::PUBLISH_SHARDED } else { tag::PUBLISH }).bytes(channel).bytes(payload)
+            }
             Effect::Put { key, value, deadline_ms: None } => self.tagged(tag::PUT).bytes(key).bytes(value),
             Effect::Put { key, value, deadline_ms: Some(ms) } => {
                 self.tagged(tag::PUT_WITH_DEADLINE).bytes(key).bytes(value).number(ms)
@@ -345,6 +350,10 @@ impl<'a> EffectReader<'a> {
             tag::PUT => Effect::Put { key: take_bytes(rest)?, value: take_bytes(rest)?, deadline_ms: None },
             tag::PUT_WITH_DEADLINE => {
                 Effect::Put { key: take_bytes(rest)?, value: take_bytes(rest)?, deadline_ms: Some(take_varint(rest)?) }
+            }
+            tag::PUBLISH | tag::PUBLISH_SHARDED => {
+                let sharded = tag == tag::PUBLISH_SHARDED;
+                Effect::Publish { channel: take_bytes(rest)?, payload: take_bytes(rest)?, sharded }
             }
             tag::SET => Effect::Set { key: take_bytes(rest)?, value: take_bytes(rest)?, deadline: Deadline::Clear },
             tag::SET_KEEP_DEADLINE => {

@@ -90,13 +90,15 @@ pub enum Effect<'a> {
     FlushDb,
     /// The same for every database (FLUSHALL).
     FlushAll,
+    /// A message for the subscribers at every node. It changes nothing, and is forgotten once it is delivered.
+    Publish { channel: &'a [u8], payload: &'a [u8], sharded: bool },
 }
 
 impl<'a> Effect<'a> {
     /// The key that it changes; `None` where it changes a whole database, or nothing.
     pub fn key(&self) -> Option<&'a [u8]> {
         match *self {
-            Effect::Select { .. } | Effect::FlushDb | Effect::FlushAll => None,
+            Effect::Select { .. } | Effect::FlushDb | Effect::FlushAll | Effect::Publish { .. } => None,
             Effect::Set { key, .. }
             | Effect::Increment { key, .. }
             | Effect::IncrementFloat { key, .. }

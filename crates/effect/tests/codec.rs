@@ -42,6 +42,7 @@ enum Owned {
     StreamAcknowledge(Bytes, Bytes, Vec<EntryId>),
     FlushDb,
     FlushAll,
+    Publish(Bytes, Bytes, bool),
 }
 
 impl Owned {
@@ -114,6 +115,7 @@ impl Owned {
             Owned::StreamAcknowledge(key, group, _) => Effect::StreamAcknowledge { key, group, ids },
             Owned::FlushDb => Effect::FlushDb,
             Owned::FlushAll => Effect::FlushAll,
+            Owned::Publish(channel, payload, sharded) => Effect::Publish { channel, payload, sharded: *sharded },
         })
     }
 }
@@ -192,6 +194,8 @@ fn effects() -> impl Strategy<Value = Owned> {
         stream_effects(),
         Just(Owned::FlushDb),
         Just(Owned::FlushAll),
+        (bytes(), bytes(), any::<bool>())
+            .prop_map(|(channel, payload, sharded)| Owned::Publish(channel, payload, sharded)),
     ]
 }
 

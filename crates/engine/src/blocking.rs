@@ -14,8 +14,8 @@ use crate::fault::Fault;
 use crate::keys::{KeyHashes, for_each_key, hash_keys};
 use crate::session::{Parked, Resume};
 use crate::table::Entry;
-use effect::{Effect, EffectReader, Stamp};
-use keyspace::{KeyType, Keyspace, Scope, Txn};
+use effect::Stamp;
+use keyspace::{Change, KeyType, Keyspace, Scope, Txn};
 use parking_lot::{Mutex, MutexGuard};
 use resp::{Args, Out, OwnedArgs, Protocol};
 use std::collections::{HashMap, VecDeque};
@@ -125,25 +125,26 @@ impl BlockedClients {
         }
     }
 
-    /// Notes the awaited keys among those that `effects` (encoded) change.
     #[inline]
-    pub(crate) fn observe(&self, effects: &[u8]) {
-        if self.awaited.load(Relaxed) != 0 {
-            self.note(effects);
+    pub(crate) fn is_idle(&self) -> bool {
+        self.awaited.load(Relaxed) == 0
+    }
+
+    /// Notes the awaited keys among those that have changed.
+    pub(crate) fn observe(&self, changes: &[Change<'_>]) {
+        if !self.is_idle() {
+            self.note(changes);
         }
     }
 
     #[cold]
-    fn note(&self, effects: &[u8]) {
+    fn note(&self, changes: &[Change<'_>]) {
         let queues = self.queues.lock();
-        let mut db = 0;
-        for effect in EffectReader::new(effects).flatten() {
-            match effect {
-                Effect::Select { db: selected } => db = selected,
-                Effect::FlushDb => self.note_places(queues.keys().filter(|place| place.0 == db)),
-                Effect::FlushAll => self.note_places(queues.keys()),
-                effect => {
-                    let Some(key) = effect.key() else { continue };
+        for change in changes {
+            match *change {
+                Change::Everything => self.note_places(queues.keys()),
+                Change::Database { db } => self.note_places(queues.keys().filter(|place| place.0 == db)),
+                Change::Key { db, key, .. } => {
                     self.note_places(queues.get_key_value(&(db, key.to_vec())).map(|(place, _)| place).into_iter());
                 }
             }
@@ -152,7 +153,7 @@ impl BlockedClients {
 
     /// Any awaited key may have changed: two databases changed places, a data set came.
     pub(crate) fn note_all(&self) {
-        if self.awaited.load(Relaxed) != 0 {
+        if !self.is_idle() {
             self.note_places(self.queues.lock().keys());
         }
     }
@@ -222,7 +223,7 @@ impl Waiter {
         let changes = txn.changes();
         engine.stats.shared.served_dirty.fetch_add(changes, Relaxed);
         // Who goes on waiting may have become a consumer of a group.
-        let stamp = engine.commit(txn);
+        let stamp = engine.commit(txn, Some(self.client.id));
         if !served {
             return true;
         }

@@ -1,13 +1,13 @@
 //! Every connected client, as the other clients see it: what CLIENT LIST prints, kill requests,
 //! the pause. The session itself belongs to one worker; this is its shared face.
 
+use crate::mailbox::Mailbox;
 use crate::services::Now;
 use crate::table::table;
 use parking_lot::Mutex;
 use resp::Protocol;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -112,10 +112,20 @@ pub struct Client {
     pub net_input_bytes: AtomicU64,
     pub net_output_bytes: AtomicU64,
     pub commands: AtomicU64,
-    /// What others have to say to this client; its worker sends it.
-    pushed: Mutex<Vec<u8>>,
     /// Its share in `Clients::memory_bytes`.
     accounted_bytes: AtomicU64,
+    /// What is pushed to it.
+    pub(crate) mailbox: Mailbox,
+    /// What it subscribes to: channels, patterns, shard channels.
+    pub channels: AtomicU64,
+    pub patterns: AtomicU64,
+    pub shard_channels: AtomicU64,
+    /// Id of the client that gets its invalidations, 0: itself; -1: it does not track.
+    pub redirect: AtomicI64,
+    /// That client is gone.
+    pub redirection_broken: AtomicBool,
+    /// It tracks prefixes, not what it reads.
+    pub broadcast: AtomicBool,
 }
 
 const NO_COMMAND: u32 = u32::MAX;
@@ -153,8 +163,14 @@ impl Client {
             net_input_bytes: AtomicU64::new(0),
             net_output_bytes: AtomicU64::new(0),
             commands: AtomicU64::new(0),
-            pushed: Mutex::default(),
             accounted_bytes: AtomicU64::new(0),
+            mailbox: Mailbox::default(),
+            channels: AtomicU64::new(0),
+            patterns: AtomicU64::new(0),
+            shard_channels: AtomicU64::new(0),
+            redirect: AtomicI64::new(-1),
+            redirection_broken: AtomicBool::new(false),
+            broadcast: AtomicBool::new(false),
         }
     }
 
@@ -178,18 +194,6 @@ impl Client {
     /// Asks the session to end its wait; wake its worker afterwards.
     pub fn ask_unblock(&self, how: Unblock) {
         self.unblock.store(if how == Unblock::Error { UNBLOCK_ERROR } else { UNBLOCK_TIMEOUT }, Relaxed);
-    }
-
-    /// Leaves bytes for this client, from any thread. True where nothing waited before: wake its worker afterwards.
-    pub(crate) fn push(&self, bytes: &[u8]) -> bool {
-        let mut pushed = self.pushed.lock();
-        let was_empty = pushed.is_empty();
-        pushed.extend_from_slice(bytes);
-        was_empty
-    }
-
-    pub(crate) fn take_pushed(&self) -> Vec<u8> {
-        mem::take(&mut *self.pushed.lock())
     }
 
     pub(crate) fn take_unblock(&self) -> Option<Unblock> {
@@ -217,6 +221,9 @@ impl Client {
             (self.monitor.load(Relaxed), 'O'),
             (self.queued.load(Relaxed) >= 0, 'x'),
             (self.blocked.load(Relaxed) || self.postponed.load(Relaxed), 'b'),
+            (self.redirect.load(Relaxed) >= 0, 't'),
+            (self.redirection_broken.load(Relaxed), 'R'),
+            (self.broadcast.load(Relaxed), 'B'),
             (self.dirty.load(Relaxed), 'd'),
             (self.killed(), 'A'),
             (self.connection.unix_socket, 'U'),
@@ -232,6 +239,7 @@ impl Client {
         size_of::<Client>() as u64
             + self.input_capacity.load(Relaxed)
             + self.output_capacity.load(Relaxed)
+            + self.mailbox.bytes()
             + self.queued_bytes.load(Relaxed)
             + self.watched_bytes.load(Relaxed)
             + self.argument_bytes.load(Relaxed)
@@ -260,9 +268,9 @@ impl Client {
         let mut line = String::with_capacity(400);
         let _ = write!(
             line,
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi={} watch={} \
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} watch={} \
              qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={} oll={} omem={listed_bytes} tot-mem={} events={} cmd={} \
-             user={} redir=-1 resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
+             user={} redir={} resp={} lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
             self.id,
             self.connection.address,
             self.connection.local_address,
@@ -272,6 +280,9 @@ impl Client {
             seconds_since(self.last_interaction_ms.load(Relaxed)),
             self.flags(),
             self.db.load(Relaxed),
+            self.channels.load(Relaxed),
+            self.patterns.load(Relaxed),
+            self.shard_channels.load(Relaxed),
             self.queued.load(Relaxed),
             self.watched.load(Relaxed),
             input_bytes,
@@ -286,6 +297,7 @@ impl Client {
             if output_bytes > 0 { "rw" } else { "r" },
             command,
             names.user,
+            self.redirect.load(Relaxed),
             if self.resp3.load(Relaxed) { 3 } else { 2 },
             names.library,
             names.library_version,

@@ -4,7 +4,7 @@ use crate::clients::ClientKind;
 use crate::command::{Flags, Handler, Reply};
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::keys::{KeyHashes, hash_keys};
+use crate::keys::{KeyHashes, for_each_key, hash_keys};
 use crate::secrets::secret_arguments;
 use crate::services::Now;
 use crate::session::{Next, Parked, Parking, Session};
@@ -24,6 +24,8 @@ pub struct SessionContext<'a> {
     pub(crate) group: Option<Txn<'a>>,
     /// What the owner of the connection does instead of reading on.
     pub(crate) next: Option<Next>,
+    /// The reply of this command is a push, which CLIENT REPLY does not silence.
+    pub(crate) replies_by_push: bool,
 }
 
 impl<'a> SessionContext<'a> {
@@ -33,7 +35,7 @@ impl<'a> SessionContext<'a> {
         worker: &'a mut Worker,
         now: Now,
     ) -> SessionContext<'a> {
-        SessionContext { engine, session, now, worker, group: None, next: None }
+        SessionContext { engine, session, now, worker, group: None, next: None, replies_by_push: false }
     }
 
     pub fn config(&self) -> &Config {
@@ -76,7 +78,7 @@ impl<'a> SessionContext<'a> {
         if changes > 0 {
             self.worker.stats.dirty.add(changes);
         }
-        if let Some(stamp) = self.engine.commit(txn) {
+        if let Some(stamp) = self.engine.commit(txn, Some(self.session.client.id)) {
             self.session.last_write = stamp;
         }
         self.engine.serve_blocked();
@@ -109,6 +111,9 @@ impl<'a> SessionContext<'a> {
     #[inline]
     pub(crate) fn call(&mut self, entry: &'static Entry, args: Args<'_>, first_key: Option<u64>, out: &mut Out) {
         let mark = out.buffer.len();
+        if self.session.tracking.is_some() && entry.has(Flags::READONLY) {
+            self.remember_reads(entry, args);
+        }
         let result = match entry.command.handler {
             Handler::Read(read) => self.with_keys(entry, args, first_key, |txn| read(txn, args, out)),
             Handler::Write(write) => self.with_keys(entry, args, first_key, |txn| write(txn, args, out)),
@@ -129,6 +134,29 @@ impl<'a> SessionContext<'a> {
         if self.engine.monitors.any() && !entry.has(Flags::SKIP_MONITOR | Flags::ADMIN) {
             self.engine.show_to_monitors(&self.session.client, self.session.db, entry, args, self.now);
         }
+    }
+
+    /// A client that caches what it reads is about to read.
+    #[cold]
+    fn remember_reads(&self, entry: &Entry, args: Args<'_>) {
+        if self.session.tracking.as_ref().is_some_and(|tracking| tracking.keeps_reads()) {
+            let mut keys = Vec::new();
+            let _ = for_each_key(entry, args, |index, _| keys.push(args.at(index)));
+            self.engine.tracking.remember(self.engine, &self.session.client, keys.into_iter());
+        }
+    }
+
+    /// Sends a message to the subscribers at all nodes; returns how many subscriptions at this one it has reached.
+    pub(crate) fn publish(&mut self, channel: &[u8], payload: &[u8], sharded: bool) -> usize {
+        let engine = self.engine;
+        if !engine.keyspace.switches().stamping {
+            return engine.deliver(channel, payload, sharded);
+        }
+        // Between stamp and commit, so that all nodes see this one's messages in one order.
+        self.with_scope(Scope::Keys(&[]), |txn| {
+            txn.publish(channel, payload, sharded);
+            engine.deliver(channel, payload, sharded)
+        })
     }
 
     #[inline]

@@ -6,15 +6,19 @@ use crate::config::Config;
 use crate::eviction::Evictor;
 use crate::latency::LatencyMonitor;
 use crate::monitor::Monitors;
+use crate::notifications;
+use crate::pubsub::PubSub;
 use crate::replication::Replication;
 use crate::services::{Host, Journal, LogLevel, Now};
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
+use crate::tracking::Tracking;
 use crate::watch::{WatchList, WatchedKeys};
 use arc_swap::ArcSwap;
 use effect::Stamp;
-use keyspace::{Commit, Keyspace, Txn};
+use keyspace::{Change, Checked, Commit, EventClass, Keyspace, Txn, for_each_change};
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -41,6 +45,8 @@ pub struct Engine {
     pub latency: LatencyMonitor,
     pub(crate) monitors: Monitors,
     pub(crate) evictor: Evictor,
+    pub(crate) pubsub: PubSub,
+    pub(crate) tracking: Tracking,
     pub(crate) watched: WatchedKeys,
     pub(crate) blocked: BlockedClients,
     pub host: Arc<dyn Host>,
@@ -57,8 +63,7 @@ impl Engine {
     pub fn new(keyspace: Arc<Keyspace>, config: Config, services: Services) -> Arc<Engine> {
         let started = services.host.now();
         keyspace.set_encoding_limits(&config.encoding_limits());
-        keyspace.set_tracking(config.tracking());
-        Arc::new(Engine {
+        let engine = Arc::new(Engine {
             keyspace,
             config: ArcSwap::from_pointee(config),
             config_change: Mutex::new(()),
@@ -68,6 +73,8 @@ impl Engine {
             latency: LatencyMonitor::default(),
             monitors: Monitors::default(),
             evictor: Evictor::default(),
+            pubsub: PubSub::default(),
+            tracking: Tracking::default(),
             watched: WatchedKeys::default(),
             blocked: BlockedClients::default(),
             host: services.host,
@@ -76,15 +83,21 @@ impl Engine {
             loading: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),
             started,
-        })
+        });
+        engine.follow_config();
+        engine
     }
 
     /// Ends a transaction of this node: its effects go to every reader of the stream. Returns the
-    /// stamp of the last effect, where there was one.
+    /// stamp of the last effect, where there was one. `author`: id of the client whose transaction it is.
     #[inline]
-    pub fn commit(&self, txn: Txn<'_>) -> Option<Stamp> {
+    pub fn commit(&self, mut txn: Txn<'_>, author: Option<u64>) -> Option<Stamp> {
+        let events = txn.take_events();
+        if !events.is_empty() {
+            self.publish_events(&events);
+        }
         txn.commit(|commit: Commit<'_>| {
-            self.observe(commit.effects);
+            self.observe(commit.effects, commit.silent, author);
             self.journal.commit(&commit);
             commit.first.plus(commit.count.saturating_sub(1))
         })
@@ -118,13 +131,6 @@ impl Engine {
         }
     }
 
-    /// Says something to a client outside of its own conversation, from any thread and under any lock.
-    pub fn push(&self, client: &Client, bytes: &[u8]) {
-        if client.push(bytes) {
-            self.host.wake(client);
-        }
-    }
-
     /// Closes another client's connection.
     pub fn kill(&self, client: &Client) {
         client.kill();
@@ -150,22 +156,51 @@ impl Engine {
         self.kill(client);
     }
 
-    /// Shows effects that came from elsewhere to the local readers of the stream; called under the
-    /// locks under which they are applied.
-    pub fn observe_remote(&self, effects: &[u8]) {
-        self.stats.shared.remote_dirty.fetch_add(1, Relaxed);
-        self.observe(effects);
+    /// Shows what `txn` has applied of effects from elsewhere to the local readers of the stream, under its locks, and
+    /// delivers the messages among them.
+    pub fn observe_remote(&self, txn: &mut Txn<'_>, effects: &[u8], checked: Checked) {
+        if txn.changes() > 0 {
+            self.stats.shared.remote_dirty.fetch_add(1, Relaxed);
+        }
+        self.observe(effects, &[], None);
+        if checked.publishes || !self.config.load().notify_keyspace_events.is_empty() {
+            self.publish_remote(txn, effects);
+        }
     }
 
-    /// The local readers of the stream.
+    /// Something changed without an effect of its own: a data set of another node came in. Under the locks of the keys.
+    pub fn observe_change(&self, change: Change<'_>) {
+        self.show(&[change], None);
+    }
+
+    /// A key went because its time had come. Under its lock.
+    pub fn observe_expired(&self, db: u32, key: &[u8]) {
+        self.publish_event(EventClass::EXPIRED, "expired", db, key);
+        self.tracking.invalidate(self, &[Change::Key { db, key, deleted: true }], None);
+    }
+
+    /// The local readers of the stream. `author`: the client whose commit it is.
     #[inline]
-    fn observe(&self, effects: &[u8]) {
-        self.watched.observe(effects);
-        self.blocked.observe(effects);
+    fn observe(&self, effects: &[u8], silent: &[u64], author: Option<u64>) {
+        if self.watched.is_idle() && self.blocked.is_idle() && self.tracking.is_idle() {
+            return;
+        }
+        let mut changes = SmallVec::<[Change<'_>; 4]>::new();
+        for_each_change(effects, silent, |change| changes.push(change));
+        self.show(&changes, author);
     }
 
-    /// A data set of another node came in: any key may have changed.
-    pub fn observe_import(&self) {
-        self.blocked.note_all();
+    fn show(&self, changes: &[Change<'_>], author: Option<u64>) {
+        self.watched.observe(changes);
+        self.blocked.observe(changes);
+        self.tracking.invalidate(self, changes, author);
+    }
+
+    /// Takes over what is kept elsewhere than in the configuration.
+    pub(crate) fn follow_config(&self) {
+        let config = self.config.load();
+        self.keyspace.set_tracking(config.tracking());
+        self.keyspace.set_wanted_events(notifications::wanted(config.notify_keyspace_events));
+        self.tracking.keep_limit(self);
     }
 }

@@ -175,7 +175,7 @@ impl Engine {
         let mut txn = self.keyspace.begin_evicting(victim, now.unix_ms());
         if txn.evict(&victim.key, policy) {
             self.evictor.tombstones.add(self.keyspace.tombstone_bytes(victim) as u64, now);
-            self.commit(txn);
+            self.commit(txn, None);
         }
     }
 }

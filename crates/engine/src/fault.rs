@@ -56,6 +56,14 @@ impl Fault {
         Fault::Message(format!("ERR unknown subcommand '{word}'. Try {} HELP.", container.to_ascii_uppercase()))
     }
 
+    /// The same where it may also be that the number of arguments is wrong.
+    pub fn wrong_subcommand(container: &str, word: &[u8]) -> Fault {
+        let (word, container) = (printable(word, SHOWN_BYTES), container.to_ascii_uppercase());
+        Fault::Message(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{word}'. Try {container} HELP."
+        ))
+    }
+
     /// The line that the client gets, code first.
     pub fn text(&self) -> Cow<'_, str> {
         Cow::Borrowed(match self {

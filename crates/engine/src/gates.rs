@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::multi;
 use crate::replication::Role;
 use crate::table::Entry;
-use resp::Args;
+use resp::{Args, Protocol};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Why a request does not run now.
@@ -28,8 +28,8 @@ impl From<Fault> for Refusal {
 
 type Gate = fn(&SessionContext<'_>, &Entry, Args<'_>) -> Result<(), Refusal>;
 
-const GATES: [Gate; 10] =
-    [arity, debug, authentication, transaction, memory, enough_replicas, read_only, stale, loading, pause];
+const GATES: [Gate; 11] =
+    [arity, debug, authentication, transaction, memory, enough_replicas, read_only, subscribed, stale, loading, pause];
 
 #[inline]
 pub(crate) fn check(context: &SessionContext<'_>, entry: &Entry, args: Args<'_>) -> Result<(), Refusal> {
@@ -115,6 +115,32 @@ fn read_only(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result
         Role::Replica if context.config().replica_read_only => Err(Fault::ReadOnly.into()),
         _ => context.engine.replication.write_refusal().map_or(Ok(()), |fault| Err(fault.into())),
     }
+}
+
+#[inline]
+fn subscribed(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
+    const ALLOWED: [&str; 9] = [
+        "ping",
+        "subscribe",
+        "ssubscribe",
+        "psubscribe",
+        "unsubscribe",
+        "sunsubscribe",
+        "punsubscribe",
+        "quit",
+        "reset",
+    ];
+    if context.session.subscriptions.is_empty()
+        || context.session.client.protocol() == Protocol::Resp3
+        || ALLOWED.contains(&entry.command.name)
+    {
+        return Ok(());
+    }
+    Err(Fault::Message(format!(
+        "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+        entry.full_name
+    ))
+    .into())
 }
 
 #[inline]

@@ -1,8 +1,10 @@
 //! INFO: the state of the node as lines of text, in sections.
 
+use crate::clients::ClientKind;
 use crate::command::Flags;
 use crate::context::SessionContext;
 use crate::engine::{FLUIDB_VERSION, REDIS_VERSION};
+use crate::pubsub::Topic;
 use crate::stats::CommandTotals;
 use crate::table::{Entry, table};
 use keyspace::Scope;
@@ -139,13 +141,14 @@ fn clients(context: &mut SessionContext<'_>, lines: &mut Lines) {
     let clients = context.engine.clients.all();
     let count = |what: fn(&crate::Client) -> bool| clients.iter().filter(|client| what(client)).count();
     let largest = |what: fn(&crate::Client) -> u64| clients.iter().map(|client| what(client)).max().unwrap_or(0);
-    lines.add("connected_clients", count(|client| client.kind() == crate::clients::ClientKind::Normal));
+    lines.add("connected_clients", count(|client| matches!(client.kind(), ClientKind::Normal | ClientKind::PubSub)));
     lines.add("cluster_connections", 0);
     lines.add("maxclients", context.config().maxclients);
     lines.add("client_recent_max_input_buffer", largest(|client| client.input_capacity.load(Relaxed)));
     lines.add("client_recent_max_output_buffer", largest(|client| client.output_capacity.load(Relaxed)));
     lines.add("blocked_clients", count(|client| client.blocked.load(Relaxed) || client.postponed.load(Relaxed)));
-    lines.zeros(&["tracking_clients", "pubsub_clients"]);
+    lines.add("tracking_clients", context.engine.tracking.counts()[0]);
+    lines.add("pubsub_clients", count(|client| client.kind() == ClientKind::PubSub));
     lines.add("watching_clients", count(|client| client.watched.load(Relaxed) > 0));
     lines.zeros(&["clients_in_timeout_table"]);
     lines.add("total_watched_keys", clients.iter().map(|client| client.watched.load(Relaxed)).sum::<u64>());
@@ -257,11 +260,17 @@ fn stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("current_eviction_exceeded_time", context.engine.evictor.exceeded_now_us(context.now) / 1000);
     lines.add("keyspace_hits", counters.hits);
     lines.add("keyspace_misses", counters.misses);
-    lines.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"]);
+    let topics = |topic| context.engine.pubsub.topic_count(topic);
+    lines.add("pubsub_channels", topics(Topic::Channel));
+    lines.add("pubsub_patterns", topics(Topic::Pattern));
+    lines.add("pubsubshard_channels", topics(Topic::ShardChannel));
     lines.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys"]);
     lines.zeros(&["active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"]);
     lines.zeros(&["total_active_defrag_time", "current_active_defrag_time"]);
-    lines.zeros(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"]);
+    let [_, keys, items, prefixes] = context.engine.tracking.counts();
+    lines.add("tracking_total_keys", keys);
+    lines.add("tracking_total_items", items);
+    lines.add("tracking_total_prefixes", prefixes);
     lines.add("unexpected_error_replies", 0);
     lines.add("total_error_replies", shared.error_replies.load(Relaxed));
     lines.add("dump_payload_sanitizations", 0);

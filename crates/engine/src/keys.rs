@@ -11,7 +11,7 @@ pub type KeyHashes = SmallVec<[u64; 8]>;
 /// Calls `f` with the index of every key of a request, specification by specification.
 /// `None`: the arguments do not fit the specification (a count that is none, or too large).
 pub fn for_each_key(entry: &Entry, args: Args<'_>, mut f: impl FnMut(usize, &'static KeySpec)) -> Option<()> {
-    for spec in entry.command.keys {
+    for spec in entry.command.keys.iter().filter(|spec| !spec.flags.contains(&"not_key")) {
         let Some(begin) = begin(spec, args) else { continue };
         match spec.find {
             Find::Range { last, step, limit } => {

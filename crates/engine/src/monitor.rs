@@ -2,6 +2,7 @@
 
 use crate::clients::Client;
 use crate::engine::Engine;
+use crate::mailbox::Message;
 use crate::secrets::secret_arguments;
 use crate::services::Now;
 use crate::table::Entry;
@@ -49,9 +50,9 @@ impl Engine {
     /// Shows a command that `client` has had executed.
     #[cold]
     pub(crate) fn show_to_monitors(&self, client: &Client, db: u32, entry: &Entry, args: Args<'_>, now: Now) {
-        let line = line(client, db, entry, args, now);
+        let line: Arc<str> = line(client, db, entry, args, now).into();
         for monitor in self.monitors.clients.lock().iter() {
-            self.push(monitor, line.as_bytes());
+            self.push(monitor, Message::Line(line.clone()));
         }
     }
 }

@@ -114,7 +114,8 @@ fn lock_hashes(context: &SessionContext<'_>, queue: &Queue) -> Option<KeyHashes>
     let mut hashes = KeyHashes::new();
     for (entry, args) in &queue.commands {
         let keyless = entry.command.keys.is_empty();
-        let session_only = matches!(entry.command.handler, Handler::Session(_)) && entry.command.group == "connection";
+        let session_only = matches!(entry.command.handler, Handler::Session(_))
+            && matches!(entry.command.group, "connection" | "pubsub");
         if keyless && !session_only {
             return None;
         }
@@ -132,6 +133,6 @@ fn is_stale(context: &mut SessionContext<'_>) -> bool {
     let Some(group) = &mut context.group else { return false };
     context.session.watching.keys.iter().filter(|watched| watched.existed).any(|watched| {
         group.select(watched.db);
-        !group.exists(&watched.key)
+        group.peek_type(&watched.key).is_none()
     })
 }

@@ -36,6 +36,7 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
     out.limit_bytes = worker.config().output_limit(session.client.kind()).hard;
     let mut context = SessionContext::new(&engine, session, worker, now);
     let next = run_postponed(&mut context, &mut out).unwrap_or_else(|| run(&mut context, &mut batch, input, &mut out));
+    take_mail(&context, &mut out);
     context.session.publish(out.protocol, None, now);
     drop(context);
     worker.batch = batch;
@@ -153,13 +154,18 @@ fn execute(
     first_key: Option<u64>,
     out: &mut Out,
 ) -> Flow {
-    let mark = out.buffer.len();
     let Some(entry) = entry else {
+        take_mail(context, out);
+        let mark = out.buffer.len();
         let fault = table().find(args).err().unwrap_or(Fault::Syntax);
         refuse(context, None, fault, out);
         return settle_reply(context, mark, out);
     };
-    match gates::check(context, entry, args) {
+    let verdict = gates::check(context, entry, args);
+    // What was pushed until now comes before the reply: also by the gates, which may evict keys.
+    take_mail(context, out);
+    let mark = out.buffer.len();
+    match verdict {
         Ok(()) if context.session.queue.is_some() && multi::is_queued(entry) => {
             multi::enqueue(context, entry, args, out)
         }
@@ -173,7 +179,19 @@ fn execute(
             return Flow::Stop(Next::Blocked { deadline_us: Some(context.now.monotonic_us.saturating_add(wait_us)) });
         }
     }
+    if let Some(tracking) = &mut context.session.tracking
+        && context.session.queue.is_none()
+        && !entry.full_name.starts_with("client|")
+    {
+        tracking.caching = false;
+    }
     settle_reply(context, mark, out)
+}
+
+#[inline]
+fn take_mail(context: &SessionContext<'_>, out: &mut Out) {
+    let session = &*context.session;
+    session.client.mailbox.empty_into(!session.subscriptions.is_empty(), out);
 }
 
 /// Answers a request that does not run. Within MULTI it spoils the transaction.
@@ -200,17 +218,14 @@ fn refuse(context: &mut SessionContext<'_>, entry: Option<&Entry>, fault: Fault,
 /// CLIENT REPLY, and what the command wants done with the connection.
 #[inline]
 fn settle_reply(context: &mut SessionContext<'_>, mark: usize, out: &mut Out) -> Flow {
+    let is_push = std::mem::take(&mut context.replies_by_push);
+    if context.session.reply != ReplyMode::On && !is_push {
+        out.buffer.truncate(mark);
+    }
     match context.session.reply {
-        ReplyMode::On => {}
-        ReplyMode::Off => out.buffer.truncate(mark),
-        ReplyMode::SkipNext => {
-            out.buffer.truncate(mark);
-            context.session.reply = ReplyMode::Skip;
-        }
-        ReplyMode::Skip => {
-            out.buffer.truncate(mark);
-            context.session.reply = ReplyMode::On;
-        }
+        ReplyMode::On | ReplyMode::Off => {}
+        ReplyMode::SkipNext => context.session.reply = ReplyMode::Skip,
+        ReplyMode::Skip => context.session.reply = ReplyMode::On,
     }
     if out.is_over_limit() {
         context.engine.close_for_output(&context.session.client, context.now);

@@ -5,8 +5,10 @@ use crate::context::SessionContext;
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::multi::Queue;
+use crate::pubsub::Subscriptions;
 use crate::services::Now;
 use crate::table::Entry;
+use crate::tracking::OwnTracking;
 use crate::watch::WatchList;
 use crate::worker::Worker;
 use effect::Stamp;
@@ -88,6 +90,9 @@ pub struct Session {
     /// How many commands the EXEC that is running had queued.
     pub(crate) executing: Option<usize>,
     pub(crate) watching: WatchList,
+    pub(crate) subscriptions: Subscriptions,
+    /// `None`: client side caching is off.
+    pub(crate) tracking: Option<Box<OwnTracking>>,
     pub(crate) reply: ReplyMode,
     pub(crate) parking: Option<Parking>,
     pub(crate) decoder: RequestDecoder,
@@ -112,6 +117,8 @@ impl Session {
             queue: None,
             executing: None,
             watching: WatchList::default(),
+            subscriptions: Subscriptions::default(),
+            tracking: None,
             reply: ReplyMode::On,
             parking: None,
             decoder: RequestDecoder::new(),
@@ -139,10 +146,13 @@ impl Session {
         if self.client.killed() {
             return Next::Close;
         }
-        self.out.buffer.extend_from_slice(&self.client.take_pushed());
         let Some(parking) = self.parking.take() else {
             // A request that CLIENT PAUSE holds back is tried again; there is no new input.
-            return if self.postponed.is_some() { self.feed(worker, &mut [], now).next } else { Next::Read };
+            if self.postponed.is_some() {
+                return self.feed(worker, &mut [], now).next;
+            }
+            self.take_mail();
+            return Next::Read;
         };
         let timed_out = parking.deadline_us.is_some_and(|deadline| deadline <= now.monotonic_us);
         let cause = match self.client.take_unblock() {
@@ -170,6 +180,7 @@ impl Session {
         }
         drop(context);
         self.out = out;
+        self.take_mail();
         if done {
             self.client.blocked.store(false, Relaxed);
             return Next::Read;
@@ -179,16 +190,31 @@ impl Session {
         Next::Blocked { deadline_us }
     }
 
+    /// Writes what was pushed to this client behind the replies.
+    fn take_mail(&mut self) {
+        self.client.mailbox.empty_into(!self.subscriptions.is_empty(), &mut self.out);
+    }
+
+    /// Switches client side caching off.
+    pub(crate) fn stop_tracking(&mut self) {
+        if self.tracking.take().is_some() {
+            self.engine.tracking.stop(&self.engine, &self.client);
+        }
+    }
+
     /// Back to the state of a fresh connection (RESET), but for its name and library.
     pub(crate) fn reset(&mut self, out: &mut Out) {
         self.discard();
         self.db = 0;
         self.reply = ReplyMode::On;
         out.protocol = Protocol::Resp2;
+        self.client.resp3.store(false, Relaxed);
         self.authenticated = self.engine.config.load().requirepass.is_empty();
         self.client.no_evict.store(false, Relaxed);
         self.client.no_touch.store(false, Relaxed);
         self.engine.monitors.remove(&self.client);
+        self.engine.pubsub.leave(&self.client, &mut self.subscriptions);
+        self.stop_tracking();
         let mut names = self.client.names.lock();
         names.name.clear();
         names.user = "default".into();
@@ -251,6 +277,8 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.engine.monitors.remove(&self.client);
+        self.engine.pubsub.leave(&self.client, &mut self.subscriptions);
+        self.stop_tracking();
         self.engine.unwatch(&self.client, &mut self.watching);
         self.engine.clients.remove(self.client.id);
     }

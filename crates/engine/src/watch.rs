@@ -3,8 +3,7 @@
 //! A reader of the stream of committed effects. While nobody watches anything it costs one load.
 
 use crate::Client;
-use effect::{Effect, EffectReader};
-use keyspace::{Keyspace, Txn};
+use keyspace::{Change, Keyspace, Txn};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -90,24 +89,28 @@ impl WatchedKeys {
         }
     }
 
-    /// Marks the sessions that watch a key changed by `effects` (encoded).
     #[inline]
-    pub(crate) fn observe(&self, effects: &[u8]) {
-        if self.count.load(Relaxed) != 0 {
-            self.mark(effects);
+    pub(crate) fn is_idle(&self) -> bool {
+        self.count.load(Relaxed) == 0
+    }
+
+    /// Marks the sessions that watch what has changed.
+    pub(crate) fn observe(&self, changes: &[Change<'_>]) {
+        if !self.is_idle() {
+            self.mark_changed(changes);
         }
     }
 
     /// Two databases are about to be exchanged: marks the sessions that watch a key which is in one of
     /// them. Under all locks.
     pub(crate) fn observe_swap(&self, txn: &mut Txn<'_>, first: u32, second: u32) {
-        if self.count.load(Relaxed) == 0 {
+        if self.is_idle() {
             return;
         }
         let home = txn.db();
         let mut exists = |db: u32, key: &[u8]| {
             txn.select(db);
-            txn.exists(key)
+            txn.peek_type(key).is_some()
         };
         for ((db, key), watchers) in self.watchers.lock().iter() {
             if [first, second].contains(db) && (exists(first, key) || exists(second, key)) {
@@ -117,21 +120,16 @@ impl WatchedKeys {
         txn.select(home);
     }
 
-    fn mark(&self, effects: &[u8]) {
+    fn mark_changed(&self, changes: &[Change<'_>]) {
         let watchers = self.watchers.lock();
-        let mut db = 0;
-        for effect in EffectReader::new(effects) {
-            let Ok(effect) = effect else {
-                debug_assert!(false, "a commit holds whole effects");
-                return;
-            };
-            match effect {
-                Effect::Select { db: selected } => db = selected,
-                Effect::FlushDb => mark_existing(watchers.iter().filter(|(place, _)| place.0 == db)),
-                Effect::FlushAll => mark_existing(watchers.iter()),
-                Effect::Delete { key } => mark_existing(watchers.get_key_value(&(db, key.to_vec())).into_iter()),
-                effect => {
-                    let Some(key) = effect.key() else { continue };
+        for change in changes {
+            match *change {
+                Change::Everything => mark_existing(watchers.iter()),
+                Change::Database { db } => mark_existing(watchers.iter().filter(|(place, _)| place.0 == db)),
+                Change::Key { db, key, deleted: true } => {
+                    mark_existing(watchers.get_key_value(&(db, key.to_vec())).into_iter());
+                }
+                Change::Key { db, key, deleted: false } => {
                     for watcher in watchers.get(&(db, key.to_vec())).into_iter().flatten() {
                         watcher.client.dirty.store(true, Relaxed);
                     }

@@ -42,6 +42,8 @@ pub struct Checked {
     pub count: u64,
     /// They act on whole databases, which needs all shards.
     pub whole_databases: bool,
+    /// There are messages among them.
+    pub publishes: bool,
 }
 
 impl Keyspace {
@@ -54,6 +56,7 @@ impl Keyspace {
                 Effect::Select { db } if db >= self.databases() => return Err(EffectsError::NoDatabase(db)),
                 Effect::Select { .. } => continue,
                 Effect::FlushDb | Effect::FlushAll => checked.whole_databases = true,
+                Effect::Publish { .. } => checked.publishes = true,
                 Effect::Put { key: name, value, .. } => {
                     codec::decode(value)?;
                     key(name);
@@ -149,6 +152,6 @@ fn apply_to_key(merge: &mut Merge<'_, '_, KeyHash>, effect: &Effect<'_>) {
         | Effect::StreamAcknowledge { .. } => {
             merge.stream_effect(effect);
         }
-        Effect::Select { .. } | Effect::Put { .. } | Effect::FlushDb | Effect::FlushAll => {}
+        Effect::Select { .. } | Effect::Put { .. } | Effect::FlushDb | Effect::FlushAll | Effect::Publish { .. } => {}
     }
 }

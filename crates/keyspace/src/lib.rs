@@ -4,6 +4,7 @@
 mod access;
 mod apply;
 mod bucket;
+mod changes;
 mod codec;
 mod deadlines;
 mod digest;
@@ -27,6 +28,7 @@ mod view;
 
 pub use access::Tracking;
 pub use apply::{Checked, EffectsError};
+pub use changes::{Change, for_each_change};
 pub use codec::{Decoded, EncodedStream, StreamPart, decode};
 pub use digest::DebugDigest;
 pub use events::{EventClass, KeyEvent};

@@ -22,15 +22,16 @@ impl Keyspace {
     }
 
     /// Forgets what is stable, at most about `budget` keys per shard and database; one shard is locked at
-    /// a time. True where everything was looked at. A horizon never goes back.
-    pub fn stabilize(&self, horizon: &Horizon<'_>, budget: usize) -> bool {
+    /// a time. True where everything was looked at. A horizon never goes back. `expired` is told, under the lock, of the
+    /// keys that go because their time has come, with their database.
+    pub fn stabilize(&self, horizon: &Horizon<'_>, budget: usize, mut expired: impl FnMut(u32, &[u8])) -> bool {
         self.horizon.fetch_max(horizon.clock.0, Ordering::Relaxed);
         *self.known.lock() = horizon.causal.iter().map(|mark| mark.stamp.min(horizon.clock)).collect();
         let mut done = true;
         for index in 0..self.shards.count() {
             let mut guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
             let shard = guard.at_mut(index);
-            for database in &mut shard.databases {
+            for (db, database) in shard.databases.iter_mut().enumerate() {
                 // What is put back is not looked at twice.
                 let due = database.recent.queue_len();
                 for looked_at in 0.. {
@@ -45,6 +46,7 @@ impl Keyspace {
                     let stable = merge.stabilize(horizon);
                     if was_there && !merge.is_there() {
                         shard.counters.expired.set(shard.counters.expired.get() + 1);
+                        expired(db as u32, &key);
                     }
                     if !stable {
                         database.recent.put_back(key);
@@ -70,27 +72,30 @@ impl Keyspace {
 
     /// Removes keys past their deadline, looking at about `budget` keys per shard and database. With other
     /// writers only those about which nothing can arrive any more: the rest is hidden from reads already.
-    /// Returns how many keys went, and whether there may be more.
-    pub fn expire_due(&self, now_ms: u64, budget: usize) -> (usize, bool) {
+    /// Returns how many keys went, and whether there may be more. `expired`: as for `stabilize`.
+    pub fn expire_due(&self, now_ms: u64, budget: usize, mut expired: impl FnMut(u32, &[u8])) -> (usize, bool) {
         let switches = self.switches();
         let now_ms = if switches.stamping { now_ms.max(self.stamping.last().ms()) } else { now_ms };
         let horizon = self.horizon();
-        let (mut expired, mut more) = (0, false);
+        let (mut count, mut more) = (0, false);
         for index in 0..self.shards.count() {
             let mut guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
             let shard = guard.at_mut(index);
-            let before = expired;
-            for Database { table, .. } in &mut shard.databases {
+            let before = count;
+            for (db, Database { table, .. }) in shard.databases.iter_mut().enumerate() {
                 more |= !table.sweep_due(now_ms, budget, |entry| {
                     let deadline = entry.deadline_ms().map_or(Stamp::MAX, stamp_of);
                     let written = entry.version().map_or(Stamp::ZERO, |version| version.stamp);
                     let goes = !switches.peers || (!entry.has_recent() && deadline.max(written) <= horizon);
-                    expired += goes as usize;
+                    if goes {
+                        count += 1;
+                        expired(db as u32, entry.key());
+                    }
                     goes
                 });
             }
-            shard.counters.expired.set(shard.counters.expired.get() + (expired - before) as u64);
+            shard.counters.expired.set(shard.counters.expired.get() + (count - before) as u64);
         }
-        (expired, more)
+        (count, more)
     }
 }

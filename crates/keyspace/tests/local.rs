@@ -264,10 +264,13 @@ fn records_are_checked_before_they_are_applied() {
     let good =
         encoded(&[Effect::Select { db: 3 }, Effect::Delete { key: b"a" }, Effect::Increment { key: b"b", delta: 1 }]);
     let checked = keyspace.check_effects(&good, |key| keys.push(key.to_vec()));
-    assert_eq!(checked, Ok(Checked { count: 2, whole_databases: false }));
+    assert_eq!(checked, Ok(Checked { count: 2, ..Checked::default() }));
     assert_eq!(keys, [b"a", b"b"]);
     let flush = encoded(&[Effect::FlushDb]);
-    assert_eq!(keyspace.check_effects(&flush, |_| ()), Ok(Checked { count: 1, whole_databases: true }));
+    assert_eq!(
+        keyspace.check_effects(&flush, |_| ()),
+        Ok(Checked { count: 1, whole_databases: true, ..Checked::default() })
+    );
     let elsewhere = encoded(&[Effect::Delete { key: b"a" }, Effect::Select { db: 4 }, Effect::Delete { key: b"a" }]);
     assert_eq!(keyspace.check_effects(&elsewhere, |_| ()), Err(EffectsError::NoDatabase(4)));
     assert!(matches!(keyspace.check_effects(&good[..good.len() - 1], |_| ()), Err(EffectsError::Decode(_))));

@@ -48,9 +48,9 @@ fn chunks(keyspace: &Keyspace) -> Vec<Vec<u8>> {
 fn transfer(from: &Keyspace, to: &Keyspace, theirs: &VersionVector, ours: &VersionVector) {
     let mut import = Import::begin(to, theirs, ours, false).unwrap();
     for chunk in chunks(from) {
-        import.merge(to, &chunk).unwrap();
+        import.merge(to, &chunk, |_| ()).unwrap();
     }
-    import.end(to, true);
+    import.end(to, true, |_| ());
 }
 
 fn read(keyspace: &Keyspace, key: &[u8]) -> Option<Vec<u8>> {
@@ -104,7 +104,7 @@ fn an_increment_sleeps_through_an_expiry_and_a_set_that_had_not_seen_it_wakes_it
     let set = commit(&b, NOW_MS + 20, |txn| txn.string_set(b"n", b"100", SetDeadline::Clear));
     // One node sees the expiry through before the SET arrives, the other has it the other way round.
     let horizon = keyspace::Horizon { clock: Stamp::from_ms(NOW_MS + 15), causal: &[] };
-    assert!(a.stabilize(&horizon, 10));
+    assert!(a.stabilize(&horizon, 10, |_, _| ()));
     assert_eq!(a.begin(Scope::All, 0, NOW_MS).db_size(), 0);
     apply(&a, origin(2), &set, &[]);
     apply(&b, origin(1), &increment, &[]);
@@ -157,8 +157,8 @@ proptest! {
             let here = keyspace(2);
             commit(&here, NOW_MS, |txn| txn.string_set(b"n", b"1", SetDeadline::Clear));
             let mut import = Import::begin(&here, &vector, &vector, false).unwrap();
-            let _ = import.merge(&here, &chunk);
-            import.end(&here, false);
+            let _ = import.merge(&here, &chunk, |_| ());
+            import.end(&here, false, |_| ());
             here.digest(NOW_MS);
         }
     }

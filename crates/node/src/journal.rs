@@ -83,7 +83,7 @@ impl Commits {
         self.heads.iter().map(move |head| {
             let effects = &self.effects[start..head.effects_end];
             start = head.effects_end;
-            Commit { first: head.first, count: head.count, context: head.context, effects }
+            Commit { first: head.first, count: head.count, context: head.context, effects, silent: &[] }
         })
     }
 

@@ -268,7 +268,8 @@ impl Node {
             EXPIRE_IDLE_MS
         } else {
             let started_ns = self.engine.host.monotonic_ns();
-            let (_, more) = self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS);
+            let expired = |db, key: &[u8]| self.engine.observe_expired(db, key);
+            let (_, more) = self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS, expired);
             self.engine.note_latency("expire-cycle", self.engine.host.monotonic_ns() - started_ns, clock);
             if more { 1 } else { EXPIRE_MS }
         };

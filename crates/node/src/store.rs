@@ -3,7 +3,7 @@
 use crate::doubts::{Doubts, Place};
 use effect::{Effect, EffectReader, Origin, Stamp, VersionVector};
 use engine::Engine;
-use keyspace::{CausalMark, Horizon, Import, Keyspace, OriginIndex, Row, Scope, Txn, Version};
+use keyspace::{CausalMark, Change, Horizon, Import, Keyspace, OriginIndex, Row, Scope, Txn, Version};
 use mesh::{Cursor, Now, Record, Store, Watermarks};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -65,8 +65,7 @@ impl KeyspaceStore {
 
     /// Work that is done little by little.
     pub(crate) fn turn(&mut self, now: Now) {
-        let horizon = Horizon { clock: self.clock, causal: &self.causal };
-        if self.is_stabilizing && self.keyspace.stabilize(&horizon, STABILIZE_KEYS) {
+        if self.is_stabilizing && self.stabilize_some() {
             self.is_stabilizing = false;
         }
         self.doubts.set_now(now.monotonic_ms);
@@ -80,9 +79,20 @@ impl KeyspaceStore {
             let Some((db, key)) = self.doubts.pop_due(now.monotonic_ms) else { return };
             let mut txn = self.keyspace.begin(Scope::Keys(&[self.keyspace.hash(&key)]), db, now.unix_ms);
             txn.restate(&key);
-            engine.commit(txn);
+            engine.commit(txn, None);
             self.late.keys_restated.fetch_add(1, Relaxed);
         }
+    }
+
+    /// True where everything was looked at.
+    fn stabilize_some(&self) -> bool {
+        let horizon = Horizon { clock: self.clock, causal: &self.causal };
+        let engine = self.engine.upgrade();
+        self.keyspace.stabilize(&horizon, STABILIZE_KEYS, |db, key| {
+            if let Some(engine) = &engine {
+                engine.observe_expired(db, key);
+            }
+        })
     }
 
     /// When there is something to do, in `Now::monotonic_ms`.
@@ -97,6 +107,13 @@ impl KeyspaceStore {
         let index = self.keyspace.origin_index(origin).ok_or("more origins than can be told apart")?;
         self.indexes.insert(origin, index);
         Ok(index)
+    }
+
+    /// Shows a change without an effect to the local readers.
+    fn observe_change(&self, change: Change<'_>) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.observe_change(change);
+        }
     }
 
     /// A row in the keyspace's form.
@@ -176,12 +193,10 @@ impl Store for KeyspaceStore {
             }
         }
         let engine = self.engine.upgrade();
-        let context = txn.commit_applied(|context| {
-            if let Some(engine) = &engine {
-                engine.observe_remote(record.effects);
-            }
-            context
-        });
+        if let Some(engine) = &engine {
+            engine.observe_remote(&mut txn, record.effects, checked);
+        }
+        let context = txn.commit_applied(|context| context);
         if !garbage.is_empty() {
             stdx::discard(garbage);
         }
@@ -215,21 +230,22 @@ impl Store for KeyspaceStore {
     fn import_begin(&mut self, theirs: &VersionVector, ours: &VersionVector, replace: bool) -> Result<(), String> {
         let import = Import::begin(&self.keyspace, theirs, ours, replace);
         self.import = Some(import.map_err(|error| error.to_string())?);
-        Ok(())
-    }
-
-    fn import(&mut self, bytes: &[u8]) -> Result<(), String> {
-        let import = self.import.as_mut().ok_or("no import was begun")?;
-        import.merge(&self.keyspace, bytes).map_err(|error| error.to_string())?;
-        if let Some(engine) = self.engine.upgrade() {
-            engine.observe_import();
+        if replace {
+            self.observe_change(Change::Everything);
         }
         Ok(())
     }
 
+    fn import(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let mut import = self.import.take().ok_or("no import was begun")?;
+        let merged = import.merge(&self.keyspace, bytes, |change| self.observe_change(change));
+        self.import = Some(import);
+        merged.map_err(|error| error.to_string())
+    }
+
     fn import_end(&mut self, complete: bool) -> u64 {
         match self.import.take() {
-            Some(import) => import.end(&self.keyspace, complete),
+            Some(import) => import.end(&self.keyspace, complete, |change| self.observe_change(change)),
             None => self.keyspace.context_version(),
         }
     }

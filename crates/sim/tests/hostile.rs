@@ -56,9 +56,9 @@ fn check(keyspace: &Keyspace) {
     let vector = VersionVector::new();
     let mut import = Import::begin(&other, &vector, &vector, false).unwrap();
     for chunk in chunks(keyspace) {
-        import.merge(&other, &chunk).expect("what a node says is understood");
+        import.merge(&other, &chunk, |_| ()).expect("what a node says is understood");
     }
-    import.end(&other, true);
+    import.end(&other, true, |_| ());
     other.digest(UNIX_MS);
 }
 
@@ -111,7 +111,7 @@ fn mutated_data_sets() {
             here = keyspace(!tried.is_multiple_of(4000));
         }
         let mut import = Import::begin(&here, &vector, &vector, false).unwrap();
-        let understood = import.merge(&here, input).is_ok();
-        import.end(&here, understood);
+        let understood = import.merge(&here, input, |_| ()).is_ok();
+        import.end(&here, understood, |_| ());
     });
 }

@@ -2,6 +2,7 @@
 
 use super::connection::CONNECTION;
 use super::help::help;
+use super::tracking::{CACHING, GETREDIR, TRACKING, TRACKINGINFO};
 use crate::arguments::{Cursor, integer, is};
 use crate::clients::{Client, ClientKind, PauseMode, Unblock};
 use crate::command::{Argument, Command, Flags, Handler, Reply};
@@ -116,23 +117,6 @@ const CLIENT: Command = Command {
     ..Command::BASE
 };
 
-const CACHING: Command = Command {
-    name: "caching",
-    arity: 3,
-    flags: Flags::of(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE]),
-    since: "6.0.0",
-    summary: "Steers the tracking of the keys of the next command.",
-    arguments: &[Argument::one_of("mode", &[Argument::word("yes", "YES"), Argument::word("no", "NO")])],
-    handler: Handler::Session(caching),
-    ..CONNECTION
-};
-
-fn caching(_: &mut SessionContext<'_>, _: Args<'_>, _: &mut Out) -> Reply {
-    Err(Fault::Text(
-        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
-    ))
-}
-
 const GETNAME: Command = Command {
     name: "getname",
     arity: 2,
@@ -150,21 +134,6 @@ fn getname(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Repl
     } else {
         out.bulk(names.name.as_bytes())
     }
-    Ok(())
-}
-
-const GETREDIR: Command = Command {
-    name: "getredir",
-    arity: 2,
-    flags: Flags::of(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE]),
-    since: "6.0.0",
-    summary: "The client that gets the invalidation messages of this one.",
-    handler: Handler::Session(getredir),
-    ..CONNECTION
-};
-
-fn getredir(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    out.integer(-1);
     Ok(())
 }
 
@@ -351,7 +320,7 @@ fn no_evict(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> 
     Ok(())
 }
 
-fn on_or_off(word: &[u8]) -> Result<bool, Fault> {
+pub(super) fn on_or_off(word: &[u8]) -> Result<bool, Fault> {
     match () {
         () if is(word, "ON") => Ok(true),
         () if is(word, "OFF") => Ok(false),
@@ -493,67 +462,6 @@ pub(super) fn printable_name(name: &[u8]) -> Result<String, Fault> {
 
 fn visible_text(text: &[u8]) -> Option<String> {
     text.iter().all(u8::is_ascii_graphic).then(|| String::from_utf8_lossy(text).into_owned())
-}
-
-const TRACKING: Command = Command {
-    name: "tracking",
-    arity: -3,
-    flags: Flags::of(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE]),
-    since: "6.0.0",
-    complexity: "O(1). Some options may introduce additional complexity",
-    summary: "Switches client side caching on or off.",
-    arguments: &[
-        Argument::one_of("status", &[Argument::word("on", "ON"), Argument::word("off", "OFF")]),
-        Argument::integer("client-id").token("REDIRECT").optional(),
-        Argument::string("prefix").token("PREFIX").optional().multiple_token(),
-        Argument::word("BCAST", "BCAST").optional(),
-        Argument::word("OPTIN", "OPTIN").optional(),
-        Argument::word("OPTOUT", "OPTOUT").optional(),
-        Argument::word("NOLOOP", "NOLOOP").optional(),
-    ],
-    handler: Handler::Session(tracking),
-    ..CONNECTION
-};
-
-/// Switching it off is always true; on is not there yet.
-fn tracking(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let mut words = Cursor::new(args, 3);
-    while let Some(word) = words.next() {
-        if is(word, "REDIRECT") {
-            integer(words.value()?)?;
-        } else if is(word, "PREFIX") {
-            words.value()?;
-        } else if !["BCAST", "OPTIN", "OPTOUT", "NOLOOP"].iter().any(|option| is(word, option)) {
-            return Err(Fault::Syntax);
-        }
-    }
-    if on_or_off(args.at(2))? {
-        return Err(Fault::Text("ERR Client side caching is not supported"));
-    }
-    out.ok();
-    Ok(())
-}
-
-const TRACKINGINFO: Command = Command {
-    name: "trackinginfo",
-    arity: 2,
-    flags: Flags::of(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE]),
-    since: "6.2.0",
-    summary: "The state of client side caching of this connection.",
-    handler: Handler::Session(trackinginfo),
-    ..CONNECTION
-};
-
-fn trackinginfo(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    out.map(3);
-    out.bulk(b"flags");
-    out.set(1);
-    out.bulk(b"off");
-    out.bulk(b"redirect");
-    out.integer(-1);
-    out.bulk(b"prefixes");
-    out.array(0);
-    Ok(())
 }
 
 const UNBLOCK: Command = Command {

@@ -109,7 +109,7 @@ fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
         after.replicaof.clone_from(&current.replicaof);
         after
     });
-    engine.keyspace.set_tracking(engine.config.load().tracking());
+    engine.follow_config();
     // A transaction has the shards before it gets here: nobody may wait for them while holding this.
     drop(held);
     if changes_encodings {

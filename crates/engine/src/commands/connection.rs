@@ -127,6 +127,7 @@ fn hello(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Rep
         context.session.client.names.lock().name = name;
     }
     out.protocol = protocol;
+    context.session.client.resp3.store(protocol == Protocol::Resp3, Relaxed);
     describe_server(context, out);
     Ok(())
 }
@@ -161,8 +162,14 @@ const PING: Command = Command {
     ..CONNECTION
 };
 
-fn ping(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+fn ping(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     match args.len() {
+        // Among messages the reply has to look like one.
+        1 | 2 if out.protocol == Protocol::Resp2 && !context.session.subscriptions.is_empty() => {
+            out.array(2);
+            out.bulk(b"pong");
+            out.bulk(args.get(1).unwrap_or_default());
+        }
         1 => out.status("PONG"),
         2 => out.bulk(args.at(1)),
         _ => return Err(Fault::wrong_arity("ping")),

@@ -55,12 +55,7 @@ fn debug(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Rep
         .find(|(name, at_least, at_most, ..)| is(args.at(1), name) && (*at_least..=*at_most).contains(&rest.len()));
     match found {
         Some((_, _, _, run, _)) => run(context, rest, out),
-        None => {
-            let word = printable(args.at(1), 128);
-            Err(Fault::Message(format!(
-                "ERR unknown subcommand or wrong number of arguments for '{word}'. Try DEBUG HELP."
-            )))
-        }
+        None => Err(Fault::wrong_subcommand("debug", args.at(1))),
     }
 }
 

@@ -18,6 +18,7 @@ mod memory;
 mod mesh;
 mod monitor;
 mod object;
+mod pubsub;
 mod replication;
 mod scan;
 mod server;
@@ -25,6 +26,7 @@ mod set;
 mod slowlog;
 mod stream;
 mod string;
+mod tracking;
 mod transactions;
 
 use crate::command::Command;
@@ -45,6 +47,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     mesh::COMMANDS,
     monitor::COMMANDS,
     object::COMMANDS,
+    pubsub::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,

@@ -21,6 +21,7 @@ pub use rewrite::rewrite;
 
 use crate::clients::ClientKind;
 use crate::services::LogLevel;
+use keyspace::EventClass;
 use keyspace::Tracking;
 use std::fmt;
 use std::sync::LazyLock;
@@ -136,8 +137,9 @@ pub struct Config {
     pub latency_monitor_threshold: u64,
     pub latency_tracking: bool,
     pub latency_tracking_info_percentiles: Vec<f64>,
-    /// As CONFIG GET prints it: "AKE".
-    pub notify_keyspace_events: String,
+    pub notify_keyspace_events: EventClass,
+    /// Keys of which is known who may hold them; 0: no limit.
+    pub tracking_table_max_keys: usize,
 
     // Persistence
     pub save: Vec<SavePoint>,
@@ -433,7 +435,8 @@ impl Config {
             latency_monitor_threshold: 0,
             latency_tracking: false,
             latency_tracking_info_percentiles: Vec::new(),
-            notify_keyspace_events: String::new(),
+            notify_keyspace_events: EventClass::empty(),
+            tracking_table_max_keys: 0,
             save: Vec::new(),
             values: vec![String::new(); directives().len()],
         }

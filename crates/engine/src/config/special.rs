@@ -2,6 +2,7 @@
 
 use super::{BufferLimit, Config, Master, SavePoint};
 use crate::config::directive::{Special, within};
+use crate::notifications::{parse_classes, print_classes};
 use stdx::{parse_i64, parse_memory_size, parse_u64, quote_word};
 
 const WRONG_NUMBER: &str = "wrong number of arguments";
@@ -142,28 +143,16 @@ pub(super) const HZ: Special = Special {
     lines: |config| vec![vec![config.hz.to_string()]],
 };
 
-/// The letters of keyspace events; those up to `ALL_EVENTS` make up `A`.
-const EVENT_LETTERS: &str = "g$lshzxetdnKEm";
-const ALL_EVENTS: &str = "g$lshzxetd";
-
 pub(super) const NOTIFY_KEYSPACE_EVENTS: Special = Special {
     set: |config, words, _| {
-        let given = words.concat();
         if words.len() > 1 {
             return Err(WRONG_NUMBER.into());
         }
-        if given.chars().any(|letter| letter != 'A' && !EVENT_LETTERS.contains(letter)) {
-            return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into());
-        }
-        let chosen = |letter: char| given.contains(letter) || (given.contains('A') && ALL_EVENTS.contains(letter));
-        let letters: String = EVENT_LETTERS.chars().filter(|letter| chosen(*letter)).collect();
-        config.notify_keyspace_events = match letters.strip_prefix(ALL_EVENTS) {
-            Some(rest) => format!("A{rest}"),
-            None => letters,
-        };
+        let classes = parse_classes(&words.concat());
+        config.notify_keyspace_events = classes.ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")?;
         Ok(())
     },
-    lines: |config| vec![vec![config.notify_keyspace_events.clone()]],
+    lines: |config| vec![vec![print_classes(config.notify_keyspace_events)]],
 };
 
 /// Directives that may stand on many lines, whose words are kept for whoever asks.

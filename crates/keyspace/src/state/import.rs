@@ -10,7 +10,7 @@ use crate::recent::Record;
 use crate::shard::Database;
 use crate::table::KeyHasher;
 use crate::version::{OriginIndex, Row, Version};
-use crate::{KeyHash, Keyspace};
+use crate::{Change, KeyHash, Keyspace};
 use effect::{Stamp, VersionVector};
 use std::collections::HashSet;
 
@@ -59,15 +59,23 @@ impl Import {
     }
 
     /// Merges a chunk that `Keyspace::export` wrote there. After an error some of its keys are merged; the
-    /// others are as they were.
-    pub fn merge(&mut self, keyspace: &Keyspace, chunk: &[u8]) -> Result<(), ImportError> {
+    /// others are as they were. `changed` is told, under the locks, of everything that may be different now.
+    pub fn merge(
+        &mut self,
+        keyspace: &Keyspace,
+        chunk: &[u8],
+        mut changed: impl FnMut(Change<'_>),
+    ) -> Result<(), ImportError> {
         let mut reader = Reader::new(chunk, &keyspace.origins)?;
         while let Some(item) = reader.next()? {
             match item {
-                Item::Flush { db, flushed } if db < keyspace.databases() => self.merge_flush(keyspace, db, flushed),
+                Item::Flush { db, flushed } if db < keyspace.databases() => {
+                    self.merge_flush(keyspace, db, flushed);
+                    changed(Change::Database { db });
+                }
                 // There is nothing here that it could have deleted.
                 Item::Flush { .. } => {}
-                Item::Key(item) if item.db < keyspace.databases() => self.merge_key(keyspace, *item),
+                Item::Key(item) if item.db < keyspace.databases() => self.merge_key(keyspace, *item, &mut changed),
                 Item::Key(item) => return Err(ImportError::NoDatabase(item.db)),
             }
         }
@@ -75,14 +83,14 @@ impl Import {
     }
 
     /// That was all: what they do not have any more goes here, too. `complete` is false where the rest did
-    /// not come. Returns the context version: commits of this node from now on have seen the import.
-    pub fn end(self, keyspace: &Keyspace, complete: bool) -> u64 {
+    /// not come. `changed`: as for `merge`. Returns the context version: commits of this node from now on have seen the import.
+    pub fn end(self, keyspace: &Keyspace, complete: bool, mut changed: impl FnMut(Change<'_>)) -> u64 {
         if complete && let Some(received) = &self.received {
             for index in 0..keyspace.shards.count() {
                 let mut guard = keyspace.shards.lock(Wanted::Hashes(&[index as u64]));
                 let shard = guard.at_mut(index);
                 for (db, database) in shard.databases.iter_mut().enumerate() {
-                    self.drop_missing(db as u32, database, received);
+                    self.drop_missing(db as u32, database, received, &mut changed);
                 }
             }
         }
@@ -91,7 +99,13 @@ impl Import {
         ticket.raise_context()
     }
 
-    fn drop_missing(&self, db: u32, database: &mut Database<KeyHash>, received: &HashSet<u64>) {
+    fn drop_missing(
+        &self,
+        db: u32,
+        database: &mut Database<KeyHash>,
+        received: &HashSet<u64>,
+        changed: &mut impl FnMut(Change<'_>),
+    ) {
         let Database { table, recent, .. } = database;
         let is_missing = |entry: &&Entry| {
             let record = if entry.has_recent() { recent.get(entry.key()) } else { None };
@@ -103,6 +117,7 @@ impl Import {
         for key in missing {
             table.remove(KeyHash.hash(&key), &key);
             recent.remove(&key);
+            changed(Change::Key { db, key: &key, deleted: true });
         }
     }
 
@@ -134,7 +149,7 @@ impl Import {
         }
     }
 
-    fn merge_key(&mut self, keyspace: &Keyspace, item: KeyItem<'_>) {
+    fn merge_key(&mut self, keyspace: &Keyspace, item: KeyItem<'_>, changed: &mut impl FnMut(Change<'_>)) {
         let hash = keyspace.hash(item.key);
         if let Some(received) = &mut self.received {
             received.insert(identity(item.db, item.key));
@@ -144,7 +159,7 @@ impl Import {
         let mut guard = keyspace.shards.lock(Wanted::Hashes(&[hash]));
         let shard = guard.shard_mut(hash);
         let database = &mut shard.databases[item.db as usize];
-        let (key, limits) = (item.key, &shard.limits);
+        let (db, key, limits) = (item.db, item.key, &shard.limits);
         let author = keyspace.nobody();
         let mut place = Place { database, limits, author, hash, key };
         let seen_here = newest != Version::ZERO && covers(&self.ours, newest);
@@ -177,6 +192,7 @@ impl Import {
                 place.reapply(own, flushed, Row::Seen(&self.ours), &self.theirs);
             }
         }
+        changed(Change::Key { db, key, deleted: false });
     }
 }
 

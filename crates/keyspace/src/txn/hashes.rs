@@ -45,6 +45,9 @@ impl Txn<'_> {
         let deadline_ms = self.view.find(key).and_then(Entry::deadline_ms);
         let effect = Effect::HashDelete { key, fields: items.items() };
         let removed = self.merge(key, &effect, |merge| merge.hash_delete(items.items().iter()));
+        if removed == 0 {
+            self.unchanged();
+        }
         self.persist_empty(key, deadline_ms);
         Ok(removed)
     }

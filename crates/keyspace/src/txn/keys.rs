@@ -22,6 +22,8 @@ impl Txn<'_> {
         }
         if is_leftover {
             self.notify(EventClass::EXPIRED, "expired", key);
+        } else if !was_there && self.switches.peers {
+            self.unchanged();
         }
         was_there
     }

@@ -36,6 +36,8 @@ pub struct Commit<'a> {
     pub context: u64,
     /// Encoded with `effect::EffectWriter`.
     pub effects: &'a [u8],
+    /// Which of the effects (`Select` not counted) changed nothing here: readers within this process need not hear of them.
+    pub silent: &'a [u64],
 }
 
 /// Reads and writes within the locks of one command.
@@ -50,6 +52,8 @@ pub struct Txn<'k> {
     /// The database that the encoded effects act on.
     effects_db: u32,
     changes: u64,
+    /// Of the effects, by their number, those that changed nothing.
+    silent: Vec<u64>,
 }
 
 /// A buffer that outgrew this is not kept for the next transaction.
@@ -70,7 +74,17 @@ impl<'k> Deref for Txn<'k> {
 impl<'k> Txn<'k> {
     pub(crate) fn new(view: View<'k>, switches: Switches) -> Txn<'k> {
         let effects = if switches.recording { EFFECTS.take() } else { Vec::new() };
-        Txn { view, switches, ticket: None, first: Stamp::ZERO, count: 0, effects, effects_db: 0, changes: 0 }
+        Txn {
+            view,
+            switches,
+            ticket: None,
+            first: Stamp::ZERO,
+            count: 0,
+            effects,
+            effects_db: 0,
+            changes: 0,
+            silent: Vec::new(),
+        }
     }
 
     /// Another database, for the rest of the command (MULTI with SELECT, MOVE, COPY … DB).
@@ -107,7 +121,8 @@ impl<'k> Txn<'k> {
         let mut effects = std::mem::take(&mut self.effects);
         let result = (!effects.is_empty()).then(|| {
             let context = self.ticket.as_ref().map_or(0, Ticket::context);
-            commit(Commit { first: self.first, count: self.count, context, effects: &effects })
+            let Txn { first, count, ref silent, .. } = self;
+            commit(Commit { first, count, context, effects: &effects, silent })
         });
         if self.switches.recording && effects.capacity() <= EFFECTS_CAPACITY {
             effects.clear();
@@ -157,6 +172,20 @@ impl<'k> Txn<'k> {
         self.count += 1;
         self.changes += 1;
         version
+    }
+
+    /// The last effect changed nothing here; it is recorded for the other nodes only.
+    fn unchanged(&mut self) {
+        self.silent.push(self.count - 1);
+        self.changes -= 1;
+    }
+
+    /// A message for the subscribers at the other nodes. No key changes.
+    pub fn publish(&mut self, channel: &[u8], payload: &[u8], sharded: bool) {
+        if self.switches.stamping {
+            self.record(&Effect::Publish { channel, payload, sharded });
+            self.unchanged();
+        }
     }
 
     /// Does what the effect says to one key, by the rules that hold for everybody.

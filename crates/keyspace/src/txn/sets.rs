@@ -23,7 +23,11 @@ impl Txn<'_> {
             return Ok(0);
         }
         let effect = Effect::SetAdd { key, members: items.items() };
-        Ok(self.merge(key, &effect, |merge| merge.set_add(items.items().iter())))
+        let added = self.merge(key, &effect, |merge| merge.set_add(items.items().iter()));
+        if added == 0 {
+            self.unchanged();
+        }
+        Ok(added)
     }
 
     /// Returns how many members were there. An empty set is no key.
@@ -43,6 +47,9 @@ impl Txn<'_> {
         let deadline_ms = self.view.find(key).and_then(Entry::deadline_ms);
         let effect = Effect::SetRemove { key, members: items.items() };
         let removed = self.merge(key, &effect, |merge| merge.set_remove(items.items().iter()));
+        if removed == 0 {
+            self.unchanged();
+        }
         self.persist_empty(key, deadline_ms);
         Ok(removed)
     }

@@ -264,8 +264,8 @@ impl World {
             let rows = node.rows.iter().zip(&origins).filter(|(_, of)| *of != origin).map(|(row, _)| row.get(*origin));
             causal[at].stamp = rows.min().unwrap();
         }
-        node.keyspace.stabilize(&Horizon { clock, causal: &causal }, 2);
-        node.keyspace.expire_due(self.now_ms, 1);
+        node.keyspace.stabilize(&Horizon { clock, causal: &causal }, 2, |_, _| ());
+        node.keyspace.expire_due(self.now_ms, 1, |_, _| ());
     }
 
     /// All of `from`, in small pieces. Writes on both sides go on before and after.
@@ -285,8 +285,8 @@ impl World {
         }
         let node = &mut self.nodes[index];
         let mut import = Import::begin(&node.keyspace, &theirs, &node.seen, false).unwrap();
-        chunks.iter().for_each(|chunk| import.merge(&node.keyspace, chunk).unwrap());
-        import.end(&node.keyspace, true);
+        chunks.iter().for_each(|chunk| import.merge(&node.keyspace, chunk, |_| ()).unwrap());
+        import.end(&node.keyspace, true, |_| ());
         node.seen.merge(&theirs);
         for (row, theirs) in node.rows.iter_mut().zip(&rows) {
             row.merge(theirs);

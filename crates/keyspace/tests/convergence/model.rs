@@ -274,7 +274,7 @@ fn at<'k>(keys: &'k mut Keys, db: u32, name: &[u8]) -> &'k mut Key {
 
 fn execute_one(keys: &mut Keys, db: u32, effect: &Effect<'_>, author: &Record, increment: impl Fn(Delta) -> Increment) {
     match *effect {
-        Effect::Select { .. } => unreachable!(),
+        Effect::Select { .. } | Effect::Publish { .. } => unreachable!(),
         Effect::FlushDb => keys.iter_mut().filter(|((of, _), _)| *of == db).for_each(|(_, key)| key.clear(author)),
         Effect::FlushAll => keys.values_mut().for_each(|key| key.clear(author)),
         Effect::Delete { key } => at(keys, db, key).clear(author),

@@ -97,28 +97,37 @@ impl Connection {
     /// One turn: reads once, executes what is complete, sends the replies. An error is the socket's.
     pub fn serve(&mut self, desk: &mut Desk, now: Now) -> io::Result<Verdict> {
         if self.state == State::Serving {
-            if self.unsent() == 0 {
-                mem::swap(&mut self.session.out.buffer, &mut desk.output);
-            }
+            self.borrow_output(desk);
             let executed = self.execute_received(desk, now);
             if self.session.client.killed() {
                 return Ok(Verdict::Close);
             }
             let flushed = self.flush(&desk.worker);
-            if self.unsent() == 0 {
-                // The desk's, or what the session had of its own because something waited before this turn.
-                mem::swap(&mut self.session.out.buffer, &mut desk.output);
-                self.session.out.buffer = Vec::new();
-                if desk.output.capacity() > Desk::OUTPUT_BYTES {
-                    desk.output = Vec::new();
-                }
-            }
+            self.return_output(desk);
             executed.and(flushed)?;
             self.publish();
         } else {
             self.flush(&desk.worker)?;
+            self.return_output(desk);
         }
         Ok(self.verdict())
+    }
+
+    /// Before the session writes: the desk's buffer, unless something waits in one of its own.
+    fn borrow_output(&mut self, desk: &mut Desk) {
+        if self.session.out.buffer.capacity() == 0 {
+            self.session.out.buffer = mem::take(&mut desk.output);
+        }
+    }
+
+    /// Once all is sent: the buffer goes back, or becomes the desk's.
+    fn return_output(&mut self, desk: &mut Desk) {
+        if self.unsent() == 0 {
+            let buffer = mem::take(&mut self.session.out.buffer);
+            if desk.output.capacity() == 0 && buffer.capacity() <= Desk::OUTPUT_BYTES {
+                desk.output = buffer;
+            }
+        }
     }
 
     fn verdict(&self) -> Verdict {
@@ -203,6 +212,7 @@ impl Connection {
         if matches!(self.state, State::Closing | State::Link) {
             return;
         }
+        self.borrow_output(desk);
         let was_blocked = self.state != State::Serving;
         let next = self.session.resume(&mut desk.worker, now);
         if was_blocked || next != Next::Read {

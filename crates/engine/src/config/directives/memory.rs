@@ -152,8 +152,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "tracking-table-max-keys",
         (0, i64::MAX),
         "1000000",
-        no_number,
+        |config, keys| config.tracking_table_max_keys = keys as usize,
         "How many keys are remembered for client-side caching.",
-    )
-    .without_effect("client-side caching comes with a later version"),
+    ),
 ];

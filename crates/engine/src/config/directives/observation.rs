@@ -40,6 +40,5 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         Kind::Special(special::NOTIFY_KEYSPACE_EVENTS),
         "",
         "Kinds of events that are published.",
-    )
-    .without_effect("keyspace events come with a later version"),
+    ),
 ];

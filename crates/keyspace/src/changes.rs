@@ -1,0 +1,39 @@
+//! What readers within the process want to know of a commit: what is not any more what it was.
+
+use effect::{Effect, EffectReader};
+
+/// Something changed, or may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// `deleted`: it went, if it was there.
+    Key { db: u32, key: &'a [u8], deleted: bool },
+    /// Everything in a database went.
+    Database { db: u32 },
+    /// Everything went.
+    Everything,
+}
+
+/// Calls `f` for what encoded effects change. `silent`: see `Commit::silent`.
+pub fn for_each_change<'a>(effects: &'a [u8], silent: &[u64], mut f: impl FnMut(Change<'a>)) {
+    let mut db = 0;
+    let mut index = 0;
+    for effect in EffectReader::new(effects) {
+        let Ok(effect) = effect else {
+            debug_assert!(false, "a commit holds whole effects");
+            return;
+        };
+        if let Effect::Select { db: selected } = effect {
+            db = selected;
+            continue;
+        }
+        let is_silent = silent.contains(&index);
+        index += 1;
+        match effect {
+            _ if is_silent => {}
+            Effect::FlushDb => f(Change::Database { db }),
+            Effect::FlushAll => f(Change::Everything),
+            Effect::Delete { key } => f(Change::Key { db, key, deleted: true }),
+            effect => effect.key().into_iter().for_each(|key| f(Change::Key { db, key, deleted: false })),
+        }
+    }
+}
