@@ -25,6 +25,7 @@ mod server;
 mod set;
 mod slowlog;
 mod stream;
+mod sorted_set;
 mod string;
 mod tracking;
 mod transactions;
@@ -53,6 +54,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     set::COMMANDS,
     slowlog::COMMANDS,
     stream::COMMANDS,
+    sorted_set::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];

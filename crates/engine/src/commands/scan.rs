@@ -1,4 +1,4 @@
-//! What SCAN, SSCAN and HSCAN share: cursor, options, reply.
+//! What SCAN, SSCAN, HSCAN and ZSCAN share: cursor, options, reply.
 
 use crate::arguments::{Cursor, integer, is};
 use crate::command::Argument;
@@ -11,6 +11,7 @@ pub(super) enum Scanned {
     Keys,
     Members,
     Fields,
+    Scores,
 }
 
 /// The options of SCAN, SSCAN and HSCAN.
@@ -30,6 +31,10 @@ impl<'a> ScanOptions<'a> {
     pub(super) fn parse(mut words: Cursor<'a>, scanned: Scanned) -> Result<ScanOptions<'a>, Fault> {
         let mut options = ScanOptions { count: 10, pattern: Pattern::ALL, type_name: None, no_values: false };
         while let Some(word) = words.next() {
+            if scanned == Scanned::Scores && is(word, "NOSCORES") {
+                options.no_values = true;
+                continue;
+            }
             if is(word, "NOVALUES") {
                 if scanned != Scanned::Fields {
                     return Err(Fault::Text("ERR NOVALUES option can only be used in HSCAN"));

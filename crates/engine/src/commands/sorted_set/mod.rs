@@ -1,0 +1,418 @@
+//! Sorted sets: members and their scores. Ranges are in `range`, what takes members out in `pop`, what combines
+//! sorted sets in `algebra`.
+
+mod algebra;
+mod pop;
+mod range;
+
+use super::collection::{RandomCount, repeat_draws, reply_element};
+use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
+use crate::arguments::{Cursor, is};
+use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::fault::Fault;
+use keyspace::{EventClass, ScoreCondition, Txn, View};
+use resp::{Args, Out, Protocol};
+use smallvec::SmallVec;
+use values::{Element, SortedSet};
+
+pub(super) const COMMANDS: &[&Command] = &[
+    &pop::BZMPOP,
+    &pop::BZPOPMAX,
+    &pop::BZPOPMIN,
+    &ZADD,
+    &ZCARD,
+    &range::ZCOUNT,
+    &algebra::ZDIFF,
+    &algebra::ZDIFFSTORE,
+    &ZINCRBY,
+    &algebra::ZINTER,
+    &algebra::ZINTERCARD,
+    &algebra::ZINTERSTORE,
+    &range::ZLEXCOUNT,
+    &pop::ZMPOP,
+    &ZMSCORE,
+    &pop::ZPOPMAX,
+    &pop::ZPOPMIN,
+    &ZRANDMEMBER,
+    &range::ZRANGE,
+    &range::ZRANGEBYLEX,
+    &range::ZRANGEBYSCORE,
+    &range::ZRANGESTORE,
+    &ZRANK,
+    &ZREM,
+    &range::ZREMRANGEBYLEX,
+    &range::ZREMRANGEBYRANK,
+    &range::ZREMRANGEBYSCORE,
+    &range::ZREVRANGE,
+    &range::ZREVRANGEBYLEX,
+    &range::ZREVRANGEBYSCORE,
+    &ZREVRANK,
+    &ZSCAN,
+    &ZSCORE,
+    &algebra::ZUNION,
+    &algebra::ZUNIONSTORE,
+];
+
+const SORTED_SET: Command =
+    Command { group: "sorted-set", categories: &["sortedset"], since: "1.2.0", ..Command::BASE };
+
+/// Looks at one sorted set.
+const LOOK: Command = Command {
+    flags: Flags::of(&[Flags::READONLY, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RO", "access"])],
+    ..SORTED_SET
+};
+
+const ZADD: Command = Command {
+    name: "zadd",
+    arity: -4,
+    flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RW", "update"])],
+    complexity: "O(log N) for every member, N: members of the sorted set",
+    summary: "Gives members scores: all of them, or under conditions.",
+    arguments: &[
+        Argument::key("key", 0),
+        Argument::one_of("condition", &[Argument::word("nx", "NX"), Argument::word("xx", "XX")])
+            .since("3.0.2")
+            .optional(),
+        Argument::one_of("comparison", &[Argument::word("gt", "GT"), Argument::word("lt", "LT")])
+            .since("6.2.0")
+            .optional(),
+        Argument::word("change", "CH").since("3.0.2").optional(),
+        Argument::word("increment", "INCR").since("3.0.2").optional(),
+        Argument::block("data", &[Argument::new("score", "double"), Argument::string("member")]).multiple(),
+    ],
+    handler: Handler::Write(zadd),
+    ..SORTED_SET
+};
+
+fn zadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let mut condition = ScoreCondition::default();
+    let (mut changes, mut increment, mut first) = (false, false, 2);
+    while let Some(word) = args.get(first) {
+        match word {
+            _ if is(word, "NX") => condition.new = true,
+            _ if is(word, "XX") => condition.existing = true,
+            _ if is(word, "GT") => condition.greater = true,
+            _ if is(word, "LT") => condition.less = true,
+            _ if is(word, "CH") => changes = true,
+            _ if is(word, "INCR") => increment = true,
+            _ => break,
+        }
+        first += 1;
+    }
+    let words = args.from(first).iter();
+    if words.len() == 0 || words.len() % 2 != 0 {
+        return Err(Fault::Syntax);
+    }
+    let ScoreCondition { new, existing, greater, less } = condition;
+    if new && existing {
+        return Err(Fault::Text("ERR XX and NX options at the same time are not compatible"));
+    }
+    if ((greater || less) && new) || (greater && less) {
+        return Err(Fault::Text("ERR GT, LT, and/or NX options at the same time are not compatible"));
+    }
+    if increment && words.len() > 2 {
+        return Err(Fault::Text("ERR INCR option supports a single increment-element pair"));
+    }
+    let mut pairs: SmallVec<[(&[u8], f64); 4]> = SmallVec::new();
+    for index in (first..args.len()).step_by(2) {
+        pairs.push((args.at(index + 1), score(args.at(index))?));
+    }
+    if increment {
+        let (member, delta) = pairs[0];
+        return add_to_score(txn, args.at(1), member, delta, condition, out);
+    }
+    let written = txn.sorted_set_add(args.at(1), &pairs, condition)?;
+    if written.added + written.changed > 0 {
+        txn.notify(EventClass::SORTED_SET, "zadd", args.at(1));
+    }
+    out.integer((written.added + if changes { written.changed } else { 0 }) as i64);
+    Ok(())
+}
+
+const ZINCRBY: Command = Command {
+    name: "zincrby",
+    arity: 4,
+    flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RW", "access", "update"])],
+    complexity: "O(log N), N: members of the sorted set",
+    summary: "Adds to the score of a member.",
+    arguments: &[Argument::key("key", 0), Argument::integer("increment"), Argument::string("member")],
+    handler: Handler::Write(|txn, args, out| {
+        add_to_score(txn, args.at(1), args.at(3), score(args.at(2))?, ScoreCondition::default(), out)
+    }),
+    ..SORTED_SET
+};
+
+/// Replies the new score, or nothing where the condition does not hold.
+fn add_to_score(
+    txn: &mut Txn<'_>,
+    key: &[u8],
+    member: &[u8],
+    delta: f64,
+    condition: ScoreCondition,
+    out: &mut Out,
+) -> Reply {
+    let changes = txn.changes();
+    match txn.sorted_set_increment(key, member, delta, condition)? {
+        Some(sum) => out.double(sum),
+        None => out.null(),
+    }
+    if txn.changes() > changes {
+        txn.notify(EventClass::SORTED_SET, "zincr", key);
+    }
+    Ok(())
+}
+
+fn score(text: &[u8]) -> Result<f64, Fault> {
+    stdx::parse_f64(text).ok_or(Fault::NotFloat)
+}
+
+const ZREM: Command = Command {
+    name: "zrem",
+    arity: -3,
+    flags: Flags::of(&[Flags::WRITE, Flags::FAST]),
+    keys: &[KeySpec::one(1, &["RW", "delete"])],
+    complexity: "O(log N) for every member, N: members of the sorted set",
+    summary: "Takes members out of a sorted set.",
+    arguments: &[Argument::key("key", 0), Argument::string("member").multiple()],
+    handler: Handler::Write(|txn, args, out| {
+        let removed = txn.sorted_set_remove(args.at(1), args.from(2).iter())?;
+        if removed > 0 {
+            txn.notify_removal(EventClass::SORTED_SET, "zrem", args.at(1));
+        }
+        out.integer(removed as i64);
+        Ok(())
+    }),
+    ..SORTED_SET
+};
+
+const ZCARD: Command = Command {
+    name: "zcard",
+    arity: 2,
+    keys: &[KeySpec::one(1, &["RO"])],
+    summary: "How many members a sorted set has.",
+    arguments: &[Argument::key("key", 0)],
+    handler: Handler::Read(|view, args, out| {
+        out.integer(view.sorted_set(args.at(1))?.map_or(0, |set| set.len() as i64));
+        Ok(())
+    }),
+    ..LOOK
+};
+
+const ZSCORE: Command = Command {
+    name: "zscore",
+    arity: 3,
+    summary: "The score of a member.",
+    arguments: &[Argument::key("key", 0), Argument::string("member")],
+    handler: Handler::Read(|view, args, out| {
+        reply_score(out, view.sorted_set(args.at(1))?.and_then(|set| set.score(args.at(2))));
+        Ok(())
+    }),
+    ..LOOK
+};
+
+const ZMSCORE: Command = Command {
+    name: "zmscore",
+    arity: -3,
+    since: "6.2.0",
+    complexity: "O(1) for every member",
+    summary: "The scores of several members.",
+    arguments: &[Argument::key("key", 0), Argument::string("member").multiple()],
+    handler: Handler::Read(|view, args, out| {
+        let set = view.sorted_set(args.at(1))?;
+        let members = args.from(2).iter();
+        out.array(members.len());
+        members.for_each(|member| reply_score(out, set.and_then(|set| set.score(member))));
+        Ok(())
+    }),
+    ..LOOK
+};
+
+fn reply_score(out: &mut Out, score: Option<f64>) {
+    match score {
+        Some(score) => out.double(score),
+        None => out.null(),
+    }
+}
+
+const OF_RANK: Command = Command {
+    arity: -3,
+    since: "2.0.0",
+    complexity: "O(log N), N: members of the sorted set",
+    arguments: &[
+        Argument::key("key", 0),
+        Argument::string("member"),
+        Argument::word("withscore", "WITHSCORE").since("7.2.0").optional(),
+    ],
+    ..LOOK
+};
+
+const ZRANK: Command = Command {
+    name: "zrank",
+    summary: "The place of a member, counted from the lowest score.",
+    handler: Handler::Read(|view, args, out| rank(view, args, out, false)),
+    ..OF_RANK
+};
+
+const ZREVRANK: Command = Command {
+    name: "zrevrank",
+    summary: "The place of a member, counted from the highest score.",
+    handler: Handler::Read(|view, args, out| rank(view, args, out, true)),
+    ..OF_RANK
+};
+
+fn rank(view: &View<'_>, args: Args<'_>, out: &mut Out, reverse: bool) -> Reply {
+    let with_score = match args.len() {
+        3 => false,
+        4 if is(args.at(3), "WITHSCORE") => true,
+        4 => return Err(Fault::Syntax),
+        _ => return Err(Fault::wrong_arity(if reverse { "zrevrank" } else { "zrank" })),
+    };
+    let member = args.at(2);
+    let found = view.sorted_set(args.at(1))?.and_then(|set| {
+        let rank = set.rank(member)?;
+        Some((if reverse { set.len() - 1 - rank } else { rank }, set.score(member)))
+    });
+    match found {
+        Some((rank, score)) if with_score => {
+            out.array(2);
+            out.integer(rank as i64);
+            reply_score(out, score);
+        }
+        Some((rank, _)) => out.integer(rank as i64),
+        None if with_score => out.null_array(),
+        None => out.null(),
+    }
+    Ok(())
+}
+
+const ZRANDMEMBER: Command = Command {
+    name: "zrandmember",
+    arity: -2,
+    flags: Flags::READONLY,
+    tips: &["nondeterministic_output"],
+    since: "6.2.0",
+    complexity: "O(log N) for every member that is returned, or O(N), N: members of the sorted set, for many of them",
+    summary: "Random members of a sorted set: different ones, or with repeats where the count is negative.",
+    arguments: &[
+        Argument::key("key", 0),
+        Argument::block(
+            "options",
+            &[Argument::integer("count"), Argument::word("withscores", "WITHSCORES").optional()],
+        )
+        .optional(),
+    ],
+    handler: Handler::Read(zrandmember),
+    ..LOOK
+};
+
+fn zrandmember(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let dice = |n| view.dice(n);
+    let key = args.at(1);
+    if args.len() == 2 {
+        match view.sorted_set(key)?.and_then(|set| set.random(dice)) {
+            Some((member, _)) => reply_element(out, member),
+            None => out.null(),
+        }
+        return Ok(());
+    }
+    let count = RandomCount::parse(args.at(2))?;
+    let with_scores = match args.len() {
+        3 => false,
+        4 if is(args.at(3), "WITHSCORES") => true,
+        _ => return Err(Fault::Syntax),
+    };
+    let (RandomCount::Distinct(magnitude) | RandomCount::WithRepeats(magnitude)) = count;
+    if with_scores && magnitude > i64::MAX as usize / 2 {
+        return Err(Fault::OutOfRange);
+    }
+    let Some(set) = view.sorted_set(key)? else {
+        out.array(0);
+        return Ok(());
+    };
+    match count {
+        RandomCount::WithRepeats(count) => {
+            reply_pairs_head(out, count, with_scores);
+            repeat_draws(out, count, |out| {
+                set.random(dice).into_iter().for_each(|pair| reply_pair(out, pair, with_scores));
+            })
+        }
+        RandomCount::Distinct(count) => {
+            reply_pairs_head(out, count.min(set.len()), with_scores);
+            set.sample(count, dice, |member, score| reply_pair(out, (member, score), with_scores));
+            Ok(())
+        }
+    }
+}
+
+/// The head of `len` members, with their scores or without; `reply_pair` does each of them.
+fn reply_pairs_head(out: &mut Out, len: usize, with_scores: bool) {
+    out.array(if with_scores && out.protocol == Protocol::Resp2 { 2 * len } else { len });
+}
+
+/// RESP3 nests the pairs.
+fn reply_pair(out: &mut Out, (member, score): (Element<'_>, f64), with_scores: bool) {
+    if with_scores && out.protocol == Protocol::Resp3 {
+        out.array(2);
+    }
+    reply_element(out, member);
+    if with_scores {
+        out.double(score);
+    }
+}
+
+/// Puts a sorted set at `destination`, or nothing where it is empty, and replies how many members it has.
+fn store(txn: &mut Txn<'_>, destination: &[u8], set: &SortedSet, event: &'static str, out: &mut Out) {
+    let was_there = txn.peek_type(destination).is_some();
+    txn.store_sorted_set(destination, set);
+    if !set.is_empty() {
+        txn.notify(EventClass::SORTED_SET, event, destination);
+    } else if was_there {
+        txn.notify(EventClass::GENERIC, "del", destination);
+    }
+    out.integer(set.len() as i64);
+}
+
+const ZSCAN: Command = Command {
+    name: "zscan",
+    arity: -3,
+    flags: Flags::READONLY,
+    tips: &["nondeterministic_output"],
+    since: "2.8.0",
+    complexity: "O(1) for every call, O(N) for all of them, N: members of the sorted set",
+    summary: "Walks through members and scores, some at a time.",
+    arguments: &[
+        Argument::key("key", 0),
+        Argument::integer("cursor"),
+        MATCH_ARGUMENT,
+        COUNT_ARGUMENT,
+        Argument::word("noscores", "NOSCORES").optional(),
+    ],
+    handler: Handler::Read(zscan),
+    ..LOOK
+};
+
+fn zscan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let cursor = scan_cursor(args.at(2))?;
+    let Some(set) = view.sorted_set(args.at(1))? else {
+        reply_scan(out, |_, _| 0);
+        return Ok(());
+    };
+    let options = ScanOptions::parse(Cursor::new(args, 3), Scanned::Scores)?;
+    reply_scan(out, |out, count| {
+        set.scan(cursor, options.count, |member, score| {
+            if options.matches(member) {
+                out.bulk(member);
+                *count += 1;
+                if !options.no_values {
+                    // Text in RESP3, too.
+                    out.bulk(stdx::FloatBuffer::new().format(score));
+                    *count += 1;
+                }
+            }
+        })
+    });
+    Ok(())
+}
