@@ -24,8 +24,8 @@ mod scan;
 mod server;
 mod set;
 mod slowlog;
-mod stream;
 mod sorted_set;
+mod stream;
 mod string;
 mod tracking;
 mod transactions;
@@ -53,8 +53,8 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     server::COMMANDS,
     set::COMMANDS,
     slowlog::COMMANDS,
-    stream::COMMANDS,
     sorted_set::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
     transactions::COMMANDS,
 ];
