@@ -102,7 +102,7 @@ fn zadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         first += 1;
     }
     let words = args.from(first).iter();
-    if words.len() == 0 || words.len() % 2 != 0 {
+    if words.len() == 0 || !words.len().is_multiple_of(2) {
         return Err(Fault::Syntax);
     }
     let ScoreCondition { new, existing, greater, less } = condition;
