@@ -5,7 +5,7 @@
 
 use crate::scored::take_score;
 use crate::stream::{put_id, put_optional, take_id, take_optional};
-use crate::{Deadline, Deliveries, Effect, EntryId, GroupPosition, Ids, ScoredItems};
+use crate::{Deadline, Deliveries, Effect, End, EntryId, GroupPosition, Identities, Ids, ScoredItems};
 use std::fmt;
 
 /// A list of byte strings, still encoded: (varint length, bytes)*.
@@ -112,7 +112,7 @@ impl<'a> Items<'a> {
         Ok(Items { encoded })
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
         let mut rest = self.encoded;
         std::iter::from_fn(move || {
             if rest.is_empty() {
@@ -201,6 +201,12 @@ mod tag {
     pub(super) const STREAM_DELIVER_NEW: u8 = 0x48;
     pub(super) const STREAM_CONSUMER_DELETE: u8 = 0x49;
     pub(super) const STREAM_ACKNOWLEDGE: u8 = 0x4a;
+    pub(super) const LIST_PUSH_HEAD: u8 = 0x30;
+    pub(super) const LIST_PUSH_TAIL: u8 = 0x31;
+    pub(super) const LIST_INSERT_BEFORE: u8 = 0x32;
+    pub(super) const LIST_INSERT_AFTER: u8 = 0x33;
+    pub(super) const LIST_REMOVE: u8 = 0x34;
+    pub(super) const LIST_SET: u8 = 0x35;
 }
 
 impl<'b> EffectWriter<'b> {
@@ -289,6 +295,18 @@ impl<'b> EffectWriter<'b> {
             }
             Effect::StreamAcknowledge { key, group, ids } => {
                 self.tagged(tag::STREAM_ACKNOWLEDGE).bytes(key).bytes(group).bytes(ids.encoded)
+            }
+            Effect::ListPush { key, end, elements } => {
+                let tag = if end == End::Head { tag::LIST_PUSH_HEAD } else { tag::LIST_PUSH_TAIL };
+                self.tagged(tag).bytes(key).bytes(elements.encoded)
+            }
+            Effect::ListInsert { key, anchor, toward, element } => {
+                let tag = if toward == End::Head { tag::LIST_INSERT_BEFORE } else { tag::LIST_INSERT_AFTER };
+                self.tagged(tag).bytes(key).bytes(anchor.encoded).bytes(element)
+            }
+            Effect::ListRemove { key, elements } => self.tagged(tag::LIST_REMOVE).bytes(key).bytes(elements.encoded),
+            Effect::ListSet { key, element, value } => {
+                self.tagged(tag::LIST_SET).bytes(key).bytes(element.encoded).bytes(value)
             }
         };
     }
@@ -402,6 +420,25 @@ impl<'a> EffectReader<'a> {
                 key: take_bytes(rest)?,
                 member: take_bytes(rest)?,
                 delta: take_score(rest)?,
+            },
+            tag::LIST_PUSH_HEAD | tag::LIST_PUSH_TAIL => Effect::ListPush {
+                key: take_bytes(rest)?,
+                end: if tag == tag::LIST_PUSH_HEAD { End::Head } else { End::Tail },
+                elements: Items::new(take_bytes(rest)?)?,
+            },
+            tag::LIST_INSERT_BEFORE | tag::LIST_INSERT_AFTER => Effect::ListInsert {
+                key: take_bytes(rest)?,
+                anchor: Identities::one(take_bytes(rest)?)?,
+                toward: if tag == tag::LIST_INSERT_BEFORE { End::Head } else { End::Tail },
+                element: take_bytes(rest)?,
+            },
+            tag::LIST_REMOVE => {
+                Effect::ListRemove { key: take_bytes(rest)?, elements: Identities::new(take_bytes(rest)?)? }
+            }
+            tag::LIST_SET => Effect::ListSet {
+                key: take_bytes(rest)?,
+                element: Identities::one(take_bytes(rest)?)?,
+                value: take_bytes(rest)?,
             },
             tag => return read_stream(tag, rest),
         })

@@ -1,6 +1,6 @@
 //! The effects themselves.
 
-use crate::{Deliveries, EntryId, GroupPosition, Ids, Items, ScoredItems};
+use crate::{Deliveries, EntryId, GroupPosition, Identities, Ids, Items, ScoredItems};
 
 /// What a write does to the deadline of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,13 @@ pub enum Deadline {
     Keep,
     /// Absolute, milliseconds since the Unix epoch.
     At(u64),
+}
+
+/// One end of a list, or the direction of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Head,
+    Tail,
 }
 
 /// One change of the data set, as a fact: no clock to read, no dice to throw, nothing to look up.
@@ -86,6 +93,15 @@ pub enum Effect<'a> {
     StreamConsumerDelete { key: &'a [u8], group: &'a [u8], consumer: &'a [u8] },
     /// Entries are not pending any more.
     StreamAcknowledge { key: &'a [u8], group: &'a [u8], ids: Ids<'a> },
+    /// Elements go to one end of a list, one after the other, as it stands when this effect's turn comes.
+    ListPush { key: &'a [u8], end: End, elements: Items<'a> },
+    /// An element goes next to another one, on the side of that end; where that one is not there since a
+    /// clear, to that end.
+    ListInsert { key: &'a [u8], anchor: Identities<'a>, toward: End, element: &'a [u8] },
+    /// Elements leave a list.
+    ListRemove { key: &'a [u8], elements: Identities<'a> },
+    /// An element gets another value; the newest wins.
+    ListSet { key: &'a [u8], element: Identities<'a>, value: &'a [u8] },
     /// Everything in the selected database that is older goes (FLUSHDB).
     FlushDb,
     /// The same for every database (FLUSHALL).
@@ -126,7 +142,11 @@ impl<'a> Effect<'a> {
             | Effect::StreamGroupDestroy { key, .. }
             | Effect::StreamDeliver { key, .. }
             | Effect::StreamConsumerDelete { key, .. }
-            | Effect::StreamAcknowledge { key, .. } => Some(key),
+            | Effect::StreamAcknowledge { key, .. }
+            | Effect::ListPush { key, .. }
+            | Effect::ListInsert { key, .. }
+            | Effect::ListRemove { key, .. }
+            | Effect::ListSet { key, .. } => Some(key),
         }
     }
 }

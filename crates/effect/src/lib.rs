@@ -4,6 +4,7 @@
 mod clock;
 mod codec;
 mod effect;
+mod identities;
 mod scored;
 mod stamp;
 mod stream;
@@ -11,7 +12,8 @@ mod vector;
 
 pub use clock::Clock;
 pub use codec::{DecodeError, EffectReader, EffectWriter, Items, ItemsWriter, put_varint, take_varint};
-pub use effect::{Deadline, Effect};
+pub use effect::{Deadline, Effect, End};
+pub use identities::{Creator, Identities, IdentitiesWriter, IdentityRun, Step};
 pub use scored::{ScoredItems, ScoredItemsWriter};
 pub use stamp::{NodeId, Origin, Stamp};
 pub use stream::{Deliveries, DeliveriesWriter, Delivery, EntryId, GroupPosition, Ids};

@@ -1,8 +1,9 @@
 //! The codec: what is written is read back, and no bytes make it panic.
 
 use effect::{
-    Deadline, DecodeError, DeliveriesWriter, Delivery, Effect, EffectReader, EffectWriter, EntryId, GroupPosition,
-    Items, ItemsWriter, ScoredItemsWriter, put_varint, take_varint,
+    Creator, Deadline, DecodeError, DeliveriesWriter, Delivery, Effect, EffectReader, EffectWriter, End, EntryId,
+    GroupPosition, Identities, IdentitiesWriter, IdentityRun, Items, ItemsWriter, NodeId, Origin, ScoredItemsWriter,
+    Stamp, Step, put_varint, take_varint,
 };
 use proptest::prelude::*;
 
@@ -40,6 +41,10 @@ enum Owned {
     StreamDeliver(Bytes, Bytes, Option<GroupPosition>, Vec<Delivery>),
     StreamConsumerDelete(Bytes, Bytes, Bytes),
     StreamAcknowledge(Bytes, Bytes, Vec<EntryId>),
+    ListPush(Bytes, End, Vec<Bytes>),
+    ListInsert(Bytes, IdentityRun, End, Bytes),
+    ListRemove(Bytes, Vec<IdentityRun>),
+    ListSet(Bytes, IdentityRun, Bytes),
     FlushDb,
     FlushAll,
     Publish(Bytes, Bytes, bool),
@@ -54,7 +59,8 @@ impl Owned {
         | Owned::HashSet(_, items)
         | Owned::HashDelete(_, items)
         | Owned::SortedSetRemove(_, items)
-        | Owned::StreamAdd(_, _, items) = self
+        | Owned::StreamAdd(_, _, items)
+        | Owned::ListPush(_, _, items) = self
         {
             items.iter().for_each(|item| writer.push(item));
         }
@@ -72,6 +78,13 @@ impl Owned {
             _ => {}
         }
         let (ids, deliveries) = (writer.ids(), writer.deliveries());
+        let mut identities = IdentitiesWriter::new();
+        match self {
+            Owned::ListRemove(_, runs) => runs.iter().for_each(|run| identities.push(run)),
+            Owned::ListInsert(_, run, ..) | Owned::ListSet(_, run, _) => identities.push(run),
+            _ => {}
+        }
+        let identities = identities.identities();
         f(&match self {
             Owned::Select(db) => Effect::Select { db: *db },
             Owned::Set(key, value, deadline) => Effect::Set { key, value, deadline: *deadline },
@@ -113,6 +126,12 @@ impl Owned {
             }
             Owned::StreamConsumerDelete(key, group, consumer) => Effect::StreamConsumerDelete { key, group, consumer },
             Owned::StreamAcknowledge(key, group, _) => Effect::StreamAcknowledge { key, group, ids },
+            Owned::ListPush(key, end, _) => Effect::ListPush { key, end: *end, elements: items },
+            Owned::ListInsert(key, _, toward, element) => {
+                Effect::ListInsert { key, anchor: identities, toward: *toward, element }
+            }
+            Owned::ListRemove(key, _) => Effect::ListRemove { key, elements: identities },
+            Owned::ListSet(key, _, value) => Effect::ListSet { key, element: identities, value },
             Owned::FlushDb => Effect::FlushDb,
             Owned::FlushAll => Effect::FlushAll,
             Owned::Publish(channel, payload, sharded) => Effect::Publish { channel, payload, sharded: *sharded },
@@ -168,6 +187,24 @@ fn stream_effects() -> impl Strategy<Value = Owned> {
     ]
 }
 
+fn ends() -> impl Strategy<Value = End> {
+    prop_oneof![Just(End::Head), Just(End::Tail)]
+}
+
+fn runs(count: u64) -> impl Strategy<Value = IdentityRun> {
+    let creator = prop_oneof![
+        Just(Creator::Author),
+        Just(Creator::Nobody),
+        Just(Creator::Position),
+        (any::<u64>(), any::<u32>())
+            .prop_map(|(node, incarnation)| Creator::Origin(Origin { node: NodeId(node), incarnation })),
+    ];
+    let step = prop_oneof![Just(Step::Index), Just(Step::Later), Just(Step::Earlier)];
+    (creator, 1000..u64::MAX / 2, -1000..1000i64, 1..=count, step).prop_map(|(creator, stamp, index, count, step)| {
+        IdentityRun { creator, stamp: Stamp(stamp), index, count, step }
+    })
+}
+
 fn effects() -> impl Strategy<Value = Owned> {
     prop_oneof![
         any::<u32>().prop_map(Owned::Select),
@@ -192,6 +229,10 @@ fn effects() -> impl Strategy<Value = Owned> {
         (bytes(), items()).prop_map(|(key, items)| Owned::SortedSetRemove(key, items)),
         (bytes(), bytes(), score()).prop_map(|(key, member, delta)| Owned::SortedSetIncrement(key, member, delta)),
         stream_effects(),
+        (bytes(), ends(), items()).prop_map(|(key, end, items)| Owned::ListPush(key, end, items)),
+        (bytes(), runs(1), ends(), bytes()).prop_map(|(key, run, end, item)| Owned::ListInsert(key, run, end, item)),
+        (bytes(), prop::collection::vec(runs(1000), 0..5)).prop_map(|(key, runs)| Owned::ListRemove(key, runs)),
+        (bytes(), runs(1), bytes()).prop_map(|(key, run, value)| Owned::ListSet(key, run, value)),
         Just(Owned::FlushDb),
         Just(Owned::FlushAll),
         (bytes(), bytes(), any::<bool>())
@@ -235,6 +276,7 @@ proptest! {
                 Ok(Effect::SetAdd { members: items, .. } | Effect::HashSet { pairs: items, .. }) => {
                     seen += items.iter().count() + items.pairs().count();
                 }
+                Ok(Effect::ListRemove { elements, .. }) => seen += elements.iter().count(),
                 Ok(_) => {}
                 Err(error) => prop_assert!(!error.to_string().is_empty()),
             }
@@ -269,6 +311,25 @@ proptest! {
         prop_assert_eq!(&read, &items);
         prop_assert_eq!(writer.items().pairs().count(), items.len() / 2);
     }
+}
+
+#[test]
+fn runs_of_identities_round_trip() {
+    let origin = |node| Creator::Origin(Origin { node: NodeId(node), incarnation: 7 });
+    let run = |creator, stamp, index, count, step| IdentityRun { creator, stamp: Stamp(stamp), index, count, step };
+    let runs = [
+        run(origin(1), 1000, -3, 2, Step::Index),
+        run(Creator::Author, 10, 0, 5, Step::Later),
+        run(origin(2), 1001, 0, 1000, Step::Earlier),
+        run(origin(1), 1000, -1, 1, Step::Index),
+        run(Creator::Nobody, 0, 0, 1 << 40, Step::Index),
+    ];
+    let mut writer = IdentitiesWriter::new();
+    runs.iter().for_each(|run| writer.push(run));
+    assert!(writer.identities().iter().eq(runs));
+    assert!(Identities::new(&[0, 0, 2, 0, 0]).is_err(), "a run of none");
+    assert!(Identities::new(&[0, 12, 2, 0, 1]).is_err(), "an origin that is not listed");
+    assert!(Identities::new(&[0, 2, 8, 0, 5]).is_err(), "before the beginning of time");
 }
 
 /// LEB128 as the DWARF standard gives it.

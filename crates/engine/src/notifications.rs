@@ -4,7 +4,7 @@
 //! every node's subscribers hear of every change.
 
 use crate::engine::Engine;
-use effect::{Deadline, Effect, EffectReader};
+use effect::{Deadline, Effect, EffectReader, End};
 use keyspace::{EventClass, KeyEvent, Txn};
 
 /// The letters of `notify-keyspace-events`, in the order in which CONFIG GET prints them; those up to the first that is
@@ -123,6 +123,11 @@ fn event_of(effect: &Effect<'_>) -> Option<(EventClass, &'static str)> {
         Effect::HashDelete { .. } => (EventClass::HASH, "hdel"),
         Effect::HashIncrement { .. } => (EventClass::HASH, "hincrby"),
         Effect::HashIncrementFloat { .. } => (EventClass::HASH, "hincrbyfloat"),
+        Effect::ListPush { end: End::Head, .. } => (EventClass::LIST, "lpush"),
+        Effect::ListPush { end: End::Tail, .. } => (EventClass::LIST, "rpush"),
+        Effect::ListInsert { .. } => (EventClass::LIST, "linsert"),
+        Effect::ListRemove { .. } => (EventClass::LIST, "lrem"),
+        Effect::ListSet { .. } => (EventClass::LIST, "lset"),
         Effect::SortedSetAdd { .. } => (EventClass::SORTED_SET, "zadd"),
         Effect::SortedSetRemove { .. } => (EventClass::SORTED_SET, "zrem"),
         Effect::SortedSetIncrement { .. } => (EventClass::SORTED_SET, "zincr"),

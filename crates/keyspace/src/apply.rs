@@ -2,10 +2,11 @@
 
 use crate::codec;
 use crate::garbage::Garbage;
+use crate::list::Selection;
 use crate::merge::cell::Action;
 use crate::version::{Row, Version};
 use crate::{KeyHash, Keyspace, Txn, merge::Merge};
-use effect::{DecodeError, Effect, EffectReader};
+use effect::{DecodeError, Effect, EffectReader, Identities};
 use std::fmt;
 
 /// Why a record of another node has no place here.
@@ -152,6 +153,19 @@ fn apply_to_key(merge: &mut Merge<'_, '_, KeyHash>, effect: &Effect<'_>) {
         | Effect::StreamAcknowledge { .. } => {
             merge.stream_effect(effect);
         }
+        Effect::ListPush { end, elements, .. } => {
+            merge.list_push(end, elements.iter());
+        }
+        Effect::ListInsert { anchor, toward, element, .. } => {
+            merge.list_insert(&named(merge, &anchor), toward, element);
+        }
+        Effect::ListRemove { elements, .. } => merge.list_remove(&named(merge, &elements)),
+        Effect::ListSet { element, value, .. } => merge.list_set(&named(merge, &element), value),
         Effect::Select { .. } | Effect::Put { .. } | Effect::FlushDb | Effect::FlushAll | Effect::Publish { .. } => {}
     }
+}
+
+/// The elements of a list that an effect names.
+fn named(merge: &Merge<'_, '_, KeyHash>, elements: &Identities<'_>) -> Selection {
+    Selection::new(elements, merge.author.origins, merge.author.version.origin)
 }

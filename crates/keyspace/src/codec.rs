@@ -73,7 +73,7 @@ pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
         }
         ValueRef::List(list) => {
             output.push(tag::LIST);
-            list.iter().for_each(|element| push(&mut output, element));
+            list.iter().for_each(|element| element.with_bytes(|bytes| push(&mut output, bytes)));
         }
         ValueRef::SortedSet(set) => {
             output.push(tag::SORTED_SET);
@@ -144,11 +144,7 @@ impl Decoded<'_> {
                 }
                 Value::Hash(hash)
             }
-            Decoded::List(elements) => {
-                let mut list = List::new();
-                elements.iter().for_each(|element| list.push_back(element));
-                Value::List(list)
-            }
+            Decoded::List(elements) => Value::List(List::from_elements(elements.iter(), limits)),
             Decoded::SortedSet(pairs) => {
                 let mut set = SortedSet::new();
                 for (member, score) in pairs.iter() {

@@ -82,7 +82,7 @@ fn entry_digest(db: u32, entry: &Entry) -> u64 {
             sum
         }
         // In this order.
-        ValueRef::List(list) => list.iter().fold(6, hash),
+        ValueRef::List(list) => list.iter().fold(6, |seed, element| element.with_bytes(|bytes| hash(seed, bytes))),
         ValueRef::SortedSet(set) => set.iter().fold(7, |sum: u64, (member, score)| {
             member.with_bytes(|member| hash(hash(7, member), &score.to_le_bytes())).wrapping_add(sum)
         }),
@@ -158,7 +158,7 @@ fn add_value(digest: &mut DebugDigest, entry: &Entry) {
         }
         ValueRef::List(list) => {
             mix(digest, &type_number::LIST.to_be_bytes());
-            list.iter().for_each(|element| mix(digest, element));
+            list.iter().for_each(|element| element.with_bytes(|bytes| mix(digest, bytes)));
         }
         ValueRef::SortedSet(set) => {
             mix(digest, &type_number::SORTED_SET.to_be_bytes());

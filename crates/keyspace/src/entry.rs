@@ -8,6 +8,7 @@
 //! `INLINE_MAX`, else a pointer to a boxed value. Nothing is aligned. The allocation's size is a
 //! function of what it contains (`size_class`), so that it needs no length of its own.
 
+use crate::list::StoredList;
 use crate::{KeyType, OriginIndex, Version};
 use effect::Stamp;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -120,7 +121,7 @@ pub(crate) struct Header {
 #[repr(transparent)]
 pub(crate) struct Entry {
     tagged: NonNull<u8>,
-    owns: PhantomData<(Vec<u8>, Set, Hash, List, SortedSet, Stream)>,
+    owns: PhantomData<(Vec<u8>, Set, Hash, StoredList, SortedSet, Stream)>,
 }
 
 // SAFETY: an entry owns its allocation and what that points to, which is all `Send` (asserted
@@ -131,7 +132,7 @@ const _: () = {
     const fn assert_send<T: Send>() {}
     assert_send::<Set>();
     assert_send::<Hash>();
-    assert_send::<List>();
+    assert_send::<StoredList>();
     assert_send::<SortedSet>();
     assert_send::<Stream>();
 };
@@ -155,7 +156,7 @@ impl<'a> Payload<'a> {
             NewValue::Verbatim(text) => Payload::string(text.bytes),
             NewValue::Set(set) => Payload::boxed(Kind::Set, set),
             NewValue::Hash(hash) => Payload::boxed(Kind::Hash, hash),
-            NewValue::List(list) => Payload::boxed(Kind::List, list),
+            NewValue::List(list) => Payload::boxed(Kind::List, StoredList::new(list)),
             NewValue::SortedSet(set) => Payload::boxed(Kind::SortedSet, set),
             NewValue::Stream(stream) => Payload::boxed(Kind::Stream, stream),
         }
@@ -413,7 +414,7 @@ impl Entry {
                 Kind::Long => ValueRef::Bytes((*self.boxed::<Vec<u8>>()).as_slice()),
                 Kind::Set => ValueRef::Set(&*self.boxed::<Set>()),
                 Kind::Hash => ValueRef::Hash(&*self.boxed::<Hash>()),
-                Kind::List => ValueRef::List(&*self.boxed::<List>()),
+                Kind::List => ValueRef::List(&(*self.boxed::<StoredList>()).list),
                 Kind::SortedSet => ValueRef::SortedSet(&*self.boxed::<SortedSet>()),
                 Kind::Stream => ValueRef::Stream(&*self.boxed::<Stream>()),
             }
@@ -438,6 +439,16 @@ impl Entry {
     pub fn stream_mut(&mut self) -> Option<&mut Stream> {
         // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.
         (self.kind() == Kind::Stream).then(|| unsafe { &mut *self.boxed::<Stream>() })
+    }
+
+    pub fn stored_list(&self) -> Option<&StoredList> {
+        // SAFETY: the kind is checked; the reference lives as long as `&self`.
+        (self.kind() == Kind::List).then(|| unsafe { &*self.boxed::<StoredList>() })
+    }
+
+    pub fn stored_list_mut(&mut self) -> Option<&mut StoredList> {
+        // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.
+        (self.kind() == Kind::List).then(|| unsafe { &mut *self.boxed::<StoredList>() })
     }
 
     pub fn key_type(&self) -> KeyType {
@@ -700,7 +711,7 @@ impl Entry {
                 ValueRef::Bytes(_) => Value::Bytes(*Box::from_raw(entry.boxed::<Vec<u8>>())),
                 ValueRef::Set(_) => Value::Set(*Box::from_raw(entry.boxed::<Set>())),
                 ValueRef::Hash(_) => Value::Hash(*Box::from_raw(entry.boxed::<Hash>())),
-                ValueRef::List(_) => Value::List(*Box::from_raw(entry.boxed::<List>())),
+                ValueRef::List(_) => Value::List(Box::from_raw(entry.boxed::<StoredList>()).list),
                 ValueRef::SortedSet(_) => Value::SortedSet(*Box::from_raw(entry.boxed::<SortedSet>())),
                 ValueRef::Stream(_) => Value::Stream(*Box::from_raw(entry.boxed::<Stream>())),
             };
@@ -718,7 +729,10 @@ impl Entry {
             }
             ValueRef::Set(set) => size_of::<Set>() + set.heap_size(),
             ValueRef::Hash(hash) => size_of::<Hash>() + hash.heap_size(),
-            ValueRef::List(list) => size_of::<List>() + list.heap_size(),
+            ValueRef::List(list) => {
+                let identities = self.stored_list().and_then(|stored| stored.identities.as_ref());
+                size_of::<StoredList>() + list.heap_size() + identities.map_or(0, |identities| identities.heap_size())
+            }
             ValueRef::SortedSet(set) => size_of::<SortedSet>() + set.heap_size(),
             ValueRef::Stream(stream) => size_of::<Stream>() + stream.heap_size(),
             _ => 0,
@@ -735,7 +749,7 @@ impl Entry {
                 Kind::Long => drop(Box::from_raw(self.boxed::<Vec<u8>>())),
                 Kind::Set => drop(Box::from_raw(self.boxed::<Set>())),
                 Kind::Hash => drop(Box::from_raw(self.boxed::<Hash>())),
-                Kind::List => drop(Box::from_raw(self.boxed::<List>())),
+                Kind::List => drop(Box::from_raw(self.boxed::<StoredList>())),
                 Kind::SortedSet => drop(Box::from_raw(self.boxed::<SortedSet>())),
                 Kind::Stream => drop(Box::from_raw(self.boxed::<Stream>())),
             }

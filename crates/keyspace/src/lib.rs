@@ -14,6 +14,7 @@ mod eviction;
 mod garbage;
 mod guard;
 mod keyspace;
+mod list;
 mod merge;
 mod recent;
 mod segment;

@@ -5,6 +5,7 @@ pub(crate) mod stream;
 
 use crate::KeyType;
 use crate::deadlines::Deadlines;
+use crate::list::ListRegisters;
 use crate::merge::operations::{Horizon, Operations};
 use crate::version::{Origins, Version};
 use effect::Stamp;
@@ -35,6 +36,8 @@ pub(crate) struct Record {
     pub(crate) scores: Elements<Field>,
     /// Where something of the stream is not stable.
     pub(crate) stream: Option<Box<StreamRecord>>,
+    /// Once an effect has changed the list.
+    pub(crate) list: Option<Box<ListRegisters>>,
 }
 
 /// The registers of one hash field, or of one member of a sorted set.
@@ -92,6 +95,7 @@ impl Record {
             fields: Elements::default(),
             scores: Elements::default(),
             stream: None,
+            list: None,
         }
     }
 
@@ -108,8 +112,8 @@ impl Record {
             KeyType::Set => !self.members.is_empty(),
             KeyType::Hash => !self.fields.is_empty(),
             KeyType::SortedSet => !self.scores.is_empty(),
-            KeyType::List => false,
             KeyType::Stream => self.stream.is_some(),
+            KeyType::List => self.list.as_ref().is_some_and(|list| !list.is_empty()),
         }
     }
 
@@ -175,7 +179,11 @@ impl Record {
         self.stream.take_if(|stream| stream.settle(horizon, clear, there != Some(KeyType::Stream)));
         // A deadline without a key lies in wait for the next one.
         let orphan = there.is_none() && self.has_deadline();
-        self.creations.iter().chain([&self.clear, &self.newest]).all(|version| horizon.known(*version))
+        let whole = self.creations.iter().chain([&self.clear, &self.newest]).all(|version| horizon.known(*version));
+        if let Some(list) = &mut self.list {
+            list.settle(|version| horizon.known(version), whole);
+        }
+        whole
             && self.deadlines.is_stable(horizon)
             && KeyType::ALL.into_iter().all(|key_type| !self.has_registers(key_type))
             && !orphan
@@ -218,8 +226,8 @@ impl Recent {
         self.records.get_mut(key).expect("there, or just inserted")
     }
 
-    pub(crate) fn remove(&mut self, key: &[u8]) {
-        self.records.remove(key);
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Box<Record>> {
+        self.records.remove(key)
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<[u8]>> {

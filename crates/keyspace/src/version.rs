@@ -84,6 +84,11 @@ impl Origins {
         Some(index)
     }
 
+    /// Without giving it an index.
+    pub(crate) fn find(&self, origin: Origin) -> Option<OriginIndex> {
+        self.names.read().indexes.get(&origin).copied()
+    }
+
     pub(crate) fn origin(&self, index: OriginIndex) -> Option<Origin> {
         self.names.read().by_index.get(index.0 as usize).copied().flatten()
     }

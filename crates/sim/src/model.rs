@@ -4,11 +4,13 @@
 //! (stamp, origin) and executed one after the other on the collections of the standard library.
 //! Slow, simple, and meant to be read beside docs/decisions/0001-convergence.md.
 
+mod list;
 mod stream;
 
 pub use stream::Stream;
 
 use effect::{Deadline, Effect, EntryId, Origin, Stamp, VersionVector};
+use list::List;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use stdx::LongDouble;
@@ -32,6 +34,7 @@ pub enum Value {
     /// Scores as `score_text` gives them.
     SortedSet(BTreeMap<Vec<u8>, Vec<u8>>),
     Stream(Stream),
+    List(Vec<Vec<u8>>),
 }
 
 /// A score as the model keeps it: text that reads back as the same number.
@@ -44,6 +47,7 @@ impl fmt::Debug for Value {
         let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
         match self {
             Value::String(value) => write!(f, "{:?}", text(value)),
+            Value::List(elements) => f.debug_list().entries(elements.iter().map(text)).finish(),
             Value::Set(members) => f.debug_set().entries(members.iter().map(text)).finish(),
             Value::Stream(stream) => stream.fmt(f),
             Value::Hash(fields) | Value::SortedSet(fields) => {
@@ -137,6 +141,7 @@ enum Content {
     /// The same for members.
     SortedSet(BTreeMap<Vec<u8>, Cell>),
     Stream(Stream),
+    List(List),
 }
 
 /// A key of the model. The deadline is a register of its own: EXPIRE writes it whether or not the key
@@ -205,6 +210,16 @@ impl Key {
         }
     }
 
+    fn list(&mut self) -> &mut List {
+        if !matches!(self.content, Some(Content::List(_))) {
+            self.content = Some(Content::List(List::default()));
+        }
+        match &mut self.content {
+            Some(Content::List(list)) => list,
+            _ => unreachable!(),
+        }
+    }
+
     /// Removes the key's value, but for increments that the author had not seen.
     fn clear(&mut self, record: &Record) {
         self.deleted_id = 0;
@@ -213,12 +228,13 @@ impl Key {
             Some(Content::Hash(fields) | Content::SortedSet(fields)) => {
                 fields.values_mut().for_each(|cell| cell.clear(record, None));
             }
-            Some(Content::Set(_) | Content::Stream(_)) | None => self.content = None,
+            Some(Content::Set(_) | Content::List(_) | Content::Stream(_)) | None => self.content = None,
         }
     }
 
-    fn put(&mut self, record: &Record, value: Value) {
+    fn put(&mut self, record: &Record, stamp: Stamp, value: Value) {
         match value {
+            Value::List(elements) => *self.list() = List::new(elements, record.origin, stamp),
             Value::String(value) => self.string().clear(record, Some(value)),
             Value::Set(members) => *self.set() = members,
             Value::Stream(stream) => {
@@ -260,7 +276,7 @@ impl Key {
                 Some(Content::Hash(fields) | Content::SortedSet(fields)) => {
                     fields.values_mut().for_each(Cell::expire);
                 }
-                Some(Content::Set(_) | Content::Stream(_)) | None => self.content = None,
+                Some(Content::Set(_) | Content::List(_) | Content::Stream(_)) | None => self.content = None,
             }
             self.deadline_ms = None;
         }
@@ -270,6 +286,7 @@ impl Key {
         match self.content? {
             Content::String(cell) => cell.value.map(Value::String),
             Content::Set(set) => (!set.is_empty()).then_some(Value::Set(set)),
+            Content::List(list) => Some(list.into_values()).filter(|values| !values.is_empty()).map(Value::List),
             Content::Hash(fields) => values(fields).map(Value::Hash),
             Content::SortedSet(scores) => values(scores).map(Value::SortedSet),
             Content::Stream(stream) => Some(Value::Stream(stream)),
@@ -324,7 +341,7 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
             Effect::Expire { key: name, deadline_ms } => keys.entry(key(name)).or_default().deadline_ms = deadline_ms,
             Effect::Put { key: name, value, deadline_ms } => {
                 let key = keys.entry(key(name)).or_default();
-                key.put(record, decode(value));
+                key.put(record, stamp, decode(value));
                 key.deadline_ms = deadline_ms;
             }
             Effect::Set { key: name, value, deadline } => {
@@ -398,6 +415,22 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
             Effect::HashIncrementFloat { key: name, field, delta } => {
                 let cell = keys.entry(key(name)).or_default().hash().entry(field.to_vec()).or_default();
                 cell.increment(Increment { origin, stamp, delta: Delta::Float(delta.to_vec()) });
+            }
+            Effect::ListPush { key: name, end, elements } => {
+                keys.entry(key(name)).or_default().list().push(end, &elements, origin, stamp);
+            }
+            Effect::ListInsert { key: name, anchor, toward, element } => {
+                keys.entry(key(name)).or_default().list().insert(&anchor, toward, element, origin, stamp);
+            }
+            Effect::ListRemove { key: name, elements } => {
+                if let Some(Content::List(list)) = &mut keys.entry(key(name)).or_default().content {
+                    list.remove(&elements, origin);
+                }
+            }
+            Effect::ListSet { key: name, element, value } => {
+                if let Some(Content::List(list)) = &mut keys.entry(key(name)).or_default().content {
+                    list.set(&element, value, origin);
+                }
             }
             Effect::SortedSetAdd { key: name, pairs } => {
                 let scores = keys.entry(key(name)).or_default().sorted_set();

@@ -270,6 +270,8 @@ impl Machine {
                         members.insert(member.to_vec());
                     });
                     Value::Set(members)
+                } else if let Ok(Some(list)) = view.list(&key) {
+                    Value::List(list.iter().map(|element| element.to_vec()).collect())
                 } else if let Ok(Some(set)) = view.sorted_set(&key) {
                     Value::SortedSet(set.iter().map(|(member, score)| (member.to_vec(), score_text(score))).collect())
                 } else if let Ok(Some(stream)) = view.stream(&key) {
@@ -300,6 +302,6 @@ pub fn decode_value(encoded: &[u8]) -> Value {
             Value::SortedSet(pairs.iter().map(|(member, score)| (member.to_vec(), score_text(score))).collect())
         }
         Decoded::Stream(stream) => Value::Stream(model::Stream::decode(&stream)),
-        Decoded::List(_) => unreachable!("no command makes one yet"),
+        Decoded::List(elements) => Value::List(elements.iter().map(<[u8]>::to_vec).collect()),
     }
 }

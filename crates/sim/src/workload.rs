@@ -9,6 +9,7 @@ const STRINGS: [&str; 3] = ["string:a", "string:b", "string:c"];
 const COUNTERS: [&str; 3] = ["counter:a", "counter:b", "counter:c"];
 const SETS: [&str; 3] = ["set:a", "set:b", "set:c"];
 const HASHES: [&str; 3] = ["hash:a", "hash:b", "hash:c"];
+const LISTS: [&str; 3] = ["list:a", "list:b", "list:c"];
 const ANY: [&str; 2] = ["any:a", "any:b"];
 const MEMBERS: [&str; 5] = ["m1", "m2", "m3", "44", "5"];
 
@@ -22,7 +23,7 @@ fn key<'a>(rng: &mut SmallRng, own: &[&'a str]) -> &'a str {
 }
 
 fn any_key<'a>(rng: &mut SmallRng) -> &'a str {
-    let family: [&[&'a str]; 5] = [&STRINGS, &COUNTERS, &SETS, &HASHES, &ANY];
+    let family: [&[&'a str]; 6] = [&STRINGS, &COUNTERS, &SETS, &HASHES, &LISTS, &ANY];
     let family = family[rng.random_range(0..family.len())];
     pick(rng, family)
 }
@@ -50,12 +51,13 @@ pub fn next(rng: &mut SmallRng, tag: u64) -> Vec<Vec<String>> {
 
 /// One command. `tag` makes the values that it writes unlike any other's.
 fn command(rng: &mut SmallRng, tag: u64) -> Vec<String> {
-    match rng.random_range(0..100) {
+    match rng.random_range(0..118) {
         0..25 => string(rng, tag),
         25..45 => counter(rng),
         45..63 => set(rng),
         63..81 => hash(rng, tag),
         81..91 => expiry(rng),
+        91..109 => list(rng, tag),
         _ => keys(rng),
     }
 }
@@ -113,6 +115,26 @@ fn hash(rng: &mut SmallRng, tag: u64) -> Vec<String> {
         4..7 => format!("HINCRBY {key} {field} {}", number(rng)),
         7 => format!("HINCRBYFLOAT {key} {field} {}.25", number(rng)),
         _ => format!("HDEL {key} {field}"),
+    })
+}
+
+fn list(rng: &mut SmallRng, tag: u64) -> Vec<String> {
+    let key = key(rng, &LISTS);
+    // Values that are often the same: an element is not its value.
+    let (value, other) = (pick(rng, &MEMBERS), pick(rng, &MEMBERS));
+    words(&match rng.random_range(0..20) {
+        0..4 => format!("RPUSH {key} {value} r{tag}"),
+        4..7 => format!("LPUSH {key} {value} l{tag} {other}"),
+        7 => format!("LPUSHX {key} x{tag}"),
+        8 => format!("RPOP {key}"),
+        9 => format!("LPOP {key} {}", rng.random_range(1..4)),
+        10 | 11 => format!("LINSERT {key} BEFORE {value} b{tag}"),
+        12 | 13 => format!("LINSERT {key} AFTER {value} {other}"),
+        14 => format!("LREM {key} {} {value}", rng.random_range(-2..3)),
+        15 => format!("LTRIM {key} {} {}", rng.random_range(-9..3), rng.random_range(-2..9)),
+        16 => format!("LSET {key} {} s{tag}", rng.random_range(-3..3)),
+        17 | 18 => format!("LMOVE {key} {} LEFT RIGHT", pick(rng, &LISTS)),
+        _ => format!("LMPOP 2 {key} {} RIGHT COUNT 2", pick(rng, &LISTS)),
     })
 }
 

@@ -20,7 +20,7 @@ mod table;
 pub use element::Element;
 pub use hash::{Hash, HashIter};
 pub use intset::Intset;
-pub use list::List;
+pub use list::{List, ListIter, ListIterBack};
 pub use listpack::Listpack;
 pub use set::{Set, SetIter};
 pub use sorted_set::{SortedSet, SortedSetIter};
@@ -42,6 +42,10 @@ pub struct EncodingLimits {
     pub stream_node_max_entries: usize,
     pub zset_max_listpack_entries: usize,
     pub zset_max_listpack_value: usize,
+    /// As the directive has it: elements, or (negative) a class of bytes, in one node of a list.
+    pub list_max_listpack_size: i32,
+    /// An element of this length is a node by itself, whatever the size allows (0: not so; for tests).
+    pub list_packed_threshold: usize,
 }
 
 impl Default for EncodingLimits {
@@ -56,6 +60,8 @@ impl Default for EncodingLimits {
             stream_node_max_entries: 100,
             zset_max_listpack_entries: 128,
             zset_max_listpack_value: 64,
+            list_max_listpack_size: -2,
+            list_packed_threshold: 0,
         }
     }
 }

@@ -91,9 +91,26 @@ impl Listpack {
         Iter { entries: &self.bytes[..self.end()], at: HEADER_LEN }
     }
 
-    /// The entry of the element at `index`.
+    /// Elements from the entry at `offset` on.
+    #[inline]
+    pub fn iter_from(&self, offset: usize) -> Iter<'_> {
+        Iter { entries: &self.bytes[..self.end()], at: offset }
+    }
+
+    /// Elements from the last to the first.
+    pub fn iter_back(&self) -> IterBack<'_> {
+        IterBack { listpack: Some(self), at: self.end() }
+    }
+
+    /// The entry of the element at `index`, from the end that is nearer.
+    #[inline]
     pub fn offset_of(&self, index: usize) -> Option<usize> {
-        self.offsets().nth(index)
+        let count = self.header_count();
+        if count == UNKNOWN_COUNT || index < usize::from(count) / 2 {
+            return self.offsets().nth(index);
+        }
+        let from_end = usize::from(count).checked_sub(index)?;
+        (0..from_end).try_fold(self.end(), |offset, _| self.previous(offset)).filter(|offset| *offset < self.end())
     }
 
     /// The element whose entry is at `offset`.
@@ -116,6 +133,12 @@ impl Listpack {
         }
         let len = decode_back_len(&self.bytes[..offset])?;
         offset.checked_sub(len + encode_back_len(len).1)
+    }
+
+    /// The offset of the first entry.
+    #[inline]
+    pub fn start(&self) -> usize {
+        HEADER_LEN
     }
 
     /// The offset behind the last entry.
@@ -203,10 +226,29 @@ impl Listpack {
         self.remove(offset, removed);
     }
 
-    /// Elements in order, from the entry at `offset` on.
-    #[inline]
-    pub(crate) fn iter_from(&self, offset: usize) -> Iter<'_> {
-        Iter { entries: &self.bytes[..self.end()], at: offset }
+    /// Appends all entries of another listpack.
+    pub fn append(&mut self, other: &Listpack) {
+        let (at, count) = (self.end(), other.len());
+        let entries = &other.bytes[HEADER_LEN..other.end()];
+        buffer::resize_range(&mut self.bytes, at, 0, entries.len());
+        self.bytes[at..at + entries.len()].copy_from_slice(entries);
+        self.write_total();
+        self.add_to_count(count as isize);
+    }
+
+    /// The entries from `offset` on become a listpack of their own.
+    pub fn split_off(&mut self, offset: usize) -> Listpack {
+        let count = self.iter_from(offset).count();
+        let end = self.end();
+        let mut tail = Listpack::new();
+        buffer::resize_range(&mut tail.bytes, HEADER_LEN, 0, end - offset);
+        tail.bytes[HEADER_LEN..HEADER_LEN + end - offset].copy_from_slice(&self.bytes[offset..end]);
+        tail.write_total();
+        tail.add_to_count(count as isize);
+        buffer::resize_range(&mut self.bytes, offset, end - offset, 0);
+        self.write_total();
+        self.add_to_count(-(count as isize));
+        tail
     }
 
     fn offsets(&self) -> impl Iterator<Item = usize> + '_ {
@@ -290,7 +332,7 @@ impl Run {
 }
 
 /// Elements of a listpack in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Iter<'a> {
     /// All bytes but the last.
     entries: &'a [u8],
@@ -313,6 +355,24 @@ impl<'a> Iterator for Iter<'a> {
         let (element, len) = decode(self.entries.get(self.at..)?)?;
         self.at += len + encode_back_len(len).1;
         Some(element)
+    }
+}
+
+/// Elements of a listpack from the last to the first.
+#[derive(Clone, Debug, Default)]
+pub struct IterBack<'a> {
+    listpack: Option<&'a Listpack>,
+    /// Behind the entry that comes next.
+    at: usize,
+}
+
+impl<'a> Iterator for IterBack<'a> {
+    type Item = Element<'a>;
+
+    fn next(&mut self) -> Option<Element<'a>> {
+        let listpack = self.listpack?;
+        self.at = listpack.previous(self.at)?;
+        listpack.get(self.at)
     }
 }
 

@@ -128,6 +128,7 @@ pub struct Config {
     pub stream_node_max_entries: usize,
     pub zset_max_listpack_entries: usize,
     pub zset_max_listpack_value: usize,
+    pub list_max_listpack_size: i32,
 
     // Observation
     /// Microseconds; negative: off.
@@ -352,6 +353,8 @@ impl Config {
             stream_node_max_entries: self.stream_node_max_entries,
             zset_max_listpack_entries: self.zset_max_listpack_entries,
             zset_max_listpack_value: self.zset_max_listpack_value,
+            list_max_listpack_size: self.list_max_listpack_size,
+            list_packed_threshold: 0,
         }
     }
 
@@ -430,6 +433,7 @@ impl Config {
             stream_node_max_entries: 0,
             zset_max_listpack_entries: 0,
             zset_max_listpack_value: 0,
+            list_max_listpack_size: 0,
             slowlog_log_slower_than: 0,
             slowlog_max_len: 0,
             latency_monitor_threshold: 0,

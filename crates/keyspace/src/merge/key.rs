@@ -84,8 +84,13 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>) -> bool {
         let is_stable = self.with_record(|parts| parts.stabilize(horizon));
         if is_stable {
-            self.database.recent.remove(self.key);
+            let list = self.database.recent.remove(self.key).and_then(|record| record.list);
             if let Some(mut entry) = self.entry_mut() {
+                let version = version_of(&entry);
+                if let (Some(stored), Some(list)) = (entry.stored_list_mut(), list) {
+                    let identities = list.sequence;
+                    stored.identities = (!identities.is_whole(version)).then(|| Box::new(identities));
+                }
                 entry.set_has_recent(false);
                 let written = version_of(&entry).stamp;
                 self.database.newest_plain = self.database.newest_plain.max(written);

@@ -107,8 +107,14 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
         let Database { table, recent, flushed, type_clashes, .. } = &mut *self.database;
         let (hash, key, author) = (self.hash, self.key, self.author);
         let record = recent.entry(key, author.version.stamp, || {
-            let entry = table.find(hash, key);
-            Record::new(entry.map(|entry| (entry.key_type(), version_of(entry), entry.deadline_ms())), *flushed)
+            let mut entry = table.find_mut(hash, key);
+            let known = entry.as_ref().map(|entry| (entry.key_type(), version_of(entry), entry.deadline_ms()));
+            if let Some((KeyType::List, version, _)) = known
+                && let Some(stored) = entry.as_mut().and_then(|entry| entry.stored_list_mut())
+            {
+                stored.pin(version);
+            }
+            Record::new(known, *flushed)
         });
         let mut parts = Parts { table, record, type_clashes, limits: self.limits, author, hash, key };
         parts.record.newest = author.origins.newest(parts.record.newest, author.version);
@@ -249,19 +255,6 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             (KeyType::SortedSet, _) => self.cut_fields::<SortedSet>(cut, None),
             (KeyType::Stream, Some(NewValue::Stream(stream))) => self.cut_stream(cut, Some(stream)),
             (KeyType::Stream, _) => self.cut_stream(cut, None),
-        }
-    }
-
-    /// A cut where the type keeps no registers: the value is there whole, or not at all.
-    fn cut_whole(&mut self, key_type: KeyType, cut: Cut<'_>, base: Option<NewValue<'_>>) {
-        if !cut.wins {
-            return;
-        }
-        if self.key_type() == Some(key_type) {
-            self.table.remove(self.hash, self.key);
-        }
-        if let Some(base) = base {
-            self.insert(base);
         }
     }
 }

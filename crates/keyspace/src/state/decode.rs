@@ -4,15 +4,19 @@ use super::{action, flag, item};
 use crate::KeyType;
 use crate::codec::{self, Decoded};
 use crate::deadlines::{Deadlines, Write};
+use crate::list::{Anchor, Identity, ListRegisters, Run, Sequence};
 use crate::merge::cell::Action;
 use crate::merge::operations::{Operation, Operations};
 use crate::recent::stream::{GroupRecord, Presence, Raises, StreamRecord};
 use crate::recent::{Elements, Field, Record};
 use crate::version::{OriginIndex, Origins, Version};
-use effect::{DecodeError, NodeId, Origin, Stamp, take_varint};
+use effect::{DecodeError, End, NodeId, Origin, Stamp, Step, take_varint};
 use std::collections::BTreeMap;
 use std::fmt;
 use values::{Position, StreamId};
+
+/// So many effects are looked at for one run of identities, and no more.
+const MAX_EFFECTS: u32 = 1 << 28;
 
 /// Why bytes are not a piece of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,8 @@ pub(super) struct KeyItem<'a> {
     pub(super) version: Option<Version>,
     pub(super) deadline_ms: Option<u64>,
     pub(super) record: Option<Record>,
+    /// Of a list; where there is a record, it has them.
+    pub(super) identities: Option<Box<Sequence>>,
 }
 
 pub(super) struct Reader<'a, 'o> {
@@ -109,8 +115,19 @@ impl<'a, 'o> Reader<'a, 'o> {
         let value = if has(flag::VALUE) { Some(codec::decode(self.bytes()?)?) } else { None };
         let version = if has(flag::VERSION) { Some(self.version()?) } else { None };
         let deadline_ms = if has(flag::DEADLINE) { Some(self.number()?) } else { None };
-        let record = if has(flag::RECORD) { Some(self.record()?) } else { None };
-        Ok(KeyItem { db, key, value, version, deadline_ms, record })
+        let mut record = if has(flag::RECORD) { Some(self.record()?) } else { None };
+        let mut identities = if has(flag::IDENTITIES) { Some(Box::new(self.sequence()?)) } else { None };
+        let elements = if let Some(Decoded::List(elements)) = value { Some(elements.iter().count()) } else { None };
+        let live = identities.as_ref().map(|identities| identities.live());
+        if live.is_some_and(|live| live != elements.unwrap_or(0)) {
+            return Err(DecodeError::BadNumber.into());
+        }
+        if let (Some(record), true) = (&mut record, identities.is_some() || elements.is_some()) {
+            let whole = || Sequence::whole(version.unwrap_or(Version::ZERO), elements.unwrap_or(0));
+            let sequence = identities.take().map_or_else(whole, |identities| *identities);
+            record.list.get_or_insert_default().set_sequence(sequence);
+        }
+        Ok(KeyItem { db, key, value, version, deadline_ms, record, identities })
     }
 
     fn record(&mut self) -> Result<Record, ImportError> {
@@ -134,6 +151,7 @@ impl<'a, 'o> Reader<'a, 'o> {
         }
         record.fields = self.fields()?;
         record.scores = self.fields()?;
+        record.list = self.list()?;
         if self.number()? != 0 {
             record.stream = Some(Box::new(self.stream()?));
         }
@@ -209,6 +227,51 @@ impl<'a, 'o> Reader<'a, 'o> {
 
     fn id(&mut self) -> Result<StreamId, ImportError> {
         Ok(StreamId::new(self.number()?, self.number()?))
+    }
+
+    fn sequence(&mut self) -> Result<Sequence, ImportError> {
+        let mut runs = Vec::new();
+        for _ in 0..self.number()? {
+            let Identity { version, index } = self.identity()?;
+            let count = u32::try_from(self.number()?).map_err(|_| DecodeError::BadNumber)?;
+            let kind = self.number()?;
+            let step = match kind >> 1 {
+                0 => Step::Index,
+                1 => Step::Later,
+                2 => Step::Earlier,
+                _ => return Err(DecodeError::BadNumber.into()),
+            };
+            let run = Run::new(version.stamp, version.origin, index, count, step).ok_or(DecodeError::BadNumber)?;
+            if step != Step::Index && count > MAX_EFFECTS {
+                return Err(DecodeError::BadNumber.into());
+            }
+            runs.push(if kind & 1 == 0 { run } else { run.removed(self.version()?) });
+        }
+        Ok(Sequence::from_runs(runs.into_iter()))
+    }
+
+    fn identity(&mut self) -> Result<Identity, ImportError> {
+        let version = self.version()?;
+        let zigzag = self.number()?;
+        let index = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
+        Ok(Identity { version, index: i32::try_from(index).map_err(|_| DecodeError::BadNumber)? })
+    }
+
+    /// All but the sequence.
+    fn list(&mut self) -> Result<Option<Box<ListRegisters>>, ImportError> {
+        let mut list = ListRegisters::default();
+        for _ in 0..self.number()? {
+            let identity = self.identity()?;
+            let kind = self.number()?;
+            let toward = if kind & 1 == 0 { End::Head } else { End::Tail };
+            let beside = if kind & 2 == 0 { None } else { Some(self.identity()?) };
+            list.anchors.insert(identity, Anchor { beside, toward });
+        }
+        for _ in 0..self.number()? {
+            let identity = self.identity()?;
+            list.values.insert(identity, self.version()?);
+        }
+        Ok((!list.is_empty()).then(|| Box::new(list)))
     }
 
     fn operations(&mut self) -> Result<Operations, ImportError> {

@@ -3,6 +3,7 @@
 use super::{action, flag, item};
 use crate::codec;
 use crate::entry::{Entry, ValueRef};
+use crate::list::{Identity, ListRegisters, Sequence};
 use crate::merge::cell::{Action, Cell, string_of};
 use crate::merge::fields::{Fields, take_back};
 use crate::merge::operations::Operations;
@@ -10,7 +11,7 @@ use crate::recent::stream::{Raises, StreamRecord};
 use crate::recent::{Elements, Field, Record};
 use crate::version::{OriginIndex, Origins, Version};
 use crate::view::StringRef;
-use effect::put_varint;
+use effect::{End, put_varint};
 use std::collections::BTreeMap;
 use values::{EncodingLimits, StreamId};
 
@@ -75,10 +76,13 @@ impl Chunk {
         let version = entry.and_then(Entry::version);
         let deadline_ms = entry.and_then(Entry::deadline_ms);
         let value = base_value(entry, record, limits);
+        let own = entry.and_then(Entry::stored_list).and_then(|stored| stored.identities.as_deref());
+        let identities = record.and_then(|record| record.list.as_ref()).map(|list| &list.sequence).or(own);
         let flags = (flag::VALUE * u8::from(value.is_some()))
             | (flag::VERSION * u8::from(version.is_some()))
             | (flag::DEADLINE * u8::from(deadline_ms.is_some()))
-            | (flag::RECORD * u8::from(record.is_some()));
+            | (flag::RECORD * u8::from(record.is_some()))
+            | (flag::IDENTITIES * u8::from(identities.is_some()));
         self.items.extend_from_slice(&[item::KEY, flags]);
         self.number(u64::from(db));
         self.bytes(key);
@@ -93,6 +97,43 @@ impl Chunk {
         }
         if let Some(record) = record {
             self.record(record);
+        }
+        if let Some(identities) = identities {
+            self.sequence(identities);
+        }
+    }
+
+    fn sequence(&mut self, sequence: &Sequence) {
+        self.number(sequence.runs().len() as u64);
+        for run in sequence.runs() {
+            self.identity(run.identity(0));
+            self.number(u64::from(run.count));
+            self.number((run.step as u64) << 1 | u64::from(run.is_removed()));
+            if let Some(removal) = run.removal() {
+                self.version(removal);
+            }
+        }
+    }
+
+    fn identity(&mut self, identity: Identity) {
+        self.version(identity.version);
+        let index = i64::from(identity.index);
+        self.number((index << 1 ^ index >> 63) as u64);
+    }
+
+    fn list(&mut self, list: &ListRegisters) {
+        self.number(list.anchors.len() as u64);
+        for (identity, anchor) in &list.anchors {
+            self.identity(*identity);
+            self.number(u64::from(anchor.beside.is_some()) << 1 | u64::from(anchor.toward == End::Tail));
+            if let Some(beside) = anchor.beside {
+                self.identity(beside);
+            }
+        }
+        self.number(list.values.len() as u64);
+        for (identity, version) in &list.values {
+            self.identity(*identity);
+            self.version(*version);
         }
     }
 
@@ -114,6 +155,10 @@ impl Chunk {
         }
         self.fields(&record.fields);
         self.fields(&record.scores);
+        match &record.list {
+            Some(list) => self.list(list),
+            None => self.list(&ListRegisters::default()),
+        }
         self.number(u64::from(record.stream.is_some()));
         if let Some(stream) = &record.stream {
             self.stream(stream);

@@ -127,7 +127,19 @@ impl Import {
         let increments = record.elements().flat_map(|field| field.increments.iter());
         let operations = record.operations.iter().chain(increments).map(|operation| operation.version);
         let of_stream = record.stream.iter().flat_map(|stream| stream.versions());
-        elements.chain(operations).chain(of_stream).chain([record.clear]).any(|version| self.is_unseen(version))
+        let of_list = record.list.iter().flat_map(|list| {
+            let of_runs = list.sequence.runs().flat_map(|run| {
+                let newest = [run.identity(0), run.identity(run.count - 1)].map(|identity| identity.version);
+                newest.into_iter().chain(run.removal())
+            });
+            of_runs.chain(list.values.values().copied())
+        });
+        elements
+            .chain(operations)
+            .chain(of_list)
+            .chain(of_stream)
+            .chain([record.clear])
+            .any(|version| self.is_unseen(version))
     }
 
     fn is_unseen(&self, version: Version) -> bool {

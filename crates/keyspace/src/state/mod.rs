@@ -29,6 +29,8 @@ mod flag {
     pub(super) const VERSION: u8 = 2;
     pub(super) const DEADLINE: u8 = 4;
     pub(super) const RECORD: u8 = 8;
+    /// Of the elements of a list, also of one that is empty by now.
+    pub(super) const IDENTITIES: u8 = 16;
 }
 
 /// First byte of an operation.

@@ -5,6 +5,7 @@ use super::import::covers;
 use super::stream::base_of;
 use crate::codec;
 use crate::entry::{Entry, Header, Value, ValueRef};
+use crate::list::{ListRegisters, Selection, Sequence, parts_of};
 use crate::merge::cell::StringCell;
 use crate::merge::fields::{Fields, restart, take_back, untouched};
 use crate::merge::{Author, Merge, version_of};
@@ -14,7 +15,7 @@ use crate::shard::Database;
 use crate::version::{OriginIndex, Row, Version};
 use crate::{KeyHash, KeyType};
 use effect::Stamp;
-use values::{EncodingLimits, Set, Stream};
+use values::{Element, EncodingLimits, List, Set, Stream};
 
 /// A key, apart from any table. Without a record it is as if it had been Put whole at its version.
 #[derive(Default)]
@@ -24,6 +25,8 @@ pub(super) struct KeyState {
     version: Option<Version>,
     deadline_ms: Option<u64>,
     record: Option<Record>,
+    /// Of a list that has no record.
+    identities: Option<Box<Sequence>>,
 }
 
 pub(super) struct Place<'p> {
@@ -41,6 +44,7 @@ impl KeyState {
             version: item.version,
             deadline_ms: item.deadline_ms,
             record: item.record,
+            identities: item.identities,
         }
     }
 
@@ -90,12 +94,20 @@ impl Place<'_> {
 
     /// Takes the key out of the table.
     pub(super) fn take(&mut self) -> KeyState {
-        let record = self.database.recent.get(self.key).cloned();
-        self.database.recent.remove(self.key);
+        let mut record = self.database.recent.remove(self.key).map(|record| *record);
         let entry = self.database.table.find(self.hash, self.key);
         let (version, deadline_ms) = entry.map_or((None, None), |entry| (entry.version(), entry.deadline_ms()));
         let entry_type = entry.map(Entry::key_type);
-        if let Some(record) = &record {
+        let mut identities = None;
+        if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key)
+            && let Some(stored) = entry.stored_list_mut()
+        {
+            identities = stored.identities.take();
+        }
+        if let Some(record) = &mut record {
+            if let Some(identities) = identities.take() {
+                record.list.get_or_insert_default().set_sequence(*identities);
+            }
             let limits = self.limits;
             if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key) {
                 if let Some(hash) = entry.hash_mut() {
@@ -110,15 +122,26 @@ impl Place<'_> {
             }
         }
         let value = self.database.table.remove(self.hash, self.key).map(Entry::into_value);
-        KeyState { value, version, deadline_ms, record }
+        KeyState { value, version, deadline_ms, record, identities }
     }
 
     /// Puts a key into the table that is not there.
     pub(super) fn install(&mut self, state: KeyState) {
-        let KeyState { value, version, deadline_ms, record } = state;
+        let KeyState { value, version, deadline_ms, mut record, mut identities } = state;
         let header = Header { deadline_ms, version, access: self.author.access.first() };
         if let Some(mut value) = value {
             self.database.table.insert(self.hash, Entry::new(self.key, value.as_new(), header));
+        }
+        if !self.author.peers
+            && let Some(list) = record.as_mut().and_then(|record| record.list.as_mut())
+        {
+            list.settle(|_| true, true);
+            identities = Some(Box::new(std::mem::take(&mut list.sequence)));
+        }
+        if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key)
+            && let Some(stored) = entry.stored_list_mut()
+        {
+            stored.identities = identities;
         }
         // A late flush must find what is newer.
         let written = version.map_or(Stamp::ZERO, |version| version.stamp);
@@ -167,15 +190,31 @@ impl Place<'_> {
         let version = state.version.unwrap_or(Version::ZERO);
         match (state.record, state.value) {
             (Some(record), value) => self.reapply_record(&record, value, row, unseen, &survivors),
-            (None, Some(value)) if unseen(version) => self.reapply_whole(value, state.deadline_ms, version, row),
+            (None, Some(value)) if unseen(version) => {
+                let whole = || Sequence::whole(version, if let Value::List(list) = &value { list.len() } else { 0 });
+                let sequence = state.identities.map_or_else(whole, |identities| *identities);
+                self.reapply_whole(value, &sequence, state.deadline_ms, version, row, unseen);
+            }
             (None, _) => {}
         }
     }
 
     /// A key that one version describes: a string is newer or older as a whole; collections are united.
-    fn reapply_whole(&mut self, value: Value, deadline_ms: Option<u64>, version: Version, row: Row<'_>) {
+    fn reapply_whole(
+        &mut self,
+        value: Value,
+        identities: &Sequence,
+        deadline_ms: Option<u64>,
+        version: Version,
+        row: Row<'_>,
+        unseen: impl Fn(Version) -> bool,
+    ) {
         match value {
-            Value::Int(_) | Value::Bytes(_) | Value::Verbatim(_) | Value::List(_) => {
+            Value::List(list) => {
+                let registers = ListRegisters::new(identities.clone());
+                self.reapply_list(&registers, Some(&list), row, unseen);
+            }
+            Value::Int(_) | Value::Bytes(_) | Value::Verbatim(_) => {
                 return self.merge(version, row).put(value, deadline_ms);
             }
             Value::Stream(stream) => self.reapply_whole_stream(&stream, version, row),
@@ -232,6 +271,10 @@ impl Place<'_> {
         }
         self.reapply_fields(&record.fields, hash, row, &unseen, is_due);
         self.reapply_fields(&record.scores, sorted_set, row, &unseen, is_due);
+        if let Some(registers) = &record.list {
+            let list = if let Some(Value::List(list)) = &value { Some(list) } else { None };
+            self.reapply_list(registers, list, row, &unseen);
+        }
         for operation in record.operations.awake().filter(|operation| is_due(operation.version)) {
             self.merge(operation.version, row).string_operation(operation.action.clone());
         }
@@ -277,6 +320,31 @@ impl Place<'_> {
         }
     }
 
+    fn reapply_list(
+        &mut self,
+        registers: &ListRegisters,
+        list: Option<&List>,
+        row: Row<'_>,
+        unseen: impl Fn(Version) -> bool,
+    ) {
+        let parts = parts_of(&registers.sequence, list, self.author.origins, &unseen);
+        for parts in parts.chunk_by(|a, b| a.run.identity(0).version == b.run.identity(0).version) {
+            let first = parts[0].run.identity(0);
+            self.merge(first.version, row).list_rejoin(parts, registers.anchors.get(&first).copied());
+        }
+        for run in registers.sequence.runs() {
+            if let Some(removal) = run.removal().filter(|removal| unseen(*removal)) {
+                self.merge(removal, row).list_remove(&Selection::Named(vec![run.part(0..run.count)]));
+            }
+        }
+        for (identity, version) in registers.values.iter().filter(|(_, version)| unseen(**version)) {
+            let Some((gap, true)) = registers.sequence.find(*identity) else { continue };
+            if let Some(value) = list.and_then(|list| list.get(gap.live)).map(Element::to_vec) {
+                self.merge(*version, row).list_set(&Selection::of(*identity), &value);
+            }
+        }
+    }
+
     /// The clear of a record, with what it left: the part of the value that no newer register describes.
     fn reapply_clear(&mut self, record: &Record, value: Option<&Value>, row: Row<'_>) {
         let base = match value {
@@ -294,12 +362,13 @@ impl Place<'_> {
             }
             Some(Value::Hash(hash)) => untouched(hash, &record.fields).map(Value::Hash),
             Some(Value::SortedSet(set)) => untouched(set, &record.scores).map(Value::SortedSet),
-            Some(Value::List(list)) => Some(Value::List(list.clone())),
             Some(Value::Stream(stream)) => {
                 let blank = StreamRecord::default();
                 let registers = record.stream.as_deref().unwrap_or(&blank);
                 Some(Value::Stream(base_of(stream, registers, record.clear, self.author.origins)))
             }
+            // Its elements join with the others, as they keep their identities.
+            Some(Value::List(_)) => None,
             None => None,
         };
         self.merge(record.clear, row).clear_value(base);

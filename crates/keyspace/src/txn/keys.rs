@@ -99,7 +99,7 @@ impl Txn<'_> {
     }
 
     /// `encoded`: made by `codec`.
-    fn put(&mut self, key: &[u8], encoded: &[u8], deadline_ms: Option<u64>) {
+    pub(super) fn put(&mut self, key: &[u8], encoded: &[u8], deadline_ms: Option<u64>) {
         let hash = self.view.keyspace.hash(key);
         let value = codec::decode(encoded).expect("what codec wrote").build(&self.view.guard.shard(hash).limits);
         self.merge(key, &Effect::Put { key, value: encoded, deadline_ms }, |merge| merge.put(value, deadline_ms));

@@ -3,6 +3,7 @@
 
 mod hashes;
 mod keys;
+mod lists;
 mod sets;
 mod sorted_sets;
 mod streams;

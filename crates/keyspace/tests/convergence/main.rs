@@ -1,9 +1,11 @@
 //! Several nodes write at will, see each other's records in any order that respects causality, forget
 //! what is stable at any moment at which they may, and end in the state that the contract demands.
 
+#![allow(clippy::single_range_in_vec_init)]
+
 mod model;
 
-use effect::{Delivery, EffectReader, NodeId, Origin, Stamp, VersionVector};
+use effect::{Delivery, EffectReader, End, NodeId, Origin, Stamp, VersionVector};
 use keyspace::{
     CausalMark, Cursor, Horizon, Import, Keyspace, NewId, Options, Row, Scope, ScoreCondition, SetDeadline, Switches,
     Txn, Version,
@@ -77,7 +79,7 @@ impl std::fmt::Debug for Write {
 }
 
 fn write() -> impl Strategy<Value = Write> {
-    (0..50u8, 0..KEYS.len(), 0..NAMES.len(), 0..VALUES.len(), 1..400u64)
+    (0..60u8, 0..KEYS.len(), 0..NAMES.len(), 0..VALUES.len(), 1..400u64)
         .prop_map(|(kind, key, name, value, ms)| Write { kind, key, name, value, ms })
 }
 
@@ -127,7 +129,30 @@ fn perform(txn: &mut Txn<'_>, write: &Write) {
         24 if write.name != write.key => txn.rename(key, KEYS[write.name]),
         24 => {}
         32..50 => perform_on_stream(txn, write),
+        50..60 => change_list(txn, write),
         _ if write.ms.is_multiple_of(4) => drop(txn.flush_all()),
+        _ => {}
+    }
+}
+
+fn change_list(txn: &mut Txn<'_>, write: &Write) {
+    let (key, value) = (KEYS[write.key], VALUES[write.value]);
+    let end = if write.name == 0 { End::Head } else { End::Tail };
+    let len = txn.list(key).ok().flatten().map_or(0, |list| list.len());
+    let place = if len == 0 { 0 } else { write.ms as usize % len };
+    // The stamp makes elements of one value different.
+    let element = [value, b"@", write.ms.to_string().as_bytes()].concat();
+    match write.kind - 50 {
+        0..=2 => drop(txn.list_push(key, end, [&element[..], value].into_iter().take(1 + write.value % 2))),
+        3 | 4 => drop(txn.list_insert(key, place, end, &element)),
+        5 => drop(txn.list_set(key, place, &element)),
+        6 if len > 0 => drop(txn.list_remove(key, vec![if write.name == 0 { 0..1 } else { len - 1..len }])),
+        7 if len > 0 => drop(txn.list_remove(key, vec![place..place + 1])),
+        8 if len > 3 => drop(txn.list_remove(key, vec![0..1, 2..len])),
+        9 if len > 0 => {
+            let _ = txn.list_remove(key, vec![0..1]);
+            let _ = txn.list_push(KEYS[write.name], end, std::iter::once(&element[..]));
+        }
         _ => {}
     }
 }
@@ -327,7 +352,9 @@ impl World {
                         Value::SortedSet(pairs.collect())
                     }
                     keyspace::KeyType::Stream => Value::Stream(model::Stream::read(txn.stream(&key).unwrap().unwrap())),
-                    other => unreachable!("nothing here makes a {}", other.name()),
+                    keyspace::KeyType::List => {
+                        Value::List(txn.list(&key).unwrap().unwrap().iter().map(|element| element.to_vec()).collect())
+                    }
                 };
                 ((0, key), (value, deadline_ms))
             })

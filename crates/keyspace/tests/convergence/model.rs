@@ -1,11 +1,14 @@
 //! The contract, executed literally on the collections of the standard library: all effects of all
 //! origins in (stamp, origin) order, one after the other. Shares only the effects with the keyspace.
 
+#[path = "../../../sim/src/model/list.rs"]
+mod list;
 #[path = "../../../sim/src/model/stream.rs"]
 mod stream;
 
 use effect::{Deadline, Effect, EffectReader, EntryId, Origin, Stamp, VersionVector};
 use keyspace::Decoded;
+use list::List;
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::LongDouble;
 pub use stream::Stream;
@@ -28,6 +31,7 @@ pub enum Value {
     /// Scores as text.
     SortedSet(BTreeMap<Vec<u8>, Vec<u8>>),
     Stream(Stream),
+    List(Vec<Vec<u8>>),
 }
 
 pub type State = BTreeMap<(u32, Vec<u8>), (Value, Option<u64>)>;
@@ -110,6 +114,7 @@ enum Content {
     Hash(BTreeMap<Vec<u8>, Cell>),
     SortedSet(BTreeMap<Vec<u8>, Cell>),
     Stream(Stream),
+    List(List),
 }
 
 #[derive(Default)]
@@ -157,6 +162,14 @@ impl Key {
         scores
     }
 
+    fn list(&mut self) -> &mut List {
+        if !matches!(self.content, Content::List(_)) {
+            self.content = Content::List(List::default());
+        }
+        let Content::List(list) = &mut self.content else { unreachable!() };
+        list
+    }
+
     fn stream(&mut self) -> &mut Stream {
         if !matches!(self.content, Content::Stream(_)) {
             self.content = Content::Stream(Stream::new(std::mem::take(&mut self.deleted_id)));
@@ -172,7 +185,9 @@ impl Key {
             Content::Hash(fields) | Content::SortedSet(fields) => {
                 fields.values_mut().for_each(|cell| cell.clear(author, None))
             }
-            Content::Set(_) | Content::Stream(_) | Content::Nothing => self.content = Content::Nothing,
+            Content::Set(_) | Content::List(_) | Content::Stream(_) | Content::Nothing => {
+                self.content = Content::Nothing;
+            }
         }
         self.deadline_ms = None;
     }
@@ -183,13 +198,15 @@ impl Key {
             match &mut self.content {
                 Content::String(cell) => cell.expire(),
                 Content::Hash(fields) | Content::SortedSet(fields) => fields.values_mut().for_each(Cell::expire),
-                Content::Set(_) | Content::Stream(_) | Content::Nothing => self.content = Content::Nothing,
+                Content::Set(_) | Content::List(_) | Content::Stream(_) | Content::Nothing => {
+                    self.content = Content::Nothing;
+                }
             }
             self.deadline_ms = None;
         }
     }
 
-    fn put(&mut self, author: &Record, value: &[u8]) {
+    fn put(&mut self, author: &Record, stamp: Stamp, value: &[u8]) {
         match keyspace::decode(value).unwrap() {
             Decoded::String(bytes) | Decoded::Verbatim { bytes, .. } => {
                 self.string().clear(author, Some(bytes.to_vec()))
@@ -210,11 +227,14 @@ impl Key {
                     scores.entry(member.to_vec()).or_default().clear(author, Some(score_text(score)));
                 }
             }
+            Decoded::List(elements) => {
+                let values = elements.iter().map(<[u8]>::to_vec).collect();
+                self.content = Content::List(List::new(values, author.origin, stamp));
+            }
             Decoded::Stream(stream) => {
                 self.deleted_id = 0;
                 self.content = Content::Stream(Stream::decode(&stream));
             }
-            other => unreachable!("nothing here makes {other:?}"),
         }
     }
 
@@ -225,6 +245,7 @@ impl Key {
             Content::Set(set) => (!set.is_empty()).then_some(Value::Set(set)),
             Content::Hash(fields) => values(fields).map(Value::Hash),
             Content::SortedSet(scores) => values(scores).map(Value::SortedSet),
+            Content::List(list) => Some(list.into_values()).filter(|values| !values.is_empty()).map(Value::List),
             Content::Stream(stream) => Some(Value::Stream(stream)),
         }
     }
@@ -255,7 +276,7 @@ pub fn execute(records: &[Record], now_ms: u64) -> State {
     let mut keys: Keys = BTreeMap::new();
     for (stamp, origin, db, effect, record) in effects {
         keys.values_mut().for_each(|key| key.pass_time(stamp));
-        execute_one(&mut keys, db, &effect, record, |delta| Increment { origin, stamp, delta });
+        execute_one(&mut keys, db, &effect, (stamp, record), |delta| Increment { origin, stamp, delta });
     }
     keys.into_iter()
         .filter(|(_, key)| key.deadline_ms.is_none_or(|deadline_ms| deadline_ms > now_ms))
@@ -272,7 +293,13 @@ fn at<'k>(keys: &'k mut Keys, db: u32, name: &[u8]) -> &'k mut Key {
     keys.entry((db, name.to_vec())).or_default()
 }
 
-fn execute_one(keys: &mut Keys, db: u32, effect: &Effect<'_>, author: &Record, increment: impl Fn(Delta) -> Increment) {
+fn execute_one(
+    keys: &mut Keys,
+    db: u32,
+    effect: &Effect<'_>,
+    (stamp, author): (Stamp, &Record),
+    increment: impl Fn(Delta) -> Increment,
+) {
     match *effect {
         Effect::Select { .. } | Effect::Publish { .. } => unreachable!(),
         Effect::FlushDb => keys.iter_mut().filter(|((of, _), _)| *of == db).for_each(|(_, key)| key.clear(author)),
@@ -280,7 +307,7 @@ fn execute_one(keys: &mut Keys, db: u32, effect: &Effect<'_>, author: &Record, i
         Effect::Delete { key } => at(keys, db, key).clear(author),
         Effect::Expire { key, deadline_ms } => at(keys, db, key).deadline_ms = deadline_ms,
         Effect::Put { key, value, deadline_ms } => {
-            at(keys, db, key).put(author, value);
+            at(keys, db, key).put(author, stamp, value);
             at(keys, db, key).deadline_ms = deadline_ms;
         }
         Effect::Set { key, value, deadline } => {
@@ -331,6 +358,22 @@ fn execute_one(keys: &mut Keys, db: u32, effect: &Effect<'_>, author: &Record, i
         }
         Effect::HashIncrement { key, field, delta } => {
             at(keys, db, key).hash().entry(field.to_vec()).or_default().increment(increment(Delta::Integer(delta)));
+        }
+        Effect::ListPush { key, end, elements } => {
+            at(keys, db, key).list().push(end, &elements, author.origin, stamp);
+        }
+        Effect::ListInsert { key, anchor, toward, element } => {
+            at(keys, db, key).list().insert(&anchor, toward, element, author.origin, stamp);
+        }
+        Effect::ListRemove { key, elements } => {
+            if let Content::List(list) = &mut at(keys, db, key).content {
+                list.remove(&elements, author.origin);
+            }
+        }
+        Effect::ListSet { key, element, value } => {
+            if let Content::List(list) = &mut at(keys, db, key).content {
+                list.set(&element, value, author.origin);
+            }
         }
         Effect::HashIncrementFloat { key, field, delta } => {
             at(keys, db, key)

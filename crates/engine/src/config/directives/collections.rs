@@ -1,7 +1,5 @@
 use crate::config::directive::*;
 
-const LISTS_LATER: &str = "lists come with a later version";
-
 pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::integer(
         "hash-max-listpack-entries",
@@ -60,11 +58,10 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "list-max-listpack-size",
         (i32::MIN as i64, i32::MAX as i64),
         "-2",
-        no_number,
+        |config, size| config.list_max_listpack_size = size as i32,
         "Elements (negative: a class of bytes) in one node of a list.",
     )
-    .alias(&["list-max-ziplist-size"])
-    .without_effect(LISTS_LATER),
+    .alias(&["list-max-ziplist-size"]),
     Directive::integer(
         "list-compress-depth",
         (0, i32::MAX as i64),
@@ -72,7 +69,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         no_number,
         "Nodes at either end of a list that stay uncompressed.",
     )
-    .without_effect(LISTS_LATER),
+    .without_effect("lists are not compressed"),
     Directive::memory(
         "stream-node-max-bytes",
         0,

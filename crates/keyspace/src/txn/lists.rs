@@ -1,0 +1,110 @@
+//! Local writes to lists.
+
+use super::Txn;
+use crate::entry::{Entry, ValueRef};
+use crate::list::{Run, Selection, Sequence, name_places, name_runs};
+use crate::merge::version_of;
+use crate::{KeyType, ValueError, codec};
+use effect::{Effect, End, IdentitiesWriter, ItemsWriter};
+use std::ops::Range;
+use values::{EncodingLimits, List};
+
+impl Txn<'_> {
+    /// The list at a key that is to be changed.
+    pub fn writable_list(&mut self, key: &[u8]) -> Result<Option<&List>, ValueError> {
+        let entry = self.writable(key, |entry| entry.key_type() == KeyType::List)?;
+        Ok(match entry.map(Entry::value) {
+            Some(ValueRef::List(list)) => Some(list),
+            _ => None,
+        })
+    }
+
+    /// Selection go to one end, one after the other. Returns how many there are then.
+    pub fn list_push<'a>(
+        &mut self,
+        key: &[u8],
+        end: End,
+        elements: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Result<usize, ValueError> {
+        self.writable_list(key)?;
+        let mut items = ItemsWriter::new();
+        if self.switches.recording {
+            elements.clone().for_each(|element| items.push(element));
+        }
+        let effect = Effect::ListPush { key, end, elements: items.items() };
+        Ok(self.merge(key, &effect, |merge| merge.list_push(end, elements)))
+    }
+
+    /// An element goes next to the one at `index`, on the side of that end. Nothing happens where there is none.
+    pub fn list_insert(&mut self, key: &[u8], index: usize, toward: End, element: &[u8]) -> Result<(), ValueError> {
+        let Some(_) = self.writable_list(key)?.filter(|list| index < list.len()) else { return Ok(()) };
+        let place = index..index + 1;
+        let mut anchor = self.name(key, std::slice::from_ref(&place));
+        let effect = Effect::ListInsert { key, anchor: anchor.identities(), toward, element };
+        let place = Selection::At(vec![place]);
+        self.merge(key, &effect, |merge| merge.list_insert(&place, toward, element));
+        Ok(())
+    }
+
+    /// The elements in these places go: ascending ranges that do not touch and are within the list. An empty list is no
+    /// key.
+    pub fn list_remove(&mut self, key: &[u8], ranges: Vec<Range<usize>>) -> Result<(), ValueError> {
+        let Some(_) = self.writable_list(key)?.filter(|_| !ranges.is_empty()) else { return Ok(()) };
+        let mut names = self.name(key, &ranges);
+        let deadline_ms = if self.switches.peers { self.view.find(key).and_then(Entry::deadline_ms) } else { None };
+        let effect = Effect::ListRemove { key, elements: names.identities() };
+        let places = Selection::At(ranges);
+        self.merge(key, &effect, |merge| merge.list_remove(&places));
+        self.persist_empty(key, deadline_ms);
+        Ok(())
+    }
+
+    /// The element at `index` gets another value. Nothing happens where there is none.
+    pub fn list_set(&mut self, key: &[u8], index: usize, value: &[u8]) -> Result<(), ValueError> {
+        let Some(_) = self.writable_list(key)?.filter(|list| index < list.len()) else { return Ok(()) };
+        let place = index..index + 1;
+        let mut name = self.name(key, std::slice::from_ref(&place));
+        let effect = Effect::ListSet { key, element: name.identities(), value };
+        let place = Selection::At(vec![place]);
+        self.merge(key, &effect, |merge| merge.list_set(&place, value));
+        Ok(())
+    }
+
+    /// Replaces `key` by a list of these elements (SORT … STORE); deletes it where there are none.
+    pub fn store_list<'a>(&mut self, key: &[u8], elements: impl Iterator<Item = &'a [u8]> + Clone) {
+        let list = List::from_elements(elements, &EncodingLimits::default());
+        if list.is_empty() {
+            self.delete(key);
+            return;
+        }
+        self.put(key, &codec::encoded(ValueRef::List(&list)), None);
+    }
+
+    /// How an effect names the elements in these places of a list.
+    fn name(&self, key: &[u8], ranges: &[Range<usize>]) -> IdentitiesWriter {
+        if !self.switches.recording {
+            return IdentitiesWriter::new();
+        }
+        if !self.switches.peers {
+            return name_places(ranges);
+        }
+        let keyspace = self.view.keyspace;
+        name_runs(self.identities(key, ranges).into_iter(), &keyspace.origins, keyspace.stamping.own())
+    }
+
+    fn identities(&self, key: &[u8], ranges: &[Range<usize>]) -> Vec<Run> {
+        let hash = self.view.keyspace.hash(key);
+        let database = &self.view.guard.shard(hash).databases[self.view.db as usize];
+        if let Some(list) = database.recent.get(key).and_then(|record| record.list.as_ref()) {
+            return list.sequence.parts(ranges);
+        }
+        let Some(entry) = database.table.find(hash, key) else { return Vec::new() };
+        match entry.stored_list() {
+            Some(stored) => match &stored.identities {
+                Some(identities) => identities.parts(ranges),
+                None => Sequence::whole(version_of(entry), stored.list.len()).parts(ranges),
+            },
+            None => Vec::new(),
+        }
+    }
+}
