@@ -215,7 +215,7 @@ impl Waiter {
             Ok(Attempt::Done) => true,
             Err(fault) => {
                 engine.stats.count_error(fault.code());
-                out.buffer.clear();
+                out.truncate(0);
                 fault.render(&mut out);
                 true
             }

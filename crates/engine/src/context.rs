@@ -128,7 +128,7 @@ impl<'a> SessionContext<'a> {
         if let Err(fault) = result {
             counters.failed.add(1);
             self.engine.stats.count_error(fault.code());
-            out.buffer.truncate(mark);
+            out.truncate(mark);
             fault.render(out);
         }
         if self.engine.monitors.any() && !entry.has(Flags::SKIP_MONITOR | Flags::ADMIN) {

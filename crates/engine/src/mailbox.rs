@@ -122,10 +122,10 @@ impl Mailbox {
         self.bytes.load(Relaxed)
     }
 
-    /// Writes what is there. Only the client's own thread does.
+    /// Writes what is there, but not into the middle of a reply. Only the client's own thread does.
     #[inline]
     pub(crate) fn empty_into(&self, subscribed: bool, out: &mut Out) {
-        if self.bytes() != 0 {
+        if self.bytes() != 0 && !out.is_unfinished() {
             let messages = {
                 let mut messages = self.messages.lock();
                 self.bytes.store(0, Relaxed);

@@ -102,6 +102,7 @@ fn run_queued(context: &mut SessionContext<'_>, entry: &'static Entry, args: Arg
     }
     let started_ns = context.engine.host.monotonic_ns();
     context.call(entry, args, None, out);
+    out.finish();
     let elapsed_ns = context.engine.host.monotonic_ns() - started_ns;
     context.worker.stats.commands_processed.add(1);
     context.session.client.commands.fetch_add(1, Relaxed);

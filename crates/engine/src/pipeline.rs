@@ -35,7 +35,11 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
     worker.refresh(&engine);
     out.limit_bytes = worker.config().output_limit(session.client.kind()).hard;
     let mut context = SessionContext::new(&engine, session, worker, now);
-    let next = run_postponed(&mut context, &mut out).unwrap_or_else(|| run(&mut context, &mut batch, input, &mut out));
+    let next = if finish_reply(&context, &mut out) {
+        run_postponed(&mut context, &mut out).unwrap_or_else(|| run(&mut context, &mut batch, input, &mut out))
+    } else {
+        Next::Again
+    };
     take_mail(&context, &mut out);
     context.session.publish(out.protocol, None, now);
     drop(context);
@@ -77,6 +81,22 @@ fn run(context: &mut SessionContext<'_>, batch: &mut Batch, input: &mut [u8], ou
             return Next::Again;
         }
     }
+}
+
+/// Goes on with a reply that was too long for one turn. False where it is too long for this one, too.
+#[inline]
+fn finish_reply(context: &SessionContext<'_>, out: &mut Out) -> bool {
+    if !out.is_unfinished() {
+        return true;
+    }
+    let (start, started_ns) = (out.buffer.len(), context.engine.host.monotonic_ns());
+    while out.append_slice() {
+        let spent_ns = context.engine.host.monotonic_ns() - started_ns;
+        if out.buffer.len() - start >= TURN_OUTPUT_BYTES || spent_ns >= TURN_NS {
+            return false;
+        }
+    }
+    true
 }
 
 /// Executes the request that CLIENT PAUSE has held back, if there is one.
@@ -220,7 +240,7 @@ fn refuse(context: &mut SessionContext<'_>, entry: Option<&Entry>, fault: Fault,
 fn settle_reply(context: &mut SessionContext<'_>, mark: usize, out: &mut Out) -> Flow {
     let is_push = std::mem::take(&mut context.replies_by_push);
     if context.session.reply != ReplyMode::On && !is_push {
-        out.buffer.truncate(mark);
+        out.truncate(mark);
     }
     match context.session.reply {
         ReplyMode::On | ReplyMode::Off => {}
@@ -232,7 +252,8 @@ fn settle_reply(context: &mut SessionContext<'_>, mark: usize, out: &mut Out) ->
         return Flow::Stop(Next::Close);
     }
     match context.next.take() {
-        None => Flow::Continue,
+        None if finish_reply(context, out) => Flow::Continue,
+        None => Flow::Stop(Next::Again),
         Some(next) => Flow::Stop(next),
     }
 }

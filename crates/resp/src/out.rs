@@ -1,5 +1,6 @@
 //! Replies, appended to one buffer.
 
+use std::fmt;
 use stdx::{FloatBuffer, LongDouble};
 
 /// The protocol version that a connection speaks (HELLO).
@@ -19,6 +20,19 @@ pub struct Out {
     pub sent: usize,
     /// Bytes of replies beyond which the connection is not worth going on with; 0: any number is welcome.
     pub limit_bytes: u64,
+    rest: Option<Box<dyn Rest>>,
+}
+
+/// What is left of a reply that is too long to be given in one go. Others have their turns between two slices of it.
+pub trait Rest: Send {
+    /// Appends the next slice, which should take far less than a millisecond. False where it was the last one.
+    fn append_slice(&mut self, out: &mut Out) -> bool;
+}
+
+impl fmt::Debug for dyn Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rest")
+    }
 }
 
 /// Where a header will be put whose length is not known yet; see `Out::defer`.
@@ -31,6 +45,38 @@ pub struct Deferred {
 impl Out {
     pub fn new(protocol: Protocol) -> Out {
         Out { protocol, ..Out::default() }
+    }
+
+    /// The reply that has begun goes on with `rest`.
+    pub fn continue_with(&mut self, rest: impl Rest + 'static) {
+        self.rest = Some(Box::new(rest));
+    }
+
+    /// Does a reply lack its end?
+    #[inline]
+    pub fn is_unfinished(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Appends a slice of what is left. True while there is more.
+    pub fn append_slice(&mut self) -> bool {
+        let Some(mut rest) = self.rest.take() else { return false };
+        if rest.append_slice(self) {
+            self.rest = Some(rest);
+        }
+        self.is_unfinished()
+    }
+
+    /// Appends all that is left.
+    #[inline]
+    pub fn finish(&mut self) {
+        while self.append_slice() {}
+    }
+
+    /// Takes replies back: those behind `mark`, and what would follow.
+    pub fn truncate(&mut self, mark: usize) {
+        self.buffer.truncate(mark);
+        self.rest = None;
     }
 
     /// True where the connection will be closed for what is in the buffer: whoever has much more to say need not.

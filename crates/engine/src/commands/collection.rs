@@ -3,7 +3,7 @@
 use crate::arguments::integer;
 use crate::command::Reply;
 use crate::fault::Fault;
-use resp::Out;
+use resp::{Out, Rest};
 use values::Element;
 
 /// Random elements may be asked for any number of times; the reply still has to fit into memory.
@@ -16,6 +16,38 @@ pub(super) fn reply_element(out: &mut Out, element: Element<'_>) {
         Element::Int(value) => out.bulk_integer(value),
         Element::Bytes(bytes) => out.bulk(bytes),
     }
+}
+
+/// A reply with more elements is given in slices.
+const LONG_REPLY_ELEMENTS: usize = 10_000;
+/// How many elements a slice has, or a few more.
+pub(super) const SLICE_ELEMENTS: usize = 1000;
+
+/// A long reply: what is left of it begins at `next`.
+struct Slices<F> {
+    next: Option<usize>,
+    append: F,
+}
+
+impl<F: FnMut(usize, &mut Out) -> Option<usize> + Send> Rest for Slices<F> {
+    fn append_slice(&mut self, out: &mut Out) -> bool {
+        self.next = self.next.and_then(|next| (self.append)(next, out));
+        self.next.is_some()
+    }
+}
+
+/// Gives a long reply in slices. `append` gets a place, 0 at first, and appends the slice that begins there; it returns where
+/// the next one begins. It owns what it reads, as other clients have their turns between two slices.
+pub(super) fn reply_in_slices<F>(out: &mut Out, append: F)
+where
+    F: FnMut(usize, &mut Out) -> Option<usize> + Send + 'static,
+{
+    out.continue_with(Slices { next: Some(0), append });
+}
+
+/// Is it worth a copy of the collection to give the reply in slices?
+pub(super) fn is_long(len: usize) -> bool {
+    len > LONG_REPLY_ELEMENTS
 }
 
 /// How many random elements a command is to give.

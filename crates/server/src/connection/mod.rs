@@ -9,6 +9,9 @@ use engine::{Next, Now, Session, Worker};
 use std::sync::atomic::Ordering::Relaxed;
 use std::{io, mem};
 
+/// A long reply goes on when less of it than this waits to be sent.
+const LONG_REPLY_UNSENT_BYTES: usize = 1 << 20;
+
 /// What connections of one worker share for the length of a turn. Between turns most connections own no buffers.
 pub struct Desk {
     pub worker: Worker,
@@ -96,7 +99,7 @@ impl Connection {
 
     /// One turn: reads once, executes what is complete, sends the replies. An error is the socket's.
     pub fn serve(&mut self, desk: &mut Desk, now: Now) -> io::Result<Verdict> {
-        if self.state == State::Serving {
+        if self.state == State::Serving && !self.is_held_back() {
             self.borrow_output(desk);
             let executed = self.execute_received(desk, now);
             if self.session.client.killed() {
@@ -134,9 +137,20 @@ impl Connection {
         match self.state {
             State::Closing if self.unsent() == 0 => Verdict::Close,
             State::Link => Verdict::Link,
+            State::Serving if self.is_held_back() => Verdict::Wait,
             State::Serving if self.has_requests || self.readable || self.input_ended => Verdict::Again,
             State::Serving | State::Blocked { .. } | State::Closing => Verdict::Wait,
         }
+    }
+
+    /// Is there something to do for the session without another read?
+    fn has_work(&self) -> bool {
+        !self.input.is_empty() || self.session.out.is_unfinished()
+    }
+
+    /// Does a long reply wait for the client to read what there is of it?
+    fn is_held_back(&self) -> bool {
+        self.session.out.is_unfinished() && self.awaits_room && self.unsent() >= LONG_REPLY_UNSENT_BYTES
     }
 
     /// Executes what is buffered, or else what one read brings.
@@ -198,7 +212,7 @@ impl Connection {
     /// What the session wants next.
     fn settle(&mut self, next: Next, now: Now) {
         self.last_active_us = now.monotonic_us;
-        self.has_requests = next == Next::Again && !self.input.is_empty();
+        self.has_requests = next == Next::Again && self.has_work();
         self.state = match next {
             Next::Read | Next::Again => State::Serving,
             Next::Blocked { deadline_us } => State::Blocked { deadline_us },
@@ -217,7 +231,7 @@ impl Connection {
         let next = self.session.resume(&mut desk.worker, now);
         if was_blocked || next != Next::Read {
             self.settle(next, now);
-            self.has_requests = self.state == State::Serving && !self.input.is_empty();
+            self.has_requests = self.state == State::Serving && self.has_work();
         }
     }
 

@@ -3,6 +3,7 @@
 use super::{LOOK, SORTED_SET, reply_pair, reply_pairs_head, store};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::commands::collection::{SLICE_ELEMENTS, is_long, reply_in_slices};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
@@ -219,8 +220,26 @@ fn reply_range(view: &View<'_>, args: Args<'_>, out: &mut Out, by: Option<By>, r
     };
     let ranks = query.ranks(set);
     reply_pairs_head(out, ranks.len(), query.with_scores);
-    query.for_each(set, ranks, |pair| reply_pair(out, pair, query.with_scores));
+    if is_long(ranks.len()) {
+        reply_long_range(set.clone(), ranks, query.reverse, query.with_scores, out);
+    } else {
+        query.for_each(set, ranks, |pair| reply_pair(out, pair, query.with_scores));
+    }
     Ok(())
+}
+
+fn reply_long_range(set: SortedSet, ranks: Range<usize>, reverse: bool, with_scores: bool, out: &mut Out) {
+    reply_in_slices(out, move |given, out| {
+        let next = (given + SLICE_ELEMENTS).min(ranks.len());
+        if reverse {
+            let slice = set.range(ranks.end - next..ranks.end - given);
+            slice.rev().for_each(|pair| reply_pair(out, pair, with_scores));
+        } else {
+            let slice = set.range(ranks.start + given..ranks.start + next);
+            slice.for_each(|pair| reply_pair(out, pair, with_scores));
+        }
+        (next < ranks.len()).then_some(next)
+    });
 }
 
 const COMPLEXITY: &str = "O(log N + M), N: members of the sorted set, M: members that are returned";

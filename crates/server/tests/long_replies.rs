@@ -1,0 +1,112 @@
+//! Replies of many elements are given in slices: other clients are served in between, and what they do meanwhile shows in
+//! none of it.
+
+mod support;
+
+use std::io::Read;
+use std::time::Duration;
+use support::{PATIENCE, call, raw, start};
+use testkit::{Client, Connection, Reply, ServerProcess, request};
+
+const ELEMENTS: usize = 50_000;
+
+fn member(number: usize) -> String {
+    format!("member:{number:06}")
+}
+
+/// Collections that are long enough, each with the same elements.
+fn filled() -> (ServerProcess, Client) {
+    let server = start(&[]);
+    let mut client = server.client().unwrap();
+    for first in (0..ELEMENTS).step_by(1000) {
+        let members: Vec<String> = (first..first + 1000).map(member).collect();
+        let mut words = vec!["ZADD".to_owned(), "zset".to_owned()];
+        for (number, member) in (first..).zip(&members) {
+            words.extend([number.to_string(), member.clone()]);
+        }
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        assert_eq!(call(&mut client, &words), Reply::Integer(1000));
+    }
+    (server, client)
+}
+
+fn texts(reply: Reply) -> Vec<String> {
+    let Reply::Array(elements) = reply else { panic!("an array: {reply}") };
+    elements.iter().map(|element| String::from_utf8_lossy(element.bytes().expect("a bulk")).into_owned()).collect()
+}
+
+#[test]
+fn long_replies_are_complete_in_order_and_followed_by_the_next_reply() {
+    let (_server, mut client) = filled();
+    let all: Vec<String> = (0..ELEMENTS).map(member).collect();
+    assert_eq!(texts(call(&mut client, &["ZRANGE", "zset", "0", "-1"])), all);
+    let reversed: Vec<String> = all.iter().rev().take(30_000).cloned().collect();
+    assert_eq!(texts(call(&mut client, &["ZREVRANGE", "zset", "0", "29999"])), reversed);
+    let mut pipeline = request(&["ZRANGE", "zset", "0", "-1"]);
+    pipeline.extend(request(&["PING"]));
+    pipeline.extend(request(&["ZRANGEBYSCORE", "zset", "10", "20010", "WITHSCORES"]));
+    pipeline.extend(request(&["PING"]));
+    client.send(&pipeline).unwrap();
+    assert_eq!(texts(client.receive().unwrap()), all);
+    assert_eq!(client.receive().unwrap(), Reply::Status(b"PONG".to_vec()));
+    let with_scores = texts(client.receive().unwrap());
+    assert_eq!((with_scores.len(), &with_scores[..2]), (40_002, &[member(10), "10".to_owned()][..]));
+    assert_eq!(client.receive().unwrap(), Reply::Status(b"PONG".to_vec()));
+}
+
+#[test]
+fn a_transaction_gives_them_whole() {
+    let (_server, mut client) = filled();
+    call(&mut client, &["MULTI"]);
+    call(&mut client, &["ZRANGE", "zset", "0", "-1"]);
+    call(&mut client, &["ZCARD", "zset"]);
+    let Reply::Array(replies) = call(&mut client, &["EXEC"]) else { panic!("an array") };
+    assert_eq!(texts(replies[0].clone()).len(), ELEMENTS);
+    assert_eq!(replies[1], Reply::Integer(ELEMENTS as i64));
+}
+
+#[test]
+fn what_others_write_meanwhile_is_not_in_it_and_nobody_waits_for_a_reader_that_does_not_read() {
+    let (server, mut other) = filled();
+    // More than the sockets hold, so that the first reply is stuck half-way while the set changes.
+    let mut slow = raw(&server);
+    std::io::Write::write_all(&mut slow, &request(&["ZRANGE", "zset", "0", "-1", "WITHSCORES"]).repeat(20)).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(call(&mut other, &["DEL", "zset"]), Reply::Integer(1));
+    slow.set_read_timeout(Some(PATIENCE)).unwrap();
+    let one: Vec<u8> = {
+        let mut expected = format!("*{}\r\n", ELEMENTS * 2).into_bytes();
+        for number in 0..ELEMENTS {
+            let (member, score) = (member(number), number.to_string());
+            expected.extend(format!("${}\r\n{member}\r\n${}\r\n{score}\r\n", member.len(), score.len()).into_bytes());
+        }
+        expected
+    };
+    let mut received = vec![0; one.len()];
+    slow.read_exact(&mut received).unwrap();
+    assert!(received == one, "the reply that was under way is whole");
+    assert_eq!(call(&mut other, &["PING"]), Reply::Status(b"PONG".to_vec()));
+}
+
+#[test]
+fn what_is_published_comes_between_replies() {
+    let (server, mut publisher) = filled();
+    let mut client = server.client().unwrap();
+    call(&mut client, &["HELLO", "3"]);
+    call(&mut client, &["SUBSCRIBE", "channel"]);
+    client.send(&request(&["ZRANGE", "zset", "0", "-1"]).repeat(3)).unwrap();
+    for _ in 0..50 {
+        assert_eq!(call(&mut publisher, &["PUBLISH", "channel", "hello"]), Reply::Integer(1));
+    }
+    let (mut arrays, mut messages) = (0, 0);
+    while arrays < 3 || messages < 50 {
+        match client.receive().unwrap() {
+            Reply::Array(elements) => {
+                assert_eq!(elements.len(), ELEMENTS);
+                arrays += 1;
+            }
+            Reply::Push(_) => messages += 1,
+            other => panic!("{other}"),
+        }
+    }
+}
