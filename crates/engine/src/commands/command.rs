@@ -103,7 +103,7 @@ fn getkeys(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
 /// The indexes of a request's keys, each with the flags of its specification.
 fn keys_of(request: Args<'_>) -> Result<Vec<(usize, KeyFlags)>, Fault> {
     let entry = table().find(request).map_err(|_| Fault::Text("ERR Invalid command specified"))?;
-    if entry.command.keys.is_empty() {
+    if entry.command.keys.iter().all(|spec| spec.flags.contains(&"not_key")) {
         return Err(Fault::Text("ERR The command has no key arguments"));
     }
     if !entry.command.accepts(request.len()) {

@@ -5,7 +5,7 @@ use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::expiry::ExpiryUnit;
 use crate::fault::{Fault, printable};
-use keyspace::{Txn, View};
+use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
 
 pub(super) const COMMANDS: &[&Command] =
@@ -57,6 +57,13 @@ impl Conditions {
     }
 }
 
+/// Gives a key that is there a deadline, which may have passed.
+pub(super) fn expire_at(txn: &mut Txn<'_>, key: &[u8], deadline_ms: u64) {
+    let has_passed = deadline_ms <= txn.now_ms();
+    txn.expire(key, Some(deadline_ms));
+    txn.notify(EventClass::GENERIC, if has_passed { "del" } else { "expire" }, key);
+}
+
 fn set_deadline(txn: &mut Txn<'_>, args: Args<'_>, unit: ExpiryUnit, command: &'static str, out: &mut Out) -> Reply {
     let key = args.at(1);
     let conditions = Conditions::parse(Cursor::new(args, 3))?;
@@ -64,7 +71,7 @@ fn set_deadline(txn: &mut Txn<'_>, args: Args<'_>, unit: ExpiryUnit, command: &'
     let deadline_ms = unit.deadline_ms(amount, txn.now_ms()).ok_or(Fault::InvalidExpire(command))?;
     let allowed = txn.deadline_ms(key).is_some_and(|current_ms| conditions.allow(current_ms, deadline_ms));
     if allowed {
-        txn.expire(key, Some(deadline_ms.max(0) as u64));
+        expire_at(txn, key, deadline_ms.max(0) as u64);
     }
     out.integer(i64::from(allowed));
     Ok(())
@@ -288,6 +295,7 @@ fn persist(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let had_deadline = txn.deadline_ms(args.at(1)).flatten().is_some();
     if had_deadline {
         txn.expire(args.at(1), None);
+        txn.notify(EventClass::GENERIC, "persist", args.at(1));
     }
     out.integer(i64::from(had_deadline));
     Ok(())

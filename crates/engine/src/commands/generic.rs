@@ -4,7 +4,7 @@ use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned,
 use crate::arguments::{Cursor, database_index, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
-use keyspace::{Txn, View};
+use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
 
 pub(super) const COMMANDS: &[&Command] = &[
@@ -63,12 +63,21 @@ fn copy(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let possible = txn.exists(source) && (replace || !exists_in(txn, destination, db));
     if possible {
         txn.copy(source, destination, db);
+        notify_in(txn, db, "copy_to", destination);
     }
     out.integer(i64::from(possible));
     Ok(())
 }
 
 const SAME_OBJECT: Fault = Fault::Text("ERR source and destination objects are the same");
+
+/// An event in another database.
+fn notify_in(txn: &mut Txn<'_>, db: u32, name: &'static str, key: &[u8]) {
+    let home = txn.db();
+    txn.select(db);
+    txn.notify(EventClass::GENERIC, name, key);
+    txn.select(home);
+}
 
 fn exists_in(txn: &mut Txn<'_>, key: &[u8], db: u32) -> bool {
     let home = txn.db();
@@ -94,7 +103,10 @@ const DEL: Command = Command {
 fn del(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let mut deleted = 0;
     for key in args.from(1).iter() {
-        deleted += i64::from(txn.delete(key));
+        if txn.delete(key) {
+            txn.notify(EventClass::GENERIC, "del", key);
+            deleted += 1;
+        }
     }
     out.integer(deleted);
     Ok(())
@@ -199,6 +211,8 @@ fn move_key(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     if possible {
         txn.copy(key, key, db);
         txn.delete(key);
+        txn.notify(EventClass::GENERIC, "move_from", key);
+        notify_in(txn, db, "move_to", key);
     }
     out.integer(i64::from(possible));
     Ok(())
@@ -237,10 +251,16 @@ fn rename(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         return Err(Fault::NoSuchKey);
     }
     if args.at(1) != args.at(2) {
-        txn.rename(args.at(1), args.at(2));
+        rename_key(txn, args.at(1), args.at(2));
     }
     out.ok();
     Ok(())
+}
+
+fn rename_key(txn: &mut Txn<'_>, source: &[u8], destination: &[u8]) {
+    txn.rename(source, destination);
+    txn.notify(EventClass::GENERIC, "rename_from", source);
+    txn.notify(EventClass::GENERIC, "rename_to", destination);
 }
 
 const RENAMENX: Command = Command {
@@ -260,7 +280,7 @@ fn renamenx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     }
     let free = !txn.exists(args.at(2));
     if free {
-        txn.rename(args.at(1), args.at(2));
+        rename_key(txn, args.at(1), args.at(2));
     }
     out.integer(i64::from(free));
     Ok(())

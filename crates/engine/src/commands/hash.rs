@@ -5,7 +5,7 @@ use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_sc
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
-use keyspace::{Txn, ValueError, View};
+use keyspace::{EventClass, Txn, ValueError, View};
 use resp::{Args, Out, Protocol};
 use values::{Element, Hash};
 
@@ -68,6 +68,9 @@ const HDEL: Command = Command {
 
 fn hdel(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let removed = txn.hash_delete(args.at(1), args.from(2).iter())?;
+    if removed > 0 {
+        txn.notify_removal(EventClass::HASH, "hdel", args.at(1));
+    }
     out.integer(removed as i64);
     Ok(())
 }
@@ -134,6 +137,7 @@ fn hincrby(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         ValueError::NotInteger => Fault::Text("ERR hash value is not an integer"),
         error => error.into(),
     })?;
+    txn.notify(EventClass::HASH, "hincrby", args.at(1));
     out.integer(value);
     Ok(())
 }
@@ -160,6 +164,7 @@ fn hincrbyfloat(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         ValueError::NotFloat => Fault::Text("ERR hash value is not a float"),
         error => error.into(),
     })?;
+    txn.notify(EventClass::HASH, "hincrbyfloat", args.at(1));
     out.bulk(&value);
     Ok(())
 }
@@ -355,7 +360,9 @@ fn set_fields(txn: &mut Txn<'_>, args: Args<'_>, command: &str) -> Result<usize,
         return Err(Fault::wrong_arity(command));
     }
     let pairs = (0..pairs.len()).step_by(2).map(|index| (pairs.at(index), pairs.at(index + 1)));
-    Ok(txn.hash_set(args.at(1), pairs)?)
+    let added = txn.hash_set(args.at(1), pairs)?;
+    txn.notify(EventClass::HASH, "hset", args.at(1));
+    Ok(added)
 }
 
 const HSETNX: Command = Command {
@@ -374,6 +381,7 @@ fn hsetnx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let is_new = !txn.hash(args.at(1))?.is_some_and(|hash| hash.contains(args.at(2)));
     if is_new {
         txn.hash_set(args.at(1), std::iter::once((args.at(2), args.at(3))))?;
+        txn.notify(EventClass::HASH, "hset", args.at(1));
     }
     out.integer(is_new.into());
     Ok(())
@@ -425,6 +433,8 @@ fn hrename(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         // In this order the hash is never empty, which would end its life and its deadline.
         txn.hash_set(key, std::iter::once((new_field, &value[..])))?;
         txn.hash_delete(key, std::iter::once(field))?;
+        txn.notify(EventClass::HASH, "hset", key);
+        txn.notify(EventClass::HASH, "hdel", key);
     }
     out.integer(1);
     Ok(())

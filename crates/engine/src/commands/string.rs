@@ -1,11 +1,12 @@
 //! Strings.
 
+use super::expire::expire_at;
 use crate::arguments::{Cursor, bytes, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::context::SessionContext;
 use crate::expiry::{ExpiryUnit, positive_deadline};
 use crate::fault::Fault;
-use keyspace::{SetDeadline, StringRef, Txn, View};
+use keyspace::{EventClass, SetDeadline, StringRef, Txn, View};
 use resp::{Args, Out};
 
 pub(super) const COMMANDS: &[&Command] = &[
@@ -134,7 +135,13 @@ const APPEND: Command = Command {
 fn append(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let max_len = context.config().proto_max_bulk_len as usize;
     let key = args.at(1);
-    let length = context.with_key(key, |txn| txn.string_append(key, args.at(2), max_len))?;
+    let length = context.with_key(key, |txn| {
+        let length = txn.string_append(key, args.at(2), max_len);
+        if length.is_ok() {
+            txn.notify(EventClass::STRING, "append", key);
+        }
+        length
+    })?;
     out.integer(length as i64);
     Ok(())
 }
@@ -204,6 +211,7 @@ fn getdel(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     reply_string(value, out);
     if value.is_some() {
         txn.delete(key);
+        txn.notify(EventClass::GENERIC, "del", key);
     }
     Ok(())
 }
@@ -243,8 +251,11 @@ fn getex(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let lifetime = options.lifetime.resolve(txn.now_ms(), "getex")?;
     reply_string(Some(value), out);
     match lifetime {
-        SetDeadline::At(deadline_ms) => txn.expire(key, Some(deadline_ms)),
-        SetDeadline::Clear if options.persist && txn.deadline_ms(key).flatten().is_some() => txn.expire(key, None),
+        SetDeadline::At(deadline_ms) => expire_at(txn, key, deadline_ms),
+        SetDeadline::Clear if options.persist && txn.deadline_ms(key).flatten().is_some() => {
+            txn.expire(key, None);
+            txn.notify(EventClass::GENERIC, "persist", key);
+        }
         _ => {}
     }
     Ok(())
@@ -296,7 +307,7 @@ const GETSET: Command = Command {
 
 fn getset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     reply_string(txn.string(args.at(1))?, out);
-    txn.string_set(args.at(1), args.at(2), SetDeadline::Clear);
+    set_string(txn, args.at(1), args.at(2), SetDeadline::Clear);
     Ok(())
 }
 
@@ -333,6 +344,7 @@ fn incrby(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
 #[inline]
 fn increment(txn: &mut Txn<'_>, key: &[u8], delta: i64, out: &mut Out) -> Reply {
     out.integer(txn.string_increment(key, delta)?);
+    txn.notify(EventClass::STRING, "incrby", key);
     Ok(())
 }
 
@@ -350,6 +362,7 @@ const INCRBYFLOAT: Command = Command {
 
 fn incrbyfloat(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     out.bulk(&txn.string_increment_float(args.at(1), args.at(2))?);
+    txn.notify(EventClass::STRING, "incrbyfloat", args.at(1));
     Ok(())
 }
 
@@ -424,7 +437,7 @@ fn mset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
 
 fn set_pairs(txn: &mut Txn<'_>, args: Args<'_>) {
     for index in (1..args.len()).step_by(2) {
-        txn.string_set(args.at(index), args.at(index + 1), SetDeadline::Clear);
+        set_string(txn, args.at(index), args.at(index + 1), SetDeadline::Clear);
     }
 }
 
@@ -499,10 +512,19 @@ const SET: Command = Command {
     ..STRING
 };
 
+#[inline]
+fn set_string(txn: &mut Txn<'_>, key: &[u8], value: &[u8], deadline: SetDeadline) {
+    txn.string_set(key, value, deadline);
+    txn.notify(EventClass::STRING, "set", key);
+    if matches!(deadline, SetDeadline::At(_)) {
+        txn.notify(EventClass::GENERIC, "expire", key);
+    }
+}
+
 fn set(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let (key, value) = (args.at(1), args.at(2));
     if args.len() == 3 {
-        txn.string_set(key, value, SetDeadline::Clear);
+        set_string(txn, key, value, SetDeadline::Clear);
         out.ok();
         return Ok(());
     }
@@ -521,7 +543,7 @@ fn set(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         Some(Condition::Present) => !exists,
     };
     if !refused {
-        txn.string_set(key, value, deadline);
+        set_string(txn, key, value, deadline);
     }
     match (options.get, refused) {
         (true, _) => {}
@@ -556,7 +578,7 @@ fn set_with_lifetime(
     out: &mut Out,
 ) -> Reply {
     let deadline_ms = positive_deadline(args.at(2), unit, txn.now_ms(), command)?;
-    txn.string_set(args.at(1), args.at(3), SetDeadline::At(deadline_ms));
+    set_string(txn, args.at(1), args.at(3), SetDeadline::At(deadline_ms));
     out.ok();
     Ok(())
 }
@@ -576,7 +598,7 @@ const SETNX: Command = Command {
 fn setnx(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let free = !txn.exists(args.at(1));
     if free {
-        txn.string_set(args.at(1), args.at(2), SetDeadline::Clear);
+        set_string(txn, args.at(1), args.at(2), SetDeadline::Clear);
     }
     out.integer(i64::from(free));
     Ok(())
@@ -603,7 +625,9 @@ fn setrange(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> 
         if value.is_empty() {
             return Ok(txn.string(key)?.map_or(0, length));
         }
-        txn.string_set_range(key, offset, value, max_len)
+        let length = txn.string_set_range(key, offset, value, max_len)?;
+        txn.notify(EventClass::STRING, "setrange", key);
+        Ok::<_, Fault>(length)
     })?;
     out.integer(length as i64);
     Ok(())

@@ -36,6 +36,11 @@ fn keydb() {
 }
 
 #[test]
+fn pubsub() {
+    run("pubsub");
+}
+
+#[test]
 fn server() {
     run("server");
 }

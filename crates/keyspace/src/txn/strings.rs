@@ -4,14 +4,15 @@ use super::Txn;
 use crate::entry::Entry;
 use crate::merge::cell::{Action, MAX_LEN, float_sum, string_of};
 use crate::view::StringRef;
-use crate::{KeyType, SetDeadline, ValueError};
+use crate::{EventClass, KeyType, SetDeadline, ValueError};
 use effect::Effect;
 use stdx::LongDouble;
 use values::bitmap;
 
 impl Txn<'_> {
     pub fn string_set(&mut self, key: &[u8], value: &[u8], deadline: SetDeadline) {
-        if deadline == SetDeadline::Keep {
+        // An earlier life would be overwritten without a word, which nobody minds who does not want to hear of it.
+        if deadline == SetDeadline::Keep || self.view.events.wants(EventClass::EXPIRED) {
             self.prepare(key);
         }
         self.merge(key, &Effect::Set { key, value, deadline }, |merge| merge.string_set(value, deadline));

@@ -5,7 +5,7 @@ use crate::arguments::{Cursor, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::commands::collection::reply_element;
 use crate::fault::Fault;
-use keyspace::{Txn, View};
+use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
 use values::{Element, EncodingLimits, Set};
 
@@ -46,7 +46,7 @@ pub(super) const SDIFFSTORE: Command = Command {
     summary: "Stores the members of the first set that are in none of the others.",
     handler: Handler::Write(|txn, args, out| {
         let members = difference(&sets(txn, args.from(2).iter())?);
-        store(txn, args.at(1), &members, out)
+        store(txn, args.at(1), &members, "sdiffstore", out)
     }),
     ..STORING
 };
@@ -112,7 +112,7 @@ pub(super) const SINTERSTORE: Command = Command {
     summary: "Stores the members that all the sets have.",
     handler: Handler::Write(|txn, args, out| {
         let members = set_of(intersection(sets(txn, args.from(2).iter())?));
-        store(txn, args.at(1), &members, out)
+        store(txn, args.at(1), &members, "sinterstore", out)
     }),
     ..STORING
 };
@@ -134,7 +134,7 @@ pub(super) const SUNIONSTORE: Command = Command {
     summary: "Stores the members that any of the sets has.",
     handler: Handler::Write(|txn, args, out| {
         let members = union(&sets(txn, args.from(2).iter())?);
-        store(txn, args.at(1), &members, out)
+        store(txn, args.at(1), &members, "sunionstore", out)
     }),
     ..STORING
 };
@@ -149,9 +149,15 @@ fn reply_members(out: &mut Out, set: &Set) {
     set.iter().for_each(|member| reply_element(out, member));
 }
 
-/// Replies how many members were stored.
-fn store(txn: &mut Txn<'_>, destination: &[u8], members: &Set, out: &mut Out) -> Reply {
+/// Replies how many members were stored. `event`: what is said of it.
+fn store(txn: &mut Txn<'_>, destination: &[u8], members: &Set, event: &'static str, out: &mut Out) -> Reply {
+    let replaced = txn.peek_type(destination).is_some();
     txn.store_set(destination, members);
+    if !members.is_empty() {
+        txn.notify(EventClass::SET, event, destination);
+    } else if replaced {
+        txn.notify(EventClass::GENERIC, "del", destination);
+    }
     out.integer(members.len() as i64);
     Ok(())
 }

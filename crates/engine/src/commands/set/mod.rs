@@ -7,7 +7,7 @@ use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_sc
 use crate::arguments::Cursor;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
-use keyspace::{Txn, View};
+use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
 
 pub(super) const COMMANDS: &[&Command] = &[
@@ -47,6 +47,9 @@ const SADD: Command = Command {
 
 fn sadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let added = txn.set_add(args.at(1), args.from(2).iter())?;
+    if added > 0 {
+        txn.notify(EventClass::SET, "sadd", args.at(1));
+    }
     out.integer(added as i64);
     Ok(())
 }
@@ -154,7 +157,10 @@ fn smove(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     if is_member && source != destination {
         let member = std::iter::once(member);
         txn.set_remove(source, member.clone())?;
-        txn.set_add(destination, member)?;
+        txn.notify_removal(EventClass::SET, "srem", source);
+        if txn.set_add(destination, member)? > 0 {
+            txn.notify(EventClass::SET, "sadd", destination);
+        }
     }
     out.integer(is_member.into());
     Ok(())
@@ -197,6 +203,7 @@ fn spop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     }
     if !popped.is_empty() {
         txn.set_remove(key, popped.iter().map(Vec::as_slice))?;
+        txn.notify_removal(EventClass::SET, "spop", key);
     }
     Ok(())
 }
@@ -260,6 +267,9 @@ const SREM: Command = Command {
 
 fn srem(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let removed = txn.set_remove(args.at(1), args.from(2).iter())?;
+    if removed > 0 {
+        txn.notify_removal(EventClass::SET, "srem", args.at(1));
+    }
     out.integer(removed as i64);
     Ok(())
 }
