@@ -168,22 +168,32 @@ impl Session {
         let mut out = std::mem::take(&mut self.out);
         let engine = self.engine.clone();
         let (mark, started_ns) = (out.buffer.len(), engine.host.monotonic_ns());
+        let mut unwanted = (self.reply == ReplyMode::Off).then(|| Out::new(out.protocol));
         let mut context = SessionContext::new(&engine, self, worker, now);
-        let mut done = parking.command.resume(&mut context, &mut out, cause);
+        let mut done = parking.command.resume(&mut context, unwanted.as_mut().unwrap_or(&mut out), cause);
         if cause == Resume::Unblocked && !done {
             Fault::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK").render(&mut out);
             done = true;
         }
         if done && let Some((entry, args, ran_ns)) = parking.request.take() {
             let duration_ns = ran_ns + engine.host.monotonic_ns() - started_ns;
-            context.count_resumed(entry, args.args(), duration_ns, &out.buffer[mark..]);
+            let reply = out.buffer.get(mark..).unwrap_or_default();
+            context.count_resumed(entry, args.args(), duration_ns, reply);
         }
         drop(context);
+        let is_over_limit = out.is_over_limit();
         self.out = out;
         self.take_mail();
+        if is_over_limit {
+            self.engine.close_for_output(&self.client, now);
+            return Next::Close;
+        }
         if done {
             self.client.blocked.store(false, Relaxed);
             return Next::Read;
+        }
+        if let Some((_, _, ran_ns)) = &mut parking.request {
+            *ran_ns += engine.host.monotonic_ns() - started_ns;
         }
         let deadline_us = parking.deadline_us;
         self.parking = Some(parking);

@@ -26,6 +26,7 @@ mod table;
 mod txn;
 mod version;
 mod view;
+mod walk;
 
 pub use access::Tracking;
 pub use apply::{Checked, EffectsError};
@@ -43,6 +44,7 @@ pub use state::{Cursor, Import, ImportError};
 pub use txn::{Commit, NewId, ScoreCondition, ScoresWritten, SetDeadline, Txn};
 pub use version::{OriginIndex, Row, Version};
 pub use view::{KeyType, StringRef, View};
+pub use walk::Walk;
 
 use std::fmt;
 

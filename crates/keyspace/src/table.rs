@@ -322,6 +322,18 @@ impl<H: KeyHasher> Table<H> {
         if next >> POSITION_BITS != 0 { 0 } else { next }
     }
 
+    /// Calls `f` for the entries of the segment at `position` (0: the first) which are not before it, and returns where the
+    /// next one begins; `None` after the last. However the table changes between calls, an entry that is there throughout
+    /// is given exactly once.
+    pub fn walk(&self, position: u64, mut f: impl FnMut(&Entry)) -> Option<u64> {
+        let segment = self.segment(position)?;
+        let end = end_of(position, segment.depth());
+        let is_whole = end - (1 << (POSITION_BITS - u32::from(segment.depth()))) == position;
+        let entries = segment.entries();
+        entries.filter(|entry| is_whole || position_of(self.hasher.hash(entry.key())) >= position).for_each(&mut f);
+        (end >> POSITION_BITS == 0).then_some(end)
+    }
+
     /// An entry, close to uniformly at random. `dice(n)` returns a number below `n`.
     pub fn random(&self, mut dice: impl FnMut(usize) -> usize) -> Option<&Entry> {
         if self.is_empty() {

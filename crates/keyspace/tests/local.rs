@@ -302,3 +302,39 @@ fn events_are_collected_where_they_are_wanted() {
     assert_eq!(events(EventClass::GENERIC, &remove), ["del"]);
     assert_eq!(events(EventClass::MISS, &|txn| assert!(!txn.exists(b"set"))), ["keymiss"]);
 }
+
+/// Whatever is written and deleted between the steps of a walk.
+#[test]
+fn a_walk_gives_what_stays_exactly_once() {
+    use keyspace::Walk;
+    use std::collections::HashMap;
+    for keyspace in keyspaces() {
+        let key = |kind: &str, number: usize| format!("{kind}:{number}").into_bytes();
+        let set = |kind: &str, numbers: std::ops::Range<usize>| {
+            at(&keyspace, NOW_MS, |txn| {
+                numbers.for_each(|number| txn.string_set(&key(kind, number), b"x", SetDeadline::Clear))
+            });
+        };
+        set("stays", 0..20_000);
+        set("goes", 0..60_000);
+        let (mut seen, mut steps, mut walk) = (HashMap::new(), 0, Some(Walk::default()));
+        while let Some(from) = walk {
+            walk = keyspace.walk(from, 0, NOW_MS, |key, _| *seen.entry(key.to_vec()).or_insert(0) += 1);
+            // The table grows, then shrinks under the walk.
+            match steps {
+                0..10 => set("comes", steps * 10_000..(steps + 1) * 10_000),
+                10..40 => at(&keyspace, NOW_MS, |txn| {
+                    let numbers = (steps - 10) * 4000..(steps - 9) * 4000;
+                    for number in numbers {
+                        txn.delete(&key("goes", number));
+                        txn.delete(&key("comes", number));
+                    }
+                }),
+                _ => {}
+            }
+            steps += 1;
+        }
+        assert!((0..20_000).all(|number| seen.get(&key("stays", number)) == Some(&1)));
+        assert!(seen.values().all(|count| *count == 1));
+    }
+}

@@ -1,27 +1,14 @@
 //! Keys of any type: deleting, renaming, copying, walking.
 
-use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_scan, scan_cursor};
+use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
 use crate::arguments::{Cursor, database_index, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
 
-pub(super) const COMMANDS: &[&Command] = &[
-    &COPY,
-    &DEL,
-    &EXISTS,
-    &KEYDB_MEXISTS,
-    &KEYS,
-    &MOVE,
-    &RANDOMKEY,
-    &RENAME,
-    &RENAMENX,
-    &SCAN,
-    &TOUCH,
-    &TYPE,
-    &UNLINK,
-];
+pub(super) const COMMANDS: &[&Command] =
+    &[&COPY, &DEL, &EXISTS, &KEYDB_MEXISTS, &MOVE, &RANDOMKEY, &RENAME, &RENAMENX, &SCAN, &TOUCH, &TYPE, &UNLINK];
 
 pub(super) const GENERIC: Command = Command { group: "generic", categories: &["keyspace"], ..Command::BASE };
 
@@ -149,45 +136,6 @@ fn mexists(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         out.integer(i64::from(view.exists(key)));
     }
     Ok(())
-}
-
-const KEYS: Command = Command {
-    name: "keys",
-    arity: 2,
-    categories: &["keyspace", "dangerous"],
-    flags: Flags::of(&[Flags::READONLY]),
-    tips: &["request_policy:all_shards", "nondeterministic_output_order"],
-    complexity: "O(N), N: keys of the database",
-    summary: "Every key that matches a pattern.",
-    arguments: &[Argument::new("pattern", "pattern")],
-    handler: Handler::Read(keys),
-    ..GENERIC
-};
-
-/// How many keys a step of a walk over everything asks for.
-const WALK_STEP: usize = 1000;
-
-fn keys(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let pattern = Pattern::new(args.at(1));
-    let mut found = Vec::new();
-    let mut cursor = 0;
-    loop {
-        cursor = view.scan(cursor, WALK_STEP, |key, _| {
-            if pattern.matches(key) {
-                found.push(key.to_vec());
-            }
-        });
-        if cursor == 0 {
-            break;
-        }
-    }
-    reply_keys(&found, out);
-    Ok(())
-}
-
-fn reply_keys(keys: &[Vec<u8>], out: &mut Out) {
-    out.array(keys.len());
-    keys.iter().for_each(|key| out.bulk(key));
 }
 
 const MOVE: Command = Command {

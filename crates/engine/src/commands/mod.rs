@@ -12,6 +12,7 @@ mod expire;
 mod generic;
 mod hash;
 pub(crate) mod help;
+mod keys;
 mod latency;
 mod lcs;
 mod memory;
@@ -43,6 +44,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     expire::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    keys::COMMANDS,
     latency::COMMANDS,
     memory::COMMANDS,
     mesh::COMMANDS,

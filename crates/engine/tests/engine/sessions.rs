@@ -366,3 +366,24 @@ fn what_is_pushed_to_a_client_is_sent_without_a_request() {
     drop(watcher);
     other.words("SET a 2");
 }
+
+/// The clock of these tests stands still, so one slice is enough: what a walk in steps gives is `keyspace`'s to test.
+#[test]
+fn keys_are_given_once_each_also_in_a_long_reply() {
+    let server = server();
+    let mut client = server.client();
+    let names: Vec<String> = (0..3000).map(|number| format!("key:{number}")).collect();
+    for name in &names {
+        client.call(&["SET", name, "x"]);
+    }
+    let reply = client.words("KEYS *");
+    let mut found: Vec<Vec<u8>> = reply.elements().unwrap().iter().map(|key| key.bytes().unwrap().to_vec()).collect();
+    found.sort();
+    let mut expected: Vec<Vec<u8>> = names.iter().map(|name| name.clone().into_bytes()).collect();
+    expected.sort();
+    assert!(found == expected);
+    client.words("MULTI");
+    client.words("KEYS key:1?");
+    let replies = client.words("EXEC");
+    assert_eq!(replies.elements().unwrap()[0].elements().unwrap().len(), 10);
+}

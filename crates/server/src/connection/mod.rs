@@ -258,8 +258,8 @@ impl Connection {
         if *sent == output.len() {
             output.clear();
             *sent = 0;
-        } else if *sent > output.len() / 2 {
-            // Only when less is left than was sent: each byte moves once on average.
+        } else if *sent > output.len() / 4 * 3 {
+            // Only when little is left of what was there: moving it takes less than sending the rest did.
             output.drain(..*sent);
             *sent = 0;
         }
