@@ -168,3 +168,20 @@ fn memory_is_that_of_the_elements() {
     let per_element = list.heap_size() as f64 / list.len() as f64;
     assert!(per_element < 17.5, "{per_element}");
 }
+
+#[test]
+fn a_clone_of_a_long_list_is_not_touched_by_what_happens_to_the_other() {
+    const ELEMENTS: usize = 50_000;
+    let limits = EncodingLimits::default();
+    let element = |number: usize| format!("element:{number}").into_bytes();
+    let all: Vec<Vec<u8>> = (0..ELEMENTS).map(element).collect();
+    let mut list = List::from_elements(all.iter().map(Vec::as_slice), &limits);
+    let clone = list.clone();
+    list.remove(&[0..10, 1000..40_000], &limits);
+    list.insert(20, b"inserted", &limits);
+    list.replace(30, b"replaced", &limits);
+    list.push_front([&b"first"[..]].into_iter(), &limits);
+    list.push_back([&b"last"[..]].into_iter(), &limits);
+    assert_eq!((list.len(), clone.len()), (ELEMENTS - 10 - 39_000 + 3, ELEMENTS));
+    assert!(clone.iter().map(|element| element.to_vec()).eq(all));
+}

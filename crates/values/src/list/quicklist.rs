@@ -5,7 +5,12 @@ use super::limit::NodeLimit;
 use crate::{Element, Listpack};
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
+/// What has more nodes is not dropped where somebody waits.
+const MAX_DROPPED_NODES: usize = 4096;
+
+/// A clone shares the nodes' bodies, and the first write to one of them copies it.
 #[derive(Clone, Debug)]
 pub(super) struct Quicklist {
     /// None is empty.
@@ -21,8 +26,8 @@ pub(super) struct Node {
 
 #[derive(Clone, Debug)]
 pub(super) enum Body {
-    Packed(Listpack),
-    Plain(Box<[u8]>),
+    Packed(Arc<Listpack>),
+    Plain(Arc<[u8]>),
 }
 
 impl Node {
@@ -32,7 +37,7 @@ impl Node {
         }
         let mut listpack = Listpack::new();
         listpack.push(element);
-        Node { body: Body::Packed(listpack), count: 1 }
+        Node { body: Body::packed(listpack), count: 1 }
     }
 
     /// The listpack, where an element of `len` bytes may join it.
@@ -41,7 +46,7 @@ impl Node {
         match &mut self.body {
             Body::Packed(listpack) if limit.admits(listpack.as_bytes().len(), self.count as usize, len) => {
                 self.count += 1;
-                Some(listpack)
+                Some(Arc::make_mut(listpack))
             }
             _ => None,
         }
@@ -70,7 +75,7 @@ impl Node {
             && range.len() < self.count as usize
             && let Some(offset) = listpack.offset_of(range.start)
         {
-            listpack.remove(offset, range.len());
+            Arc::make_mut(listpack).remove(offset, range.len());
         }
         self.count -= range.len() as u32;
     }
@@ -78,10 +83,11 @@ impl Node {
     /// The elements from `index` on become another node.
     fn split_off(&mut self, index: usize) -> Option<Node> {
         let Body::Packed(listpack) = &mut self.body else { return None };
-        let tail = listpack.split_off(listpack.offset_of(index)?);
+        let offset = listpack.offset_of(index)?;
+        let tail = Arc::make_mut(listpack).split_off(offset);
         let count = self.count - index as u32;
         self.count = index as u32;
-        Some(Node { body: Body::Packed(tail), count })
+        Some(Node { body: Body::packed(tail), count })
     }
 
     /// Takes over the elements of the node after this one. False where they would be too many.
@@ -91,16 +97,30 @@ impl Node {
         if limit.is_exceeded(bytes, (self.count + next.count) as usize) {
             return false;
         }
-        own.append(next_elements);
+        Arc::make_mut(own).append(next_elements);
         self.count += next.count;
         true
+    }
+}
+
+impl Body {
+    fn packed(listpack: Listpack) -> Body {
+        Body::Packed(Arc::new(listpack))
+    }
+}
+
+impl Drop for Quicklist {
+    fn drop(&mut self) {
+        if self.nodes.len() > MAX_DROPPED_NODES {
+            stdx::discard(std::mem::take(&mut self.nodes));
+        }
     }
 }
 
 impl Quicklist {
     pub(super) fn from_listpack(listpack: Listpack) -> Quicklist {
         let len = listpack.len();
-        let node = (len > 0).then_some(Node { body: Body::Packed(listpack), count: len as u32 });
+        let node = (len > 0).then_some(Node { body: Body::packed(listpack), count: len as u32 });
         Quicklist { nodes: node.into_iter().collect(), len }
     }
 
@@ -114,7 +134,7 @@ impl Quicklist {
             Node { body: Body::Packed(listpack), count }
                 if limit.is_small(listpack.as_bytes().len(), *count as usize) =>
             {
-                Some(std::mem::take(listpack))
+                Some(std::mem::take(Arc::make_mut(listpack)))
             }
             _ => None,
         }
@@ -126,9 +146,10 @@ impl Quicklist {
     }
 
     pub(super) fn heap_size(&self) -> usize {
+        const COUNTERS_BYTES: usize = 2 * size_of::<usize>();
         let of_node = |node: &Node| match &node.body {
-            Body::Packed(listpack) => listpack.heap_size(),
-            Body::Plain(bytes) => bytes.len(),
+            Body::Packed(listpack) => COUNTERS_BYTES + size_of::<Listpack>() + listpack.heap_size(),
+            Body::Plain(bytes) => COUNTERS_BYTES + bytes.len(),
         };
         self.nodes.capacity() * size_of::<Node>() + self.nodes.iter().map(of_node).sum::<usize>()
     }
@@ -201,7 +222,7 @@ impl Quicklist {
         {
             let bytes = listpack.as_bytes().len() - listpack.get(offset).map_or(0, |old| old.byte_len());
             if limit.admits(bytes, 0, element.len()) {
-                return listpack.replace(offset, element);
+                return Arc::make_mut(listpack).replace(offset, element);
             }
         }
         self.nodes[at].remove(within..within + 1);
