@@ -54,3 +54,24 @@ impl<'a> Element<'a> {
         }
     }
 }
+
+/// Something that elements are compared with, whatever their encodings.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    bytes: &'a [u8],
+    integer: Option<i64>,
+}
+
+impl<'a> Wanted<'a> {
+    pub fn new(bytes: &'a [u8]) -> Wanted<'a> {
+        Wanted { bytes, integer: stdx::parse_i64(bytes) }
+    }
+
+    #[inline]
+    pub fn is(&self, element: Element<'_>) -> bool {
+        match element {
+            Element::Int(value) => self.integer == Some(value),
+            Element::Bytes(bytes) => bytes == self.bytes,
+        }
+    }
+}

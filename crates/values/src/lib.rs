@@ -17,7 +17,7 @@ mod sorted_set;
 mod stream;
 mod table;
 
-pub use element::Element;
+pub use element::{Element, Wanted};
 pub use hash::{Hash, HashIter};
 pub use intset::Intset;
 pub use list::{List, ListIter, ListIterBack};

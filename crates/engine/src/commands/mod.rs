@@ -15,6 +15,7 @@ pub(crate) mod help;
 mod keys;
 mod latency;
 mod lcs;
+mod list;
 mod memory;
 mod mesh;
 mod monitor;
@@ -46,6 +47,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     hash::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
+    list::COMMANDS,
     memory::COMMANDS,
     mesh::COMMANDS,
     monitor::COMMANDS,
