@@ -3,4 +3,5 @@
 mod commands;
 mod convergence;
 mod harness;
+mod messages;
 mod state;
