@@ -61,18 +61,39 @@ impl Tombstones {
     }
 }
 
+/// What a value of so many bytes took may not be free yet when it has been evicted: large ones are freed elsewhere.
+const LARGE_BYTES: usize = 1 << 20;
+/// Then this long is waited for it.
+const PATIENCE_US: u64 = 1_000_000;
+
+/// A large value was evicted, and is being freed.
+#[derive(Clone, Copy)]
+struct Freeing {
+    until_us: u64,
+    /// Down to this use of memory at least.
+    goal_bytes: u64,
+}
+
 /// What is remembered between evictions.
 #[derive(Default)]
 pub(crate) struct Evictor {
     tombstones: Tombstones,
     /// Whoever holds it evicts; the others need not.
     pool: Mutex<EvictionPool>,
+    freeing: Mutex<Option<Freeing>>,
     /// Since when memory is beyond its limit (`Now::monotonic_us`); 0: it is not.
     exceeded_since_us: AtomicU64,
     exceeded_total_us: AtomicU64,
 }
 
 impl Evictor {
+    /// True while a large value that was evicted is not yet free.
+    fn is_freeing(&self, used_bytes: u64, now: Now) -> bool {
+        let mut freeing = self.freeing.lock();
+        *freeing = freeing.filter(|freeing| used_bytes > freeing.goal_bytes && now.monotonic_us < freeing.until_us);
+        freeing.is_some()
+    }
+
     fn note(&self, is_exceeded: bool, now: Now) {
         if is_exceeded {
             let _ = self.exceeded_since_us.compare_exchange(0, now.monotonic_us.max(1), Relaxed, Relaxed);
@@ -133,6 +154,9 @@ impl Engine {
             return Room::Enough;
         }
         let Some(policy) = policy(config) else { return Room::None };
+        if self.evictor.is_freeing(self.host.used_memory(), now) {
+            return Room::Soon;
+        }
         let Some(mut pool) = self.evictor.pool.try_lock() else { return Room::Soon };
         let started_ns = self.host.monotonic_ns();
         let room = self.evict_until(config, policy, &mut pool, now);
@@ -146,9 +170,15 @@ impl Engine {
             let Some(victim) = self.keyspace.victim(policy, config.maxmemory_samples, pool, now.unix_ms()) else {
                 return Room::None;
             };
-            self.evict_one(&victim, policy, now);
+            let used_bytes = self.host.used_memory();
+            let bytes = self.evict_one(&victim, policy, now);
             if !self.is_over_limit(config, now) {
                 break;
+            }
+            let goal_bytes = used_bytes.saturating_sub(bytes as u64 / 2);
+            if bytes >= LARGE_BYTES && self.host.used_memory() > goal_bytes {
+                *self.evictor.freeing.lock() = Some(Freeing { until_us: now.monotonic_us + PATIENCE_US, goal_bytes });
+                return Room::Soon;
             }
             let is_late = count % KEYS_PER_CLOCK == 0 && self.host.monotonic_ns() - started_ns > limit_ns;
             if is_late {
@@ -171,12 +201,15 @@ impl Engine {
         }
     }
 
-    fn evict_one(&self, victim: &Victim, policy: EvictionPolicy, now: Now) {
+    /// Returns the bytes that it took.
+    fn evict_one(&self, victim: &Victim, policy: EvictionPolicy, now: Now) -> usize {
         let mut txn = self.keyspace.begin_evicting(victim, now.unix_ms());
-        if txn.evict(&victim.key, policy) {
+        let bytes = txn.evict(&victim.key, policy);
+        if bytes.is_some() {
             self.evictor.tombstones.add(self.keyspace.tombstone_bytes(victim) as u64, now);
             self.commit(txn, None);
         }
+        bytes.unwrap_or(0)
     }
 }
 

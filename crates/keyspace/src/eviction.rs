@@ -135,17 +135,15 @@ impl Keyspace {
 
 impl Txn<'_> {
     /// Removes a key to make room: a Delete like any other, so that the nodes stay equal and what is newer survives.
-    /// False where the key is gone, or no longer may go.
-    pub fn evict(&mut self, key: &[u8], policy: EvictionPolicy) -> bool {
+    /// The bytes that it took; `None` where the key is gone, or no longer may go.
+    pub fn evict(&mut self, key: &[u8], policy: EvictionPolicy) -> Option<usize> {
         let hash = self.keyspace.hash(key);
         let shard = self.guard.shard(hash);
         let entry = shard.databases[self.db() as usize].table.find(hash, key);
-        if !entry.is_some_and(|entry| entry.has_deadline() || !policy.volatile) {
-            return false;
-        }
+        let bytes = entry.filter(|entry| entry.has_deadline() || !policy.volatile)?.heap_size();
         shard.counters.evicted.set(shard.counters.evicted.get() + 1);
         self.remove(key);
         self.notify(EventClass::EVICTED, "evicted", key);
-        true
+        Some(bytes)
     }
 }
