@@ -47,7 +47,7 @@ pub use engine::{Engine, FLUIDB_VERSION, REDIS_VERSION, Services};
 pub use eviction::Room;
 pub use fault::Fault;
 pub use replication::{Replication, Role};
-pub use resp::Out;
+pub use resp::{Out, counted_for_limit};
 pub use services::{CpuTime, Host, Journal, LogLevel, Memory, Now, Process, Shutdown};
 pub use session::{Next, Parked, Resume, Session, Turn};
 pub use worker::Worker;

@@ -310,7 +310,6 @@ impl Segment {
         &self.buckets[index]
     }
 
-    #[cfg(test)]
     pub fn heap_size(&self) -> usize {
         size_of_val(&*self.buckets)
     }

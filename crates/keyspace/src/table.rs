@@ -426,7 +426,6 @@ impl<H: KeyHasher> Table<H> {
     }
 
     /// Bytes of the table itself, without its entries.
-    #[cfg(test)]
     pub fn heap_size(&self) -> usize {
         self.directory.capacity() * size_of::<u32>()
             + self.segments.capacity() * size_of::<Segment>()

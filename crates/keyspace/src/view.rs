@@ -266,6 +266,11 @@ impl<'k> View<'k> {
         self.tables().map(|shard| shard.databases[self.db as usize].table.expires_len()).sum()
     }
 
+    /// Bytes of the tables of the selected database, without what they hold.
+    pub fn table_bytes(&self) -> usize {
+        self.tables().map(|shard| shard.databases[self.db as usize].table.heap_size()).sum()
+    }
+
     fn tables(&self) -> impl Iterator<Item = &Shard<KeyHash>> {
         self.guard.held().map(|index| self.guard.at(index))
     }

@@ -7,6 +7,6 @@ mod request;
 mod value;
 
 pub use args::{Args, OwnedArgs, Span};
-pub use out::{Deferred, Out, Protocol, Rest};
+pub use out::{Deferred, Out, Protocol, Rest, counted_for_limit};
 pub use request::{Limits, ProtocolError, Request, RequestDecoder};
 pub use value::{ReplyError, Value};

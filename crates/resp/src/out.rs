@@ -42,6 +42,13 @@ pub struct Deferred {
     at: usize,
 }
 
+/// How many of so many unsent bytes the limits of output mean: the first ones, which Redis keeps in a buffer that every
+/// client has, do not count.
+pub fn counted_for_limit(unsent_bytes: usize) -> u64 {
+    const FIRST_BYTES: usize = 16 * 1024;
+    unsent_bytes.saturating_sub(FIRST_BYTES) as u64
+}
+
 impl Out {
     pub fn new(protocol: Protocol) -> Out {
         Out { protocol, ..Out::default() }
@@ -82,7 +89,7 @@ impl Out {
     /// True where the connection will be closed for what is in the buffer: whoever has much more to say need not.
     #[inline]
     pub fn is_over_limit(&self) -> bool {
-        self.limit_bytes > 0 && (self.buffer.len() - self.sent) as u64 > self.limit_bytes
+        self.limit_bytes > 0 && counted_for_limit(self.buffer.len() - self.sent) > self.limit_bytes
     }
 
     /// `+OK`

@@ -369,7 +369,7 @@ impl Reactor {
                     self.sweep();
                 }
             }
-            self.desk.worker.stats.cron_microseconds.add(self.engine.host.now().monotonic_us - now_us);
+            self.desk.worker.stats.cron_microseconds.add((self.engine.host.now().monotonic_us - now_us).max(1));
         }
     }
 
@@ -414,7 +414,7 @@ impl Reactor {
     /// Closes a connection that sends or receives more than it may.
     fn enforce_limits(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        let (unsent, pending) = (connection.unsent() as u64, connection.input.len() as u64);
+        let (unsent, pending) = (engine::counted_for_limit(connection.unsent()), connection.input.len() as u64);
         if unsent == 0 && pending == 0 && connection.over_soft_limit_since_us.is_none() {
             return;
         }

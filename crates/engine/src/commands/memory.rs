@@ -106,16 +106,19 @@ fn stats(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply 
     let clients: u64 = context.engine.clients.all().iter().map(|client| client.total_memory()).sum();
     let backlog = context.engine.replication.backlog_bytes();
     let home = context.session.db;
-    let keys: u64 = context.with_scope(Scope::All, |txn| {
-        let keys = (0..txn.databases()).map(|db| {
+    // Of each database that is not empty: its number, keys, and bytes of its tables.
+    let databases: Vec<(u32, u64, u64)> = context.with_scope(Scope::All, |txn| {
+        let databases = (0..txn.databases()).map(|db| {
             txn.select(db);
-            txn.db_size() as u64
+            (db, txn.db_size() as u64, txn.table_bytes() as u64)
         });
-        let keys = keys.sum();
+        let databases = databases.filter(|(_, keys, _)| *keys > 0).collect();
         txn.select(home);
-        keys
+        databases
     });
-    let overhead = memory.startup + clients + backlog;
+    let keys: u64 = databases.iter().map(|(_, keys, _)| keys).sum();
+    let tables: u64 = databases.iter().map(|(.., bytes)| bytes).sum();
+    let overhead = memory.startup + clients + backlog + tables;
     let dataset = memory.used.saturating_sub(overhead);
     let integers = [
         ("peak.allocated", memory.peak),
@@ -126,6 +129,11 @@ fn stats(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply 
         ("clients.normal", clients),
         ("cluster.links", 0),
         ("aof.buffer", 0),
+        ("lua.caches", 0),
+        ("functions.caches", 0),
+        ("overhead.db.hashtable.lut", tables),
+        ("overhead.db.hashtable.rehashing", 0),
+        ("db.dict.rehashing.count", 0),
         ("overhead.total", overhead),
         ("keys.count", keys),
         ("keys.bytes-per-key", memory.used.saturating_sub(memory.startup).checked_div(keys).unwrap_or(0)),
@@ -133,6 +141,14 @@ fn stats(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply 
         ("allocator.allocated", memory.allocator_allocated),
         ("allocator.active", memory.allocator_active),
         ("allocator.resident", memory.allocator_resident),
+        ("allocator.muzzy", 0),
+    ];
+    let waste = |whole: u64, part: u64| whole as i64 - part as i64;
+    let wasted = [
+        ("allocator-fragmentation.bytes", waste(memory.allocator_active, memory.allocator_allocated)),
+        ("allocator-rss.bytes", waste(memory.allocator_resident, memory.allocator_active)),
+        ("rss-overhead.bytes", waste(memory.resident, memory.allocator_resident)),
+        ("fragmentation.bytes", waste(memory.resident, memory.used)),
     ];
     let ratio = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
     let ratios = [
@@ -143,10 +159,20 @@ fn stats(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply 
         ("rss-overhead.ratio", ratio(memory.resident, memory.allocator_resident)),
         ("fragmentation", ratio(memory.resident, memory.used)),
     ];
-    out.map(integers.len() + ratios.len());
+    out.map(databases.len() + integers.len() + wasted.len() + ratios.len());
+    for (db, _, bytes) in databases {
+        out.bulk(format!("db.{db}").as_bytes());
+        out.map(2);
+        out.bulk(b"overhead.hashtable.main");
+        out.integer(bytes as i64);
+        // Deadlines are in the entries.
+        out.bulk(b"overhead.hashtable.expires");
+        out.integer(0);
+    }
+    let integers = integers.into_iter().map(|(name, value)| (name, value as i64)).chain(wasted);
     for (name, value) in integers {
         out.bulk(name.as_bytes());
-        out.integer(value as i64);
+        out.integer(value);
     }
     for (name, value) in ratios {
         out.bulk(name.as_bytes());
