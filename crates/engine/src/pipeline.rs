@@ -260,11 +260,11 @@ fn settle_reply(context: &mut SessionContext<'_>, mark: usize, out: &mut Out) ->
 
 /// Reads the clock and shares the time since the last reading among these requests of the batch.
 fn account(context: &mut SessionContext<'_>, batch: &Batch, requests: Range<usize>, input: &[u8], clock_ns: &mut u64) {
+    let requests = &batch.requests[requests];
+    let Some((last, before)) = requests.split_last() else { return };
     let now_ns = context.engine.host.monotonic_ns();
     let elapsed_ns = now_ns - *clock_ns;
     *clock_ns = now_ns;
-    let requests = &batch.requests[requests];
-    let Some((last, before)) = requests.split_last() else { return };
     let share_ns = elapsed_ns / requests.len() as u64;
     // The last one may have to wait: it counts when it has replied.
     let executed = match &mut context.session.parking {

@@ -119,6 +119,13 @@ impl Listpack {
         Some(decode(self.bytes.get(offset..self.end())?)?.0)
     }
 
+    /// The same, and where the next entry is.
+    #[inline]
+    pub fn read(&self, offset: usize) -> Option<(Element<'_>, usize)> {
+        let (element, len) = decode(self.bytes.get(offset..self.end())?)?;
+        Some((element, offset + len + back_len_width(len)))
+    }
+
     /// The entry after the one at `offset`.
     #[inline]
     pub fn next(&self, offset: usize) -> Option<usize> {
@@ -257,9 +264,10 @@ impl Listpack {
     }
 
     /// Length of a whole entry.
+    #[inline]
     fn entry_len(&self, offset: usize) -> Option<usize> {
         let (_, len) = decode(self.bytes.get(offset..self.end())?)?;
-        Some(len + encode_back_len(len).1)
+        Some(len + back_len_width(len))
     }
 
     fn write_entry(&mut self, offset: usize, old_len: usize, bytes: &[u8]) {
@@ -353,7 +361,7 @@ impl<'a> Iterator for Iter<'a> {
     #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
         let (element, len) = decode(self.entries.get(self.at..)?)?;
-        self.at += len + encode_back_len(len).1;
+        self.at += len + back_len_width(len);
         Some(element)
     }
 }
@@ -462,19 +470,28 @@ fn encode_integer(value: i64, head: &mut [u8; 9]) -> usize {
 /// so that it can be read from the end. The borders are Redis's (one less than the bits would hold).
 #[inline]
 fn encode_back_len(len: usize) -> ([u8; 5], usize) {
-    let width = match len {
-        0..=127 => return ([len as u8, 0, 0, 0, 0], 1),
-        128..16383 => 2,
-        16383..2097151 => 3,
-        2097151..268435455 => 4,
-        _ => 5,
-    };
+    let width = back_len_width(len);
+    if width == 1 {
+        return ([len as u8, 0, 0, 0, 0], 1);
+    }
     let mut bytes = [0; 5];
     for (index, byte) in bytes[..width].iter_mut().enumerate() {
         let group = (len >> (7 * (width - 1 - index))) as u8;
         *byte = if index == 0 { group } else { group & 0x7f | 0x80 };
     }
     (bytes, width)
+}
+
+/// How many bytes the length behind an entry takes.
+#[inline]
+fn back_len_width(len: usize) -> usize {
+    match len {
+        0..=127 => 1,
+        128..16383 => 2,
+        16383..2097151 => 3,
+        2097151..268435455 => 4,
+        _ => 5,
+    }
 }
 
 /// The length at the end of `bytes`.

@@ -22,10 +22,9 @@ impl Small {
     /// The pair whose member is at `offset`.
     #[inline]
     pub fn pair(&self, offset: usize) -> Option<Pair<'_>> {
-        let member = self.0.get(offset)?;
-        let score_at = self.0.next(offset)?;
-        let score = score_of(self.0.get(score_at)?);
-        Some(Pair { offset, member, score, next: self.0.next(score_at).unwrap_or(self.0.end()) })
+        let (member, score_at) = self.0.read(offset)?;
+        let (score, next) = self.0.read(score_at)?;
+        Some(Pair { offset, member, score: score_of(score), next })
     }
 
     pub fn first(&self) -> usize {
