@@ -5,7 +5,7 @@
 
 use crate::scored::take_score;
 use crate::stream::{put_id, put_optional, take_id, take_optional};
-use crate::{Deadline, Deliveries, Effect, End, EntryId, GroupPosition, Identities, Ids, ScoredItems};
+use crate::{Collection, Deadline, Deliveries, Effect, End, EntryId, GroupPosition, Identities, Ids, ScoredItems};
 use std::fmt;
 
 /// A list of byte strings, still encoded: (varint length, bytes)*.
@@ -94,6 +94,12 @@ pub(crate) fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeErro
     Ok(bytes)
 }
 
+fn take_collection(rest: &mut &[u8]) -> Result<Collection, DecodeError> {
+    let (&number, tail) = rest.split_first().ok_or(DecodeError::Truncated)?;
+    *rest = tail;
+    Collection::from_number(number).ok_or(DecodeError::BadNumber)
+}
+
 pub(crate) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
@@ -171,6 +177,8 @@ mod tag {
     pub(super) const EXPIRE: u8 = 0x06;
     pub(super) const PUT: u8 = 0x07;
     pub(super) const PUT_WITH_DEADLINE: u8 = 0x08;
+    pub(super) const PERSIST_MEMBERS: u8 = 0x09;
+    pub(super) const EXPIRE_MEMBERS: u8 = 0x0a;
     pub(super) const PUBLISH: u8 = 0x0e;
     pub(super) const PUBLISH_SHARDED: u8 = 0x0f;
     pub(super) const SET: u8 = 0x10;
@@ -225,6 +233,12 @@ impl<'b> EffectWriter<'b> {
             Effect::Expire { key, deadline_ms: Some(ms) } => self.tagged(tag::EXPIRE).bytes(key).number(ms),
             Effect::Publish { channel, payload, sharded } => {
                 self.tagged(if sharded { tag::PUBLISH_SHARDED } else { tag::PUBLISH }).bytes(channel).bytes(payload)
+            }
+            Effect::ExpireMembers { key, collection, members, deadline_ms: None } => {
+                self.tagged(tag::PERSIST_MEMBERS).bytes(key).tagged(collection as u8).bytes(members.encoded)
+            }
+            Effect::ExpireMembers { key, collection, members, deadline_ms: Some(ms) } => {
+                self.tagged(tag::EXPIRE_MEMBERS).bytes(key).tagged(collection as u8).bytes(members.encoded).number(ms)
             }
             Effect::Put { key, value, deadline_ms: None } => self.tagged(tag::PUT).bytes(key).bytes(value),
             Effect::Put { key, value, deadline_ms: Some(ms) } => {
@@ -365,6 +379,18 @@ impl<'a> EffectReader<'a> {
             tag::DELETE => Effect::Delete { key: take_bytes(rest)? },
             tag::PERSIST => Effect::Expire { key: take_bytes(rest)?, deadline_ms: None },
             tag::EXPIRE => Effect::Expire { key: take_bytes(rest)?, deadline_ms: Some(take_varint(rest)?) },
+            tag::PERSIST_MEMBERS => Effect::ExpireMembers {
+                key: take_bytes(rest)?,
+                collection: take_collection(rest)?,
+                members: Items::new(take_bytes(rest)?)?,
+                deadline_ms: None,
+            },
+            tag::EXPIRE_MEMBERS => Effect::ExpireMembers {
+                key: take_bytes(rest)?,
+                collection: take_collection(rest)?,
+                members: Items::new(take_bytes(rest)?)?,
+                deadline_ms: Some(take_varint(rest)?),
+            },
             tag::PUT => Effect::Put { key: take_bytes(rest)?, value: take_bytes(rest)?, deadline_ms: None },
             tag::PUT_WITH_DEADLINE => {
                 Effect::Put { key: take_bytes(rest)?, value: take_bytes(rest)?, deadline_ms: Some(take_varint(rest)?) }

@@ -20,6 +20,21 @@ pub enum End {
     Tail,
 }
 
+/// The collections whose elements may have deadlines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Collection {
+    Set = 1,
+    Hash = 2,
+    SortedSet = 3,
+}
+
+impl Collection {
+    pub(crate) fn from_number(number: u8) -> Option<Collection> {
+        [Collection::Set, Collection::Hash, Collection::SortedSet].into_iter().find(|kind| *kind as u8 == number)
+    }
+}
+
 /// One change of the data set, as a fact: no clock to read, no dice to throw, nothing to look up.
 /// Applying the same effects in any order that respects causality gives the same state.
 ///
@@ -45,6 +60,9 @@ pub enum Effect<'a> {
     Delete { key: &'a [u8] },
     /// The deadline register; `None` is PERSIST. Absolute, milliseconds since the Unix epoch.
     Expire { key: &'a [u8], deadline_ms: Option<u64> },
+    /// The deadline registers of elements of the key as it is while it is such a collection, whether or not it has
+    /// them; `None` as above. Every other write of an element writes that it has no deadline, but for increments.
+    ExpireMembers { key: &'a [u8], collection: Collection, members: Items<'a>, deadline_ms: Option<u64> },
     /// The key becomes this value whole (COPY, RENAME, *STORE, RESTORE): kills everything older.
     /// `value` is the encoding of `keyspace::codec`: a type byte and the elements.
     Put { key: &'a [u8], value: &'a [u8], deadline_ms: Option<u64> },
@@ -123,6 +141,7 @@ impl<'a> Effect<'a> {
             | Effect::SetBits { key, .. }
             | Effect::Delete { key }
             | Effect::Expire { key, .. }
+            | Effect::ExpireMembers { key, .. }
             | Effect::Put { key, .. }
             | Effect::SetAdd { key, .. }
             | Effect::SetRemove { key, .. }

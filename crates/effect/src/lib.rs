@@ -12,7 +12,7 @@ mod vector;
 
 pub use clock::Clock;
 pub use codec::{DecodeError, EffectReader, EffectWriter, Items, ItemsWriter, put_varint, take_varint};
-pub use effect::{Deadline, Effect, End};
+pub use effect::{Collection, Deadline, Effect, End};
 pub use identities::{Creator, Identities, IdentitiesWriter, IdentityRun, Step};
 pub use scored::{ScoredItems, ScoredItemsWriter};
 pub use stamp::{NodeId, Origin, Stamp};

@@ -1,9 +1,9 @@
 //! The codec: what is written is read back, and no bytes make it panic.
 
 use effect::{
-    Creator, Deadline, DecodeError, DeliveriesWriter, Delivery, Effect, EffectReader, EffectWriter, End, EntryId,
-    GroupPosition, Identities, IdentitiesWriter, IdentityRun, Items, ItemsWriter, NodeId, Origin, ScoredItemsWriter,
-    Stamp, Step, put_varint, take_varint,
+    Collection, Creator, Deadline, DecodeError, DeliveriesWriter, Delivery, Effect, EffectReader, EffectWriter, End,
+    EntryId, GroupPosition, Identities, IdentitiesWriter, IdentityRun, Items, ItemsWriter, NodeId, Origin,
+    ScoredItemsWriter, Stamp, Step, put_varint, take_varint,
 };
 use proptest::prelude::*;
 
@@ -21,6 +21,7 @@ enum Owned {
     SetBits(Bytes, u64, u8, u64),
     Delete(Bytes),
     Expire(Bytes, Option<u64>),
+    ExpireMembers(Bytes, Collection, Vec<Bytes>, Option<u64>),
     Put(Bytes, Bytes, Option<u64>),
     SetAdd(Bytes, Vec<Bytes>),
     SetRemove(Bytes, Vec<Bytes>),
@@ -60,7 +61,8 @@ impl Owned {
         | Owned::HashDelete(_, items)
         | Owned::SortedSetRemove(_, items)
         | Owned::StreamAdd(_, _, items)
-        | Owned::ListPush(_, _, items) = self
+        | Owned::ListPush(_, _, items)
+        | Owned::ExpireMembers(_, _, items, _) = self
         {
             items.iter().for_each(|item| writer.push(item));
         }
@@ -97,6 +99,9 @@ impl Owned {
             }
             Owned::Delete(key) => Effect::Delete { key },
             Owned::Expire(key, deadline_ms) => Effect::Expire { key, deadline_ms: *deadline_ms },
+            Owned::ExpireMembers(key, collection, _, deadline_ms) => {
+                Effect::ExpireMembers { key, collection: *collection, members: items, deadline_ms: *deadline_ms }
+            }
             Owned::Put(key, value, deadline_ms) => Effect::Put { key, value, deadline_ms: *deadline_ms },
             Owned::SetAdd(key, _) => Effect::SetAdd { key, members: items },
             Owned::SetRemove(key, _) => Effect::SetRemove { key, members: items },
@@ -217,6 +222,10 @@ fn effects() -> impl Strategy<Value = Owned> {
             .prop_map(|(key, offset, width, value)| Owned::SetBits(key, offset, width, value)),
         bytes().prop_map(Owned::Delete),
         (bytes(), any::<Option<u64>>()).prop_map(|(key, deadline_ms)| Owned::Expire(key, deadline_ms)),
+        (bytes(), 0..3usize, items(), any::<Option<u64>>()).prop_map(|(key, kind, items, at)| {
+            let collection = [Collection::Set, Collection::Hash, Collection::SortedSet][kind];
+            Owned::ExpireMembers(key, collection, items, at)
+        }),
         (bytes(), bytes(), any::<Option<u64>>()).prop_map(|(key, value, at)| Owned::Put(key, value, at)),
         (bytes(), items()).prop_map(|(key, items)| Owned::SetAdd(key, items)),
         (bytes(), items()).prop_map(|(key, items)| Owned::SetRemove(key, items)),

@@ -16,7 +16,7 @@ use crate::tracking::Tracking;
 use crate::watch::{WatchList, WatchedKeys};
 use arc_swap::ArcSwap;
 use effect::Stamp;
-use keyspace::{Change, Checked, Commit, EventClass, Keyspace, Txn, for_each_change};
+use keyspace::{Change, Checked, Commit, EventClass, KeyEvent, Keyspace, Txn, for_each_change};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -177,6 +177,12 @@ impl Engine {
     pub fn observe_expired(&self, db: u32, key: &[u8]) {
         self.publish_event(EventClass::EXPIRED, "expired", db, key);
         self.tracking.invalidate(self, &[Change::Key { db, key, deleted: true }], None);
+    }
+
+    /// Elements of a key went because their time had come. Under its lock.
+    pub fn observe_members_expired(&self, event: &KeyEvent) {
+        self.publish_event(event.class, event.name, event.db, &event.key);
+        self.tracking.invalidate(self, &[Change::Key { db: event.db, key: &event.key, deleted: false }], None);
     }
 
     /// The local readers of the stream. `author`: the client whose commit it is.

@@ -50,3 +50,32 @@ pub(crate) fn positive_deadline(
     let deadline = if amount > 0 { unit.deadline_ms(amount, now_ms) } else { None };
     deadline.and_then(|deadline| u64::try_from(deadline).ok()).ok_or(Fault::InvalidExpire(command))
 }
+
+/// When the field of a hash gets a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// It has none.
+    Nx,
+    /// It has one.
+    Xx,
+    /// It has an earlier one.
+    Gt,
+    /// It has a later one, or none.
+    Lt,
+}
+
+impl Condition {
+    pub(crate) fn of(word: &[u8]) -> Option<Condition> {
+        let conditions = [("NX", Condition::Nx), ("XX", Condition::Xx), ("GT", Condition::Gt), ("LT", Condition::Lt)];
+        conditions.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes())).map(|(_, condition)| *condition)
+    }
+
+    pub(crate) fn allows(self, current_ms: Option<u64>, deadline_ms: u64) -> bool {
+        match self {
+            Condition::Nx => current_ms.is_none(),
+            Condition::Xx => current_ms.is_some(),
+            Condition::Gt => current_ms.is_some_and(|current_ms| current_ms < deadline_ms),
+            Condition::Lt => current_ms.is_none_or(|current_ms| current_ms > deadline_ms),
+        }
+    }
+}

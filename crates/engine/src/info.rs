@@ -250,6 +250,7 @@ fn stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("instantaneous_output_repl_kbps", "0.00");
     lines.add("rejected_connections", shared.rejected_connections.load(Relaxed));
     lines.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    lines.add("expired_subkeys", counters.expired_members);
     lines.add("expired_keys", counters.expired);
     lines.add("expired_stale_perc", "0.00");
     lines.zeros(&["expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds"]);

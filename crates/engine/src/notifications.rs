@@ -116,6 +116,8 @@ fn event_of(effect: &Effect<'_>) -> Option<(EventClass, &'static str)> {
         Effect::Delete { .. } => (EventClass::GENERIC, "del"),
         Effect::Expire { deadline_ms: Some(_), .. } => (EventClass::GENERIC, "expire"),
         Effect::Expire { deadline_ms: None, .. } => (EventClass::GENERIC, "persist"),
+        Effect::ExpireMembers { deadline_ms: Some(_), .. } => (EventClass::HASH, "hexpire"),
+        Effect::ExpireMembers { deadline_ms: None, .. } => (EventClass::HASH, "hpersist"),
         Effect::Put { .. } => (EventClass::GENERIC, "restore"),
         Effect::SetAdd { .. } => (EventClass::SET, "sadd"),
         Effect::SetRemove { .. } => (EventClass::SET, "srem"),

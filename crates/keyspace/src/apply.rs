@@ -80,7 +80,7 @@ impl Txn<'_> {
         self.observe(version.stamp);
         match *effect {
             Effect::Select { db } => {
-                self.select(db);
+                self.select_applying(db);
                 return Ok(Garbage::default());
             }
             // A database that this node does not have: `check_effects` refuses the record before.
@@ -118,6 +118,9 @@ fn apply_to_key(merge: &mut Merge<'_, '_, KeyHash>, effect: &Effect<'_>) {
         }
         Effect::Delete { .. } => drop(merge.delete()),
         Effect::Expire { deadline_ms, .. } => merge.expire(deadline_ms),
+        Effect::ExpireMembers { collection, members, deadline_ms, .. } => {
+            merge.expire_members(collection, members.iter(), deadline_ms);
+        }
         Effect::SetAdd { members, .. } => {
             merge.set_add(members.iter());
         }

@@ -7,8 +7,8 @@ pub use stream::{EncodedStream, StreamPart};
 
 use crate::KeyType;
 use crate::entry::{Entry, NewValue, Value, ValueRef, Verbatim};
-use effect::{DecodeError, Items, ScoredItems, ScoredItemsWriter, put_varint};
-use values::{EncodingLimits, Hash, List, Set, SortedSet};
+use effect::{DecodeError, Items, ScoredItems, ScoredItemsWriter, put_varint, take_varint};
+use values::{EncodingLimits, Expiring, Hash, List, Set, SortedSet};
 
 /// First byte: what the rest is.
 mod tag {
@@ -27,6 +27,11 @@ mod tag {
     pub(super) const TEXT: u8 = 0x10;
     /// The same, and its encoding is raw, however short it is.
     pub(super) const RAW: u8 = 0x11;
+    /// Beside the number of a collection: after each element comes its deadline, as a varint, or nothing for none.
+    pub(super) const WITH_DEADLINES: u8 = 0x20;
+    pub(super) const EXPIRING_SET: u8 = SET | WITH_DEADLINES;
+    pub(super) const EXPIRING_HASH: u8 = HASH | WITH_DEADLINES;
+    pub(super) const EXPIRING_SORTED_SET: u8 = SORTED_SET | WITH_DEADLINES;
 }
 
 fn push(output: &mut Vec<u8>, bytes: &[u8]) {
@@ -48,6 +53,30 @@ pub(crate) fn encoded_verbatim(text: Verbatim<&[u8]>) -> Vec<u8> {
     output
 }
 
+/// Begins a collection. Returns it where deadlines are to be written.
+fn tagged<'c>(output: &mut Vec<u8>, number: u8, collection: &'c dyn Expiring) -> Option<&'c dyn Expiring> {
+    let deadlines = collection.earliest_deadline_ms().is_some().then_some(collection);
+    output.push(if deadlines.is_some() { number | tag::WITH_DEADLINES } else { number });
+    deadlines
+}
+
+fn push_deadline(output: &mut Vec<u8>, deadlines: Option<&dyn Expiring>, element: &[u8]) {
+    let Some(deadlines) = deadlines else { return };
+    let mut varint = Vec::new();
+    deadlines.deadline_ms(element).into_iter().for_each(|deadline_ms| put_varint(&mut varint, deadline_ms));
+    push(output, &varint);
+}
+
+/// Reads what `push_deadline` wrote.
+fn decode_deadline(bytes: &[u8]) -> Result<Option<u64>, DecodeError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let mut rest = bytes;
+    let deadline_ms = take_varint(&mut rest)?;
+    if rest.is_empty() { Ok(Some(deadline_ms)) } else { Err(DecodeError::BadNumber) }
+}
+
 /// The encoding of a value.
 pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
     let mut output = Vec::new();
@@ -61,14 +90,18 @@ pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
             output.extend_from_slice(bytes);
         }
         ValueRef::Set(set) => {
-            output.push(tag::SET);
-            set.for_each(|member| push(&mut output, member));
+            let deadlines = tagged(&mut output, tag::SET, set);
+            set.for_each(|member| {
+                push(&mut output, member);
+                push_deadline(&mut output, deadlines, member);
+            });
         }
         ValueRef::Hash(hash) => {
-            output.push(tag::HASH);
+            let deadlines = tagged(&mut output, tag::HASH, hash);
             hash.for_each(|field, value| {
                 push(&mut output, field);
                 push(&mut output, value);
+                push_deadline(&mut output, deadlines, field);
             });
         }
         ValueRef::List(list) => {
@@ -76,7 +109,16 @@ pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
             list.iter().for_each(|element| element.with_bytes(|bytes| push(&mut output, bytes)));
         }
         ValueRef::SortedSet(set) => {
-            output.push(tag::SORTED_SET);
+            if let Some(deadlines) = tagged(&mut output, tag::SORTED_SET, set) {
+                for (member, score) in set.iter() {
+                    member.with_bytes(|member| {
+                        push(&mut output, member);
+                        push(&mut output, &score.to_le_bytes());
+                        push_deadline(&mut output, Some(deadlines), member);
+                    });
+                }
+                return output;
+            }
             let mut pairs = ScoredItemsWriter::new();
             set.iter().for_each(|(member, score)| member.with_bytes(|member| pairs.push(member, score)));
             output.extend_from_slice(pairs.items().as_bytes());
@@ -89,8 +131,23 @@ pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
     output
 }
 
+/// Field, value and deadline, where there is one.
+type ExpiringField<'a> = (&'a [u8], &'a [u8], Option<u64>);
+
+/// Elements with their values and deadlines.
+fn decode_fields(encoded: &[u8]) -> Result<Vec<ExpiringField<'_>>, DecodeError> {
+    let mut items = Items::new(encoded)?.iter();
+    let mut fields = Vec::new();
+    while let Some(field) = items.next() {
+        let mut next = || items.next().ok_or(DecodeError::Truncated);
+        let (value, deadline_ms) = (next()?, decode_deadline(next()?)?);
+        fields.push((field, value, deadline_ms));
+    }
+    Ok(fields)
+}
+
 /// A value, decoded, but not yet built.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Decoded<'a> {
     String(&'a [u8]),
     /// Not to be held as an integer; as if `modified` in place.
@@ -103,6 +160,12 @@ pub enum Decoded<'a> {
     List(Items<'a>),
     SortedSet(ScoredItems<'a>),
     Stream(EncodedStream<'a>),
+    /// Member and deadline, where there is one.
+    ExpiringSet(Vec<(&'a [u8], Option<u64>)>),
+    /// Field, value and deadline.
+    ExpiringHash(Vec<ExpiringField<'a>>),
+    /// Member, score and deadline.
+    ExpiringSortedSet(Vec<(&'a [u8], f64, Option<u64>)>),
 }
 
 /// Reads the encoding of a value.
@@ -119,6 +182,22 @@ pub fn decode(encoded: &[u8]) -> Result<Decoded<'_>, DecodeError> {
         tag::LIST => Ok(Decoded::List(Items::new(rest)?)),
         tag::SORTED_SET => Ok(Decoded::SortedSet(ScoredItems::new(rest)?)),
         tag::STREAM => Ok(Decoded::Stream(EncodedStream::new(rest)?)),
+        tag::EXPIRING_SET => {
+            let mut items = Items::new(rest)?.iter();
+            let mut members = Vec::new();
+            while let Some(member) = items.next() {
+                members.push((member, decode_deadline(items.next().ok_or(DecodeError::Truncated)?)?));
+            }
+            Ok(Decoded::ExpiringSet(members))
+        }
+        tag::EXPIRING_HASH => Ok(Decoded::ExpiringHash(decode_fields(rest)?)),
+        tag::EXPIRING_SORTED_SET => {
+            let members = decode_fields(rest)?.into_iter().map(|(member, score, deadline_ms)| {
+                let score = f64::from_le_bytes(score.try_into().map_err(|_| DecodeError::BadNumber)?);
+                if score.is_nan() { Err(DecodeError::BadNumber) } else { Ok((member, score, deadline_ms)) }
+            });
+            Ok(Decoded::ExpiringSortedSet(members.collect::<Result<_, _>>()?))
+        }
         unknown => Err(DecodeError::UnknownTag(unknown)),
     }
 }
@@ -153,6 +232,30 @@ impl Decoded<'_> {
                 Value::SortedSet(set)
             }
             Decoded::Stream(stream) => Value::Stream(stream.build(limits)),
+            Decoded::ExpiringSet(members) => {
+                let mut set = Set::new();
+                for (member, deadline_ms) in members {
+                    set.insert(member, limits);
+                    set.set_deadline_ms(member, *deadline_ms);
+                }
+                Value::Set(set)
+            }
+            Decoded::ExpiringHash(fields) => {
+                let mut hash = Hash::new();
+                for (field, value, deadline_ms) in fields {
+                    hash.insert(field, value, limits);
+                    hash.set_deadline_ms(field, *deadline_ms);
+                }
+                Value::Hash(hash)
+            }
+            Decoded::ExpiringSortedSet(members) => {
+                let mut set = SortedSet::new();
+                for (member, score, deadline_ms) in members {
+                    set.insert(member, *score, limits);
+                    set.set_deadline_ms(member, *deadline_ms);
+                }
+                Value::SortedSet(set)
+            }
         }
     }
 }

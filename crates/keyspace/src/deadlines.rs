@@ -1,4 +1,4 @@
-//! The deadline register of a key, with as much of its history as is not stable yet.
+//! The deadline register of a key or of an element, with as much of its history as is not stable yet.
 //!
 //! A deadline is a clear at the time that it names, unless another write of the register came before
 //! that time in the order of effects. Late writes can still change which of the two it was, so the
@@ -70,7 +70,10 @@ impl Deadlines {
     /// A clear: what became of the key before does not matter any more.
     pub(crate) fn restart(&mut self, origins: &Origins, version: Version, deadline_ms: Option<u64>) {
         let at = self.writes.partition_point(|write| origins.newer(version, write.version));
-        if at > 0 {
+        if let Some(known) = self.writes.get_mut(at).filter(|write| write.version == version) {
+            known.deadline_ms = deadline_ms;
+            self.writes.drain(..at);
+        } else if at > 0 {
             self.writes.drain(..at);
             self.writes.insert(0, Write { version, deadline_ms });
         }

@@ -4,7 +4,7 @@ use crate::entry::{Entry, ValueRef};
 use crate::view::{StringRef, is_expired};
 use crate::{KeyHash, Keyspace, Scope, View, shard::Shard};
 use sha1::{Digest as _, Sha1};
-use values::{Stream, StreamId};
+use values::{Expiring, Stream, StreamId};
 
 /// As DEBUG DIGEST prints it, in hexadecimal.
 pub type DebugDigest = [u8; 20];
@@ -73,18 +73,24 @@ fn entry_digest(db: u32, entry: &Entry) -> u64 {
         ValueRef::Bytes(bytes) => hash(1, bytes),
         ValueRef::Set(set) => {
             let mut sum = 2;
-            set.for_each(|member| sum = hash(2, member).wrapping_add(sum));
+            set.for_each(|member| {
+                sum = hash(2, member).wrapping_add(deadline_digest(set, member)).wrapping_add(sum);
+            });
             sum
         }
         ValueRef::Hash(fields) => {
             let mut sum = 3;
-            fields.for_each(|field, value| sum = hash(hash(3, field), value).wrapping_add(sum));
+            fields.for_each(|field, value| {
+                sum = hash(hash(3, field), value).wrapping_add(deadline_digest(fields, field)).wrapping_add(sum);
+            });
             sum
         }
         // In this order.
         ValueRef::List(list) => list.iter().fold(6, |seed, element| element.with_bytes(|bytes| hash(seed, bytes))),
         ValueRef::SortedSet(set) => set.iter().fold(7, |sum: u64, (member, score)| {
-            member.with_bytes(|member| hash(hash(7, member), &score.to_le_bytes())).wrapping_add(sum)
+            let digest =
+                |member: &[u8]| hash(hash(7, member), &score.to_le_bytes()).wrapping_add(deadline_digest(set, member));
+            member.with_bytes(digest).wrapping_add(sum)
         }),
         ValueRef::Stream(stream) => stream_digest(stream),
     };
@@ -116,6 +122,11 @@ fn stream_digest(stream: &Stream) -> u64 {
         }
     }
     sum
+}
+
+fn deadline_digest(collection: &impl Expiring, element: &[u8]) -> u64 {
+    let hash = stdx::hash::portable;
+    collection.deadline_ms(element).map_or(0, |deadline_ms| hash(hash(6, element), &deadline_ms.to_le_bytes()))
 }
 
 fn sha1(bytes: &[u8]) -> DebugDigest {
@@ -153,6 +164,9 @@ fn add_value(digest: &mut DebugDigest, entry: &Entry) {
                 let mut element = DebugDigest::default();
                 mix(&mut element, field);
                 mix(&mut element, value);
+                if hash.deadline_ms(field).is_some() {
+                    add(&mut element, b"!!hexpire!!");
+                }
                 add(digest, &element);
             });
         }

@@ -14,7 +14,7 @@ use effect::Stamp;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use values::{Encoding, Hash, List, Prefetch, Set, SortedSet, Stream};
+use values::{Encoding, Expiring, Hash, List, Prefetch, Set, SortedSet, Stream};
 
 /// Strings beyond this length have a buffer of their own, with room to grow.
 const INLINE_MAX: usize = 2048;
@@ -449,6 +449,39 @@ impl Entry {
     pub fn stored_list_mut(&mut self) -> Option<&mut StoredList> {
         // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.
         (self.kind() == Kind::List).then(|| unsafe { &mut *self.boxed::<StoredList>() })
+    }
+
+    /// As something whose elements may have deadlines.
+    pub fn expiring(&self) -> Option<&dyn Expiring> {
+        match self.value() {
+            ValueRef::Set(set) => Some(set),
+            ValueRef::Hash(hash) => Some(hash),
+            ValueRef::SortedSet(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    pub fn expiring_mut(&mut self) -> Option<&mut dyn Expiring> {
+        match self.kind() {
+            Kind::Set => self.set_mut().map(|set| set as &mut dyn Expiring),
+            Kind::Hash => self.hash_mut().map(|hash| hash as &mut dyn Expiring),
+            Kind::SortedSet => self.sorted_set_mut().map(|set| set as &mut dyn Expiring),
+            _ => None,
+        }
+    }
+
+    /// Are all elements of the collection hidden, being past their deadlines?
+    #[inline]
+    pub fn is_hollow(&self) -> bool {
+        match self.kind() {
+            Kind::Int | Kind::Inline | Kind::Long => false,
+            _ => match self.value() {
+                ValueRef::Set(set) => set.is_empty(),
+                ValueRef::Hash(hash) => hash.is_empty(),
+                ValueRef::SortedSet(set) => set.is_empty(),
+                _ => false,
+            },
+        }
     }
 
     pub fn key_type(&self) -> KeyType {

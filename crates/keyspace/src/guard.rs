@@ -182,6 +182,15 @@ impl<S> Guard<'_, S> {
         (0..self.count()).filter(|&index| self.holds(index))
     }
 
+    /// Is there such a shard among those that are held?
+    #[inline]
+    pub fn any_held(&self, mut f: impl FnMut(&S) -> bool) -> bool {
+        match self.held {
+            Held::One(index) => f(self.at(index)),
+            _ => self.held().any(|index| f(self.at(index))),
+        }
+    }
+
     /// The shard of a hash, which is held.
     #[inline]
     pub fn shard(&self, hash: u64) -> &S {

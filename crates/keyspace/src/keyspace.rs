@@ -72,6 +72,8 @@ pub struct Statistics {
     pub expired: u64,
     /// Keys that were removed to make room.
     pub evicted: u64,
+    /// The same for elements of collections.
+    pub expired_members: u64,
 }
 
 impl Keyspace {
@@ -117,6 +119,14 @@ impl Keyspace {
     /// Where entries have stamps, time is never behind the newest of them.
     #[inline]
     pub fn begin(&self, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'_> {
+        let mut txn = self.begin_unseen(scope, db, now_ms);
+        txn.hide_due();
+        txn
+    }
+
+    /// What is past its deadline is still in sight.
+    #[inline]
+    fn begin_unseen(&self, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'_> {
         let guard = self.shards.lock(match scope {
             Scope::Keys(hashes) => Wanted::Hashes(hashes),
             Scope::All => Wanted::All,
@@ -125,6 +135,15 @@ impl Keyspace {
         let now_ms = if switches.stamping { now_ms.max(self.stamping.last().ms()) } else { now_ms };
         let events = Events::new(self.stamping.wanted_events());
         Txn::new(View { keyspace: self, guard, db, now_ms, touches: true, events }, switches)
+    }
+
+    /// The same for effects of others, about which nobody asks meanwhile.
+    pub fn begin_applying(&self, scope: Scope<'_>, now_ms: u64) -> Txn<'_> {
+        if !self.switches().peers {
+            // Elements are past their deadline at the time of the effect.
+            return self.begin(scope, 0, now_ms);
+        }
+        self.begin_unseen(scope, 0, now_ms)
     }
 
     /// The same for elements of large collections, once their keys have been fetched: (hash of the key, key, element).

@@ -2,6 +2,7 @@
 //! and the conflict rules by which effects of other nodes are merged.
 
 mod access;
+mod agenda;
 mod apply;
 mod bucket;
 mod changes;
@@ -14,6 +15,7 @@ mod eviction;
 mod garbage;
 mod guard;
 mod keyspace;
+mod lifetimes;
 mod list;
 mod merge;
 mod recent;
@@ -33,6 +35,7 @@ pub use apply::{Checked, EffectsError};
 pub use changes::{Change, for_each_change};
 pub use codec::{Decoded, EncodedStream, StreamPart, decode};
 pub use digest::DebugDigest;
+pub use effect::Collection;
 pub use events::{EventClass, KeyEvent};
 pub use eviction::{EvictionOrder, EvictionPolicy, EvictionPool, Victim};
 pub use garbage::Garbage;

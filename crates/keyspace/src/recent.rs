@@ -5,10 +5,11 @@ pub(crate) mod stream;
 
 use crate::KeyType;
 use crate::deadlines::Deadlines;
+use crate::lifetimes::Lifetimes;
 use crate::list::ListRegisters;
 use crate::merge::operations::{Horizon, Operations};
 use crate::version::{Origins, Version};
-use effect::Stamp;
+use effect::{Collection, Stamp};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -38,6 +39,10 @@ pub(crate) struct Record {
     pub(crate) stream: Option<Box<StreamRecord>>,
     /// Once an effect has changed the list.
     pub(crate) list: Option<Box<ListRegisters>>,
+    /// Of elements.
+    pub(crate) lifetimes: Lifetimes,
+    /// Elements of the collection are past their deadline and out of sight.
+    pub(crate) hides: bool,
 }
 
 /// The registers of one hash field, or of one member of a sorted set.
@@ -96,6 +101,8 @@ impl Record {
             scores: Elements::default(),
             stream: None,
             list: None,
+            lifetimes: Lifetimes::default(),
+            hides: false,
         }
     }
 
@@ -107,11 +114,12 @@ impl Record {
 
     /// Is something known of single parts of what the key is as a `key_type`?
     pub(crate) fn has_registers(&self, key_type: KeyType) -> bool {
+        let has_lifetimes = |collection| self.lifetimes.len(collection) > 0;
         match key_type {
             KeyType::String => !self.operations.is_empty(),
-            KeyType::Set => !self.members.is_empty(),
-            KeyType::Hash => !self.fields.is_empty(),
-            KeyType::SortedSet => !self.scores.is_empty(),
+            KeyType::Set => !self.members.is_empty() || has_lifetimes(Collection::Set),
+            KeyType::Hash => !self.fields.is_empty() || has_lifetimes(Collection::Hash),
+            KeyType::SortedSet => !self.scores.is_empty() || has_lifetimes(Collection::SortedSet),
             KeyType::Stream => self.stream.is_some(),
             KeyType::List => self.list.as_ref().is_some_and(|list| !list.is_empty()),
         }
@@ -186,6 +194,7 @@ impl Record {
         whole
             && self.deadlines.is_stable(horizon)
             && KeyType::ALL.into_iter().all(|key_type| !self.has_registers(key_type))
+            && !self.hides
             && !orphan
     }
 }

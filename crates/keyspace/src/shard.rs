@@ -1,5 +1,6 @@
 //! What one lock guards: the part of every database whose keys hash to the shard.
 
+use crate::agenda::Agenda;
 use crate::recent::Recent;
 use crate::table::{KeyHasher, Table};
 use crate::version::Version;
@@ -17,6 +18,8 @@ pub(crate) struct Database<H> {
     pub newest_plain: Stamp,
     /// See `View::type_clashes`.
     pub type_clashes: u64,
+    /// Deadlines of elements.
+    pub agenda: Agenda,
 }
 
 pub(crate) struct Shard<H> {
@@ -32,11 +35,12 @@ pub(crate) struct Counters {
     pub misses: Cell<u64>,
     pub expired: Cell<u64>,
     pub evicted: Cell<u64>,
+    pub expired_members: Cell<u64>,
 }
 
 impl Counters {
     pub fn reset(&self) {
-        for counter in [&self.hits, &self.misses, &self.expired, &self.evicted] {
+        for counter in [&self.hits, &self.misses, &self.expired, &self.expired_members, &self.evicted] {
             counter.set(0);
         }
     }
@@ -50,6 +54,7 @@ impl<H: KeyHasher> Database<H> {
             flushed: Version::ZERO,
             newest_plain: Stamp::ZERO,
             type_clashes: 0,
+            agenda: Agenda::default(),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What time does: the side table forgets what is stable, keys past their deadline are removed.
 
 use crate::deadlines::stamp_of;
+use crate::entry::Entry;
 use crate::guard::Wanted;
 use crate::merge::operations::Horizon;
 use crate::merge::{Author, Merge};
-use crate::shard::Database;
+use crate::shard::{Database, Shard};
 use crate::table::KeyHasher;
 use crate::version::{Row, Version};
-use crate::{KeyHash, Keyspace};
+use crate::{EventClass, KeyEvent, KeyHash, KeyType, Keyspace};
 use effect::Stamp;
 use std::sync::atomic::Ordering;
 
@@ -70,23 +71,45 @@ impl Keyspace {
         }
     }
 
+    /// Has any key or element a deadline?
+    pub fn has_deadlines(&self) -> bool {
+        (0..self.shards.count()).any(|index| {
+            let guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
+            let mut databases = guard.at(index).databases.iter();
+            databases.any(|database| database.table.expires_len() > 0 || database.agenda.len() > 0)
+        })
+    }
+
     /// Removes keys past their deadline, looking at about `budget` keys per shard and database. With other
     /// writers only those about which nothing can arrive any more: the rest is hidden from reads already.
     /// Returns how many keys went, and whether there may be more. `expired`: as for `stabilize`.
-    pub fn expire_due(&self, now_ms: u64, budget: usize, mut expired: impl FnMut(u32, &[u8])) -> (usize, bool) {
+    /// `members_expired`: the same for keys whose elements go.
+    pub fn expire_due(
+        &self,
+        now_ms: u64,
+        budget: usize,
+        mut expired: impl FnMut(u32, &[u8]),
+        mut members_expired: impl FnMut(&KeyEvent),
+    ) -> (usize, bool) {
         let switches = self.switches();
         let now_ms = if switches.stamping { now_ms.max(self.stamping.last().ms()) } else { now_ms };
-        let horizon = self.horizon();
+        let (horizon, known) = (self.horizon(), self.known());
+        let author = Author { access: self.access(now_ms), ..self.nobody() };
         let (mut count, mut more) = (0, false);
         for index in 0..self.shards.count() {
             let mut guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
             let shard = guard.at_mut(index);
+            for db in 0..self.databases() as usize {
+                shard.hide_due(db, author).iter().for_each(&mut members_expired);
+                let Database { table, agenda, .. } = &mut shard.databases[db];
+                agenda.retain(|key| table.find(KeyHash.hash(key), key).is_some_and(has_deadlines));
+            }
             let before = count;
             for (db, Database { table, .. }) in shard.databases.iter_mut().enumerate() {
                 more |= !table.sweep_due(now_ms, budget, |entry| {
                     let deadline = entry.deadline_ms().map_or(Stamp::MAX, stamp_of);
-                    let written = entry.version().map_or(Stamp::ZERO, |version| version.stamp);
-                    let goes = !switches.peers || (!entry.has_recent() && deadline.max(written) <= horizon);
+                    let goes = !switches.peers
+                        || (!entry.has_recent() && deadline <= horizon && is_known(entry.version(), &known));
                     if goes {
                         count += 1;
                         expired(db as u32, entry.key());
@@ -97,5 +120,49 @@ impl Keyspace {
             shard.counters.expired.set(shard.counters.expired.get() + (count - before) as u64);
         }
         (count, more)
+    }
+}
+
+/// Has everybody seen it? Who had not would bring back what it replaced.
+fn is_known(version: Option<Version>, known: &[Stamp]) -> bool {
+    version.is_none_or(|version| known.get(version.origin.0 as usize).is_some_and(|known| version.stamp <= *known))
+}
+
+fn has_deadlines(entry: &Entry) -> bool {
+    entry.expiring().is_some_and(|elements| elements.has_deadlines())
+}
+
+impl Shard<KeyHash> {
+    /// Elements past their deadline go out of sight. Returns what is to be said of it.
+    pub(crate) fn hide_due(&mut self, db: usize, author: Author<'_>) -> Vec<KeyEvent> {
+        let Shard { databases, limits, counters } = self;
+        let database = &mut databases[db];
+        let now_ms = author.access.now_ms;
+        if database.agenda.take_clock_step(now_ms) {
+            let hiding = database.recent.iter().filter(|(_, record)| record.hides);
+            let keys: Vec<Box<[u8]>> = hiding.map(|(key, _)| key.into()).collect();
+            for key in keys {
+                Merge { database, limits, author, hash: KeyHash.hash(&key), key: &key }.present();
+            }
+        }
+        let mut events = Vec::new();
+        while let Some(key) = database.agenda.pop_due(now_ms) {
+            let mut merge = Merge { database, limits, author, hash: KeyHash.hash(&key), key: &key };
+            let Some(key_type) = merge.key_type() else { continue };
+            let expired = merge.hide_due();
+            counters.expired_members.set(counters.expired_members.get() + expired.members as u64);
+            let (class, name) = match key_type {
+                KeyType::Set => (EventClass::SET, "srem"),
+                KeyType::SortedSet => (EventClass::SORTED_SET, "zrem"),
+                _ => (EventClass::HASH, "hexpired"),
+            };
+            let happened = [
+                (expired.members > 0).then_some((class, name)),
+                expired.is_gone.then_some((EventClass::GENERIC, "del")),
+            ];
+            let event = |(class, name)| KeyEvent { class, name, db: db as u32, key: (*key).into() };
+            events.extend(happened.into_iter().flatten().map(event));
+        }
+        events
     }
 }

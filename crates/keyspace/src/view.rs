@@ -5,7 +5,7 @@ use crate::entry::{Entry, ValueRef};
 use crate::events::{EventClass, Events};
 use crate::guard::Guard;
 use crate::shard::Shard;
-use crate::{KeyHash, Keyspace, Statistics, ValueError};
+use crate::{Collection, KeyHash, Keyspace, Statistics, ValueError};
 use values::{Encoding, EncodingLimits, Hash, List, Set, SortedSet, Stream};
 
 /// RANDOMKEY gives up after so many expired keys in a row.
@@ -62,6 +62,11 @@ impl KeyType {
     pub(crate) const ALL: [KeyType; 6] =
         [KeyType::String, KeyType::Set, KeyType::Hash, KeyType::List, KeyType::SortedSet, KeyType::Stream];
     pub(crate) const COUNT: usize = KeyType::ALL.len();
+
+    /// The collection, where elements may have deadlines.
+    pub fn collection(self) -> Option<Collection> {
+        crate::lifetimes::COLLECTIONS.into_iter().find(|collection| KeyType::from(*collection) == self)
+    }
 
     /// As TYPE prints it.
     pub fn name(self) -> &'static str {
@@ -226,6 +231,11 @@ impl<'k> View<'k> {
         self.read(key).map(Entry::deadline_ms)
     }
 
+    /// The deadline of an element of a set, a hash or a sorted set.
+    pub fn member_deadline_ms(&self, key: &[u8], member: &[u8]) -> Option<u64> {
+        self.find(key)?.expiring()?.deadline_ms(member)
+    }
+
     /// Seconds since the last access (OBJECT IDLETIME); does not touch it.
     pub fn idle_seconds(&self, key: &[u8]) -> Option<u64> {
         Some(self.keyspace.access(self.now_ms).idle_seconds(self.find(key)?.access()))
@@ -326,6 +336,7 @@ impl<'k> View<'k> {
                 misses: sum.misses + counters.misses.get(),
                 expired: sum.expired + counters.expired.get(),
                 evicted: sum.evicted + counters.evicted.get(),
+                expired_members: sum.expired_members + counters.expired_members.get(),
             },
         )
     }
@@ -351,5 +362,5 @@ impl<'k> View<'k> {
 
 #[inline]
 pub(crate) fn is_expired(entry: &Entry, now_ms: u64) -> bool {
-    entry.has_deadline() && entry.deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms)
+    (entry.has_deadline() && entry.deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms)) || entry.is_hollow()
 }

@@ -38,7 +38,7 @@ pub use mesh::{Action, Input, LinkId, Now, Severity};
 use effect::{Origin, Stamp};
 use engine::{Config, Engine, Host, Services};
 use journal::Journal;
-use keyspace::{Keyspace, Scope, Switches};
+use keyspace::{KeyEvent, Keyspace, Switches};
 use machine::Machine;
 use mesh::{Credentials, Mesh, Mode};
 use shared::{Request, Shared};
@@ -264,26 +264,17 @@ impl Node {
         }
         let clock = engine::Now { unix_us: now.unix_ms * 1000, monotonic_us: now.monotonic_ms * 1000 };
         let is_off = !self.engine.active_expire() || self.engine.clients.paused(clock).is_some();
-        let pause_ms = if is_off || !self.has_deadlines(now) {
+        let pause_ms = if is_off || !self.shared.keyspace.has_deadlines() {
             EXPIRE_IDLE_MS
         } else {
             let started_ns = self.engine.host.monotonic_ns();
             let expired = |db, key: &[u8]| self.engine.observe_expired(db, key);
-            let (_, more) = self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS, expired);
+            let members_expired = |event: &KeyEvent| self.engine.observe_members_expired(event);
+            let (_, more) = self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS, expired, members_expired);
             self.engine.note_latency("expire-cycle", self.engine.host.monotonic_ns() - started_ns, clock);
             if more { 1 } else { EXPIRE_MS }
         };
         owner.expire_ms = now.monotonic_ms + pause_ms;
-    }
-
-    /// Has any key a deadline?
-    fn has_deadlines(&self, now: Now) -> bool {
-        let keyspace = &self.shared.keyspace;
-        let mut view = keyspace.begin(Scope::All, 0, now.unix_ms);
-        (0..keyspace.databases()).any(|db| {
-            view.select(db);
-            view.expires_size() > 0
-        })
     }
 
     /// Tells the sessions what has changed.

@@ -9,7 +9,7 @@ mod stream;
 
 pub use stream::Stream;
 
-use effect::{Deadline, Effect, EntryId, Origin, Stamp, VersionVector};
+use effect::{Collection, Deadline, Effect, EntryId, Origin, Stamp, VersionVector};
 use list::List;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -57,8 +57,11 @@ impl fmt::Debug for Value {
     }
 }
 
-/// The final state: (database, key) -> value and deadline (milliseconds since the Unix epoch).
-pub type State = BTreeMap<(u32, Vec<u8>), (Value, Option<u64>)>;
+/// Deadlines of elements (milliseconds since the Unix epoch).
+pub type Lifetimes = BTreeMap<Vec<u8>, u64>;
+
+/// The final state: (database, key) -> value, deadline, and deadlines of elements.
+pub type State = BTreeMap<(u32, Vec<u8>), (Value, Option<u64>, Lifetimes)>;
 
 /// An increment that no clear has cancelled yet, in the order of its stamp.
 #[derive(Clone)]
@@ -152,12 +155,28 @@ struct Key {
     deadline_ms: Option<u64>,
     /// The greatest id that was deleted in this life of the key while there was no stream.
     deleted_id: EntryId,
+    /// Such registers for elements, by collection: written whether or not there is the element.
+    lifetimes: BTreeMap<u8, Lifetimes>,
 }
 
 impl Key {
+    fn set_lifetime(&mut self, collection: Collection, element: &[u8], deadline_ms: Option<u64>) {
+        let lifetimes = self.lifetimes.entry(collection as u8).or_default();
+        match deadline_ms {
+            Some(deadline_ms) => lifetimes.insert(element.to_vec(), deadline_ms),
+            None => lifetimes.remove(element),
+        };
+    }
+
+    /// The key is of this kind now, so elements of other kinds are over.
+    fn keep_lifetimes_of(&mut self, collection: Option<Collection>) {
+        self.lifetimes.retain(|kind, _| collection.is_some_and(|collection| collection as u8 == *kind));
+    }
+
     /// The string at this key; a value of another type gives way whole.
     fn string(&mut self) -> &mut Cell {
         self.deleted_id = 0;
+        self.keep_lifetimes_of(None);
         if !matches!(self.content, Some(Content::String(_))) {
             self.content = Some(Content::String(Cell::default()));
         }
@@ -169,6 +188,7 @@ impl Key {
 
     fn set(&mut self) -> &mut BTreeSet<Vec<u8>> {
         self.deleted_id = 0;
+        self.keep_lifetimes_of(Some(Collection::Set));
         if !matches!(self.content, Some(Content::Set(_))) {
             self.content = Some(Content::Set(BTreeSet::new()));
         }
@@ -180,6 +200,7 @@ impl Key {
 
     fn hash(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
         self.deleted_id = 0;
+        self.keep_lifetimes_of(Some(Collection::Hash));
         if !matches!(self.content, Some(Content::Hash(_))) {
             self.content = Some(Content::Hash(BTreeMap::new()));
         }
@@ -191,6 +212,7 @@ impl Key {
 
     fn sorted_set(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
         self.deleted_id = 0;
+        self.keep_lifetimes_of(Some(Collection::SortedSet));
         if !matches!(self.content, Some(Content::SortedSet(_))) {
             self.content = Some(Content::SortedSet(BTreeMap::new()));
         }
@@ -211,6 +233,7 @@ impl Key {
     }
 
     fn list(&mut self) -> &mut List {
+        self.keep_lifetimes_of(None);
         if !matches!(self.content, Some(Content::List(_))) {
             self.content = Some(Content::List(List::default()));
         }
@@ -223,6 +246,7 @@ impl Key {
     /// Removes the key's value, but for increments that the author had not seen.
     fn clear(&mut self, record: &Record) {
         self.deleted_id = 0;
+        self.lifetimes.clear();
         match &mut self.content {
             Some(Content::String(cell)) => cell.clear(record, None),
             Some(Content::Hash(fields) | Content::SortedSet(fields)) => {
@@ -232,7 +256,8 @@ impl Key {
         }
     }
 
-    fn put(&mut self, record: &Record, stamp: Stamp, value: Value) {
+    fn put(&mut self, record: &Record, stamp: Stamp, (value, lifetimes): (Value, Lifetimes)) {
+        self.lifetimes.clear();
         match value {
             Value::List(elements) => *self.list() = List::new(elements, record.origin, stamp),
             Value::String(value) => self.string().clear(record, Some(value)),
@@ -256,9 +281,24 @@ impl Key {
                 }
             }
         }
+        if let Some(collection) = self.collection().filter(|_| !lifetimes.is_empty()) {
+            self.lifetimes.insert(collection as u8, lifetimes);
+        }
+    }
+
+    fn collection(&self) -> Option<Collection> {
+        match self.content {
+            Some(Content::Set(_)) => Some(Collection::Set),
+            Some(Content::Hash(_)) => Some(Collection::Hash),
+            Some(Content::SortedSet(_)) => Some(Collection::SortedSet),
+            Some(Content::String(_) | Content::List(_) | Content::Stream(_)) | None => None,
+        }
     }
 
     fn execute_on_stream(&mut self, effect: &Effect<'_>) {
+        if stream::creates(effect) {
+            self.keep_lifetimes_of(None);
+        }
         match (&mut self.content, effect) {
             (Some(Content::Stream(stream)), _) => stream.execute(effect),
             _ if stream::creates(effect) => self.stream().execute(effect),
@@ -279,7 +319,39 @@ impl Key {
                 Some(Content::Set(_) | Content::List(_) | Content::Stream(_)) | None => self.content = None,
             }
             self.deadline_ms = None;
+            self.lifetimes.clear();
         }
+        let this_kind = self.collection().map(|collection| collection as u8);
+        for (kind, lifetimes) in &mut self.lifetimes {
+            let mut due = Vec::new();
+            lifetimes.retain(|element, deadline_ms| {
+                let is_due = Stamp::from_ms(*deadline_ms) <= stamp;
+                due.extend(is_due.then(|| element.clone()));
+                !is_due
+            });
+            match &mut self.content {
+                _ if Some(*kind) != this_kind => {}
+                Some(Content::Set(set)) => set.retain(|member| !due.contains(member)),
+                Some(Content::Hash(fields) | Content::SortedSet(fields)) => {
+                    fields.iter_mut().filter(|(field, _)| due.contains(field)).for_each(|(_, cell)| cell.expire());
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Of the elements that are there.
+    fn take_lifetimes(&mut self) -> Lifetimes {
+        let Some(collection) = self.collection() else { return Lifetimes::new() };
+        let mut lifetimes = self.lifetimes.remove(&(collection as u8)).unwrap_or_default();
+        lifetimes.retain(|element, _| match &self.content {
+            Some(Content::Set(set)) => set.contains(element),
+            Some(Content::Hash(fields) | Content::SortedSet(fields)) => {
+                fields.get(element).is_some_and(|cell| cell.value.is_some())
+            }
+            Some(Content::String(_) | Content::List(_) | Content::Stream(_)) | None => false,
+        });
+        lifetimes
     }
 
     fn into_value(self) -> Option<Value> {
@@ -301,7 +373,7 @@ fn values(cells: BTreeMap<Vec<u8>, Cell>) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> 
 }
 
 /// Executes all records in (stamp, origin) order. Keys whose deadline is at or before `now_ms` are gone.
-pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value) -> State {
+pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value, Lifetimes)) -> State {
     let mut effects = Vec::new();
     for record in records {
         let (mut db, mut stamp) = (0, record.first);
@@ -337,6 +409,10 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
                 let key = keys.entry(key(name)).or_default();
                 key.clear(record);
                 key.deadline_ms = None;
+            }
+            Effect::ExpireMembers { key: name, collection, members, deadline_ms } => {
+                let key = keys.entry(key(name)).or_default();
+                members.iter().for_each(|member| key.set_lifetime(collection, member, deadline_ms));
             }
             Effect::Expire { key: name, deadline_ms } => keys.entry(key(name)).or_default().deadline_ms = deadline_ms,
             Effect::Put { key: name, value, deadline_ms } => {
@@ -386,9 +462,13 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
                 }
             }
             Effect::SetAdd { key: name, members } => {
-                keys.entry(key(name)).or_default().set().extend(members.iter().map(<[u8]>::to_vec));
+                let key = keys.entry(key(name)).or_default();
+                key.set().extend(members.iter().map(<[u8]>::to_vec));
+                members.iter().for_each(|member| key.set_lifetime(Collection::Set, member, None));
             }
             Effect::SetRemove { key: name, members } => {
+                let entry = keys.entry(key(name)).or_default();
+                members.iter().for_each(|member| entry.set_lifetime(Collection::Set, member, None));
                 if let Some(Content::Set(set)) = &mut keys.entry(key(name)).or_default().content {
                     members.iter().for_each(|member| {
                         set.remove(member);
@@ -396,12 +476,15 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
                 }
             }
             Effect::HashSet { key: name, pairs } => {
-                let hash = keys.entry(key(name)).or_default().hash();
+                let key = keys.entry(key(name)).or_default();
                 for (field, value) in pairs.pairs() {
-                    hash.entry(field.to_vec()).or_default().clear(record, Some(value.to_vec()));
+                    key.hash().entry(field.to_vec()).or_default().clear(record, Some(value.to_vec()));
+                    key.set_lifetime(Collection::Hash, field, None);
                 }
             }
             Effect::HashDelete { key: name, fields } => {
+                let entry = keys.entry(key(name)).or_default();
+                fields.iter().for_each(|field| entry.set_lifetime(Collection::Hash, field, None));
                 if let Some(Content::Hash(hash)) = &mut keys.entry(key(name)).or_default().content {
                     for field in fields.iter() {
                         hash.entry(field.to_vec()).or_default().clear(record, None);
@@ -433,12 +516,15 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
                 }
             }
             Effect::SortedSetAdd { key: name, pairs } => {
-                let scores = keys.entry(key(name)).or_default().sorted_set();
+                let key = keys.entry(key(name)).or_default();
                 for (member, score) in pairs.iter() {
-                    scores.entry(member.to_vec()).or_default().clear(record, Some(score_text(score)));
+                    key.sorted_set().entry(member.to_vec()).or_default().clear(record, Some(score_text(score)));
+                    key.set_lifetime(Collection::SortedSet, member, None);
                 }
             }
             Effect::SortedSetRemove { key: name, members } => {
+                let entry = keys.entry(key(name)).or_default();
+                members.iter().for_each(|member| entry.set_lifetime(Collection::SortedSet, member, None));
                 if let Some(Content::SortedSet(scores)) = &mut keys.entry(key(name)).or_default().content {
                     for member in members.iter() {
                         scores.entry(member.to_vec()).or_default().clear(record, None);
@@ -456,12 +542,10 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> Value)
         }
     }
     keys.into_iter()
-        .filter_map(|(name, key)| {
-            let deadline_ms = key.deadline_ms;
-            if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms) {
-                return None;
-            }
-            Some((name, (key.into_value()?, deadline_ms)))
+        .filter_map(|(name, mut key)| {
+            key.expire(Stamp::from_ms(now_ms));
+            let (deadline_ms, lifetimes) = (key.deadline_ms, key.take_lifetimes());
+            Some((name, (key.into_value()?, deadline_ms, lifetimes)))
         })
         .collect()
 }

@@ -1,6 +1,6 @@
 //! One node of a history: a whole `node::Node` with a client of its own, on simulated clocks.
 
-use crate::model::{self, Record, State, Value, score_text};
+use crate::model::{self, Lifetimes, Record, State, Value, score_text};
 use effect::{Origin, VersionVector};
 use engine::config::Master;
 use engine::{
@@ -283,7 +283,17 @@ impl Machine {
                     }
                     Value::Hash(fields)
                 };
-                state.insert((db, key), (value, deadline_ms));
+                let elements: Vec<Vec<u8>> = match &value {
+                    Value::String(_) | Value::List(_) | Value::Stream(_) => Vec::new(),
+                    Value::Set(members) => members.iter().cloned().collect(),
+                    Value::Hash(fields) | Value::SortedSet(fields) => fields.keys().cloned().collect(),
+                };
+                let lifetimes = elements.into_iter().filter_map(|element| {
+                    let deadline_ms = view.member_deadline_ms(&key, &element)?;
+                    Some((element, deadline_ms))
+                });
+                let lifetimes = lifetimes.collect();
+                state.insert((db, key), (value, deadline_ms, lifetimes));
             }
         }
         state
@@ -291,8 +301,13 @@ impl Machine {
 }
 
 /// The value of a Put, in the model's words.
-pub fn decode_value(encoded: &[u8]) -> Value {
-    match keyspace::decode(encoded).expect("written by a node") {
+pub fn decode_value(encoded: &[u8]) -> (Value, Lifetimes) {
+    let mut lifetimes = Lifetimes::new();
+    let mut note = |element: &[u8], deadline_ms: Option<u64>| {
+        lifetimes.extend(deadline_ms.map(|deadline_ms| (element.to_vec(), deadline_ms)));
+        element.to_vec()
+    };
+    let value = match keyspace::decode(encoded).expect("written by a node") {
         Decoded::String(bytes) | Decoded::Verbatim { bytes, .. } => Value::String(bytes.to_vec()),
         Decoded::Set(members) => Value::Set(members.iter().map(<[u8]>::to_vec).collect()),
         Decoded::Hash(pairs) => {
@@ -303,5 +318,18 @@ pub fn decode_value(encoded: &[u8]) -> Value {
         }
         Decoded::Stream(stream) => Value::Stream(model::Stream::decode(&stream)),
         Decoded::List(elements) => Value::List(elements.iter().map(<[u8]>::to_vec).collect()),
-    }
+        Decoded::ExpiringSet(members) => {
+            Value::Set(members.into_iter().map(|(member, deadline_ms)| note(member, deadline_ms)).collect())
+        }
+        Decoded::ExpiringHash(fields) => Value::Hash(
+            fields.into_iter().map(|(field, value, deadline_ms)| (note(field, deadline_ms), value.to_vec())).collect(),
+        ),
+        Decoded::ExpiringSortedSet(members) => Value::SortedSet(
+            members
+                .into_iter()
+                .map(|(member, score, deadline_ms)| (note(member, deadline_ms), score_text(score)))
+                .collect(),
+        ),
+    };
+    (value, lifetimes)
 }

@@ -97,7 +97,10 @@ fn counter(rng: &mut SmallRng) -> Vec<String> {
 fn set(rng: &mut SmallRng) -> Vec<String> {
     let key = key(rng, &SETS);
     let member = pick(rng, &MEMBERS);
-    words(&match rng.random_range(0..10) {
+    words(&match rng.random_range(0..14) {
+        10..12 => format!("EXPIREMEMBER {key} {member} {} ms", rng.random_range(20..3000)),
+        12 => format!("PERSIST {key} {member}"),
+        13 => format!("EXPIREMEMBER {key} {member} 1000"),
         0..5 => format!("SADD {key} {member} {}", pick(rng, &MEMBERS)),
         5..7 => format!("SREM {key} {member}"),
         7 => format!("SPOP {key}"),
@@ -109,7 +112,12 @@ fn set(rng: &mut SmallRng) -> Vec<String> {
 fn hash(rng: &mut SmallRng, tag: u64) -> Vec<String> {
     let key = key(rng, &HASHES);
     let field = pick(rng, &MEMBERS);
-    words(&match rng.random_range(0..10) {
+    words(&match rng.random_range(0..16) {
+        10..12 => format!("HPEXPIRE {key} {} FIELDS 2 {field} {}", rng.random_range(20..3000), pick(rng, &MEMBERS)),
+        12 => format!("HPERSIST {key} FIELDS 1 {field}"),
+        13 => format!("HSETEX {key} PX {} FIELDS 1 {field} e{tag}", rng.random_range(20..3000)),
+        14 => format!("HSETEX {key} KEEPTTL FIELDS 1 {field} k{tag}"),
+        15 => format!("HGETEX {key} EX 1000 FIELDS 1 {field}"),
         0..3 => format!("HSET {key} {field} {}", number(rng)),
         3 => format!("HSET {key} {field} h{tag} {} x{tag}", pick(rng, &MEMBERS)),
         4..7 => format!("HINCRBY {key} {field} {}", number(rng)),

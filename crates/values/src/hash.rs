@@ -1,13 +1,16 @@
 //! Hashes: listpack or hash table.
 
+use crate::expiring::{Deadlines, Elements};
 use crate::table::{self, Prefetch, Table};
 use crate::{Element, Encoding, EncodingLimits, Listpack, listpack, sample};
 
 /// A map of byte strings to byte strings. Few and short fields live in a listpack (field, value, field,
-/// value …), everything else in a hash table; never back.
+/// value …), everything else in a hash table; never back. Fields may have deadlines (`Expiring`): a value that is
+/// replaced keeps that of its field.
 #[derive(Clone, Debug)]
 pub struct Hash {
     form: Form,
+    deadlines: Option<Box<Deadlines<Box<[u8]>>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -24,7 +27,7 @@ impl Default for Hash {
 
 impl Hash {
     pub fn new() -> Hash {
-        Hash { form: Form::Listpack(Listpack::new()) }
+        Hash { form: Form::Listpack(Listpack::new()), deadlines: None }
     }
 
     pub fn len(&self) -> usize {
@@ -95,6 +98,13 @@ impl Hash {
 
     /// True where the field was there.
     pub fn remove(&mut self, field: &[u8]) -> bool {
+        if let Some(deadlines) = &mut self.deadlines {
+            deadlines.forget(field);
+        }
+        self.remove_from_form(field)
+    }
+
+    fn remove_from_form(&mut self, field: &[u8]) -> bool {
         match &mut self.form {
             Form::Listpack(listpack) => {
                 let found = listpack.find(field, 2);
@@ -177,6 +187,7 @@ impl Hash {
 
     pub fn encoding(&self) -> Encoding {
         match self.form {
+            Form::Listpack(_) if self.deadlines.is_some() => Encoding::ListpackEx,
             Form::Listpack(_) => Encoding::Listpack,
             Form::Table(_) => Encoding::Hashtable,
         }
@@ -184,10 +195,37 @@ impl Hash {
 
     /// Bytes on the heap, as MEMORY USAGE counts.
     pub fn heap_size(&self) -> usize {
-        match &self.form {
+        let form = match &self.form {
             Form::Listpack(listpack) => listpack.heap_size(),
             Form::Table(table) => size_of::<Table<true>>() + table.heap_size(),
-        }
+        };
+        form + self.deadlines.as_ref().map_or(0, |deadlines| deadlines.heap_size())
+    }
+}
+
+impl Elements for Hash {
+    type Value = Box<[u8]>;
+
+    fn deadlines(&self) -> Option<&Deadlines<Box<[u8]>>> {
+        self.deadlines.as_deref()
+    }
+
+    fn deadlines_mut(&mut self) -> &mut Option<Box<Deadlines<Box<[u8]>>>> {
+        &mut self.deadlines
+    }
+
+    fn has(&self, field: &[u8]) -> bool {
+        self.contains(field)
+    }
+
+    fn take(&mut self, field: &[u8]) -> Option<Box<[u8]>> {
+        let value = self.value(field)?.to_vec().into_boxed_slice();
+        self.remove_from_form(field);
+        Some(value)
+    }
+
+    fn put_back(&mut self, field: &[u8], value: Box<[u8]>, limits: &EncodingLimits) {
+        self.insert(field, &value, limits);
     }
 }
 

@@ -5,6 +5,7 @@ pub mod bitmap;
 mod bucket;
 mod buffer;
 mod element;
+mod expiring;
 mod hash;
 mod intset;
 mod linear;
@@ -18,6 +19,7 @@ mod stream;
 mod table;
 
 pub use element::{Element, Wanted};
+pub use expiring::Expiring;
 pub use hash::{Hash, HashIter};
 pub use intset::Intset;
 pub use list::{List, ListIter, ListIterBack};
@@ -73,6 +75,8 @@ pub enum Encoding {
     Embstr,
     Raw,
     Listpack,
+    /// A listpack with deadlines of fields.
+    ListpackEx,
     Intset,
     Hashtable,
     Quicklist,
@@ -88,6 +92,7 @@ impl Encoding {
             Encoding::Embstr => "embstr",
             Encoding::Raw => "raw",
             Encoding::Listpack => "listpack",
+            Encoding::ListpackEx => "listpackex",
             Encoding::Intset => "intset",
             Encoding::Hashtable => "hashtable",
             Encoding::Quicklist => "quicklist",

@@ -1,14 +1,17 @@
 //! Sets: intset, listpack or hash table.
 
+use crate::expiring::{Deadlines, Elements};
 use crate::table::{self, Prefetch, Table};
 use crate::{Element, Encoding, EncodingLimits, Intset, Listpack, listpack, sample};
 use stdx::parse_i64;
 
 /// A set of byte strings. Where it lives is decided as Redis 7.2 does: integers in an intset, few
 /// and short members in a listpack, everything else in a hash table; never back.
+/// Members may have deadlines (`Expiring`).
 #[derive(Clone, Debug)]
 pub struct Set {
     form: Form,
+    deadlines: Option<Box<Deadlines<()>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -26,7 +29,7 @@ impl Default for Set {
 
 impl Set {
     pub fn new() -> Set {
-        Set { form: Form::Intset(Intset::new()) }
+        Set { form: Form::Intset(Intset::new()), deadlines: None }
     }
 
     pub fn len(&self) -> usize {
@@ -105,6 +108,13 @@ impl Set {
 
     /// True where the member was there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
+        if let Some(deadlines) = &mut self.deadlines {
+            deadlines.forget(member);
+        }
+        self.remove_from_form(member)
+    }
+
+    fn remove_from_form(&mut self, member: &[u8]) -> bool {
         match &mut self.form {
             Form::Intset(intset) => parse_i64(member).is_some_and(|value| intset.remove(value)),
             Form::Listpack(listpack) => {
@@ -205,11 +215,36 @@ impl Set {
 
     /// Bytes on the heap, as MEMORY USAGE counts.
     pub fn heap_size(&self) -> usize {
-        match &self.form {
+        let form = match &self.form {
             Form::Intset(intset) => intset.heap_size(),
             Form::Listpack(listpack) => listpack.heap_size(),
             Form::Table(table) => size_of::<Table<false>>() + table.heap_size(),
-        }
+        };
+        form + self.deadlines.as_ref().map_or(0, |deadlines| deadlines.heap_size())
+    }
+}
+
+impl Elements for Set {
+    type Value = ();
+
+    fn deadlines(&self) -> Option<&Deadlines<()>> {
+        self.deadlines.as_deref()
+    }
+
+    fn deadlines_mut(&mut self) -> &mut Option<Box<Deadlines<()>>> {
+        &mut self.deadlines
+    }
+
+    fn has(&self, member: &[u8]) -> bool {
+        self.contains(member)
+    }
+
+    fn take(&mut self, member: &[u8]) -> Option<()> {
+        self.remove_from_form(member).then_some(())
+    }
+
+    fn put_back(&mut self, member: &[u8], (): (), limits: &EncodingLimits) {
+        self.insert(member, limits);
     }
 }
 

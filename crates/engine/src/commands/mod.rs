@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod debug;
 mod expire;
+mod field_expiry;
 mod generic;
 mod hash;
 pub(crate) mod help;
@@ -43,6 +44,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     connection::COMMANDS,
     debug::COMMANDS,
     expire::COMMANDS,
+    field_expiry::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
     keys::COMMANDS,

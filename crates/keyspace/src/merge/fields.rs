@@ -7,18 +7,21 @@ use crate::KeyType;
 use crate::entry::{Entry, NewValue};
 use crate::recent::{Elements, Field, Record};
 use crate::table::{EntryMut, KeyHasher, Slot};
-use crate::version::Origins;
-use values::EncodingLimits;
+use crate::version::{Origins, Version};
+use effect::Collection;
+use values::{EncodingLimits, Expiring};
 
 /// A hash with its fields, a sorted set with its members.
-pub(crate) trait Fields: Default {
+pub(crate) trait Fields: Default + Expiring {
     const KEY_TYPE: KeyType;
+    const COLLECTION: Collection;
     type Value<'v>: Copy;
     type Cell<'c>: Cell
     where
         Self: 'c;
 
     fn registers(record: &mut Record) -> &mut Elements<Field>;
+    fn registers_of(record: &Record) -> &Elements<Field>;
     fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<&'e mut Self>;
     fn into_new(self) -> NewValue<'static>;
     fn is_empty(&self) -> bool;
@@ -42,7 +45,11 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             return self.with_record(|parts| parts.fields_set::<F>(pairs, new));
         }
         self.plain_fields(new, |fields, limits| {
-            pairs.filter(|(name, value)| fields.insert(name, *value, limits)).count()
+            let insert = |(name, value): &(&[u8], F::Value<'_>)| {
+                fields.set_deadline_ms(name, None);
+                fields.insert(name, *value, limits)
+            };
+            pairs.filter(insert).count()
         })
     }
 
@@ -134,7 +141,8 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         if !is_there && (!is_alive || value.is_none()) {
             // Nothing to change; what is older and late must find the register.
             if is_alive {
-                registers.entry(name.into()).or_default().raise(author);
+                let wins = registers.entry(name.into()).or_default().raise(author);
+                self.restart_member(F::COLLECTION, name, wins);
             }
             return false;
         }
@@ -143,9 +151,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         let mut register = std::mem::take(registers.get_mut(name).expect("there, or just inserted"));
         let clear = Cause::Clear(author.row);
+        let was_due = self.is_due(F::COLLECTION, name);
+        let wins = is_alive && register.raise(author);
         let changed = self.with_fields(|fields: &mut F| {
-            let was_there = fields.contains(name);
-            if is_alive && register.raise(author) {
+            let was_there = fields.contains(name) && !was_due;
+            if wins {
                 register.increments.cut(author.origins, author.version, clear);
                 match value {
                     Some(value) => fields.insert(name, value, limits),
@@ -158,6 +168,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             was_there != fields.contains(name)
         });
         F::registers(self.record).insert(name.into(), register);
+        if is_alive {
+            self.restart_member(F::COLLECTION, name, wins);
+        }
         changed
     }
 
@@ -172,6 +185,26 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         });
         F::registers(self.record).insert(name.into(), register);
         self.drop_empty();
+    }
+
+    /// A deadline of an element came into force at this point.
+    pub(super) fn field_dies<F: Fields>(&mut self, name: &[u8], at: Version) {
+        let (origins, limits) = (self.author.origins, self.limits);
+        let mut field = F::registers(self.record).remove(name);
+        if field.as_ref().and_then(|field| field.version).is_none_or(|written| origins.newer(at, written))
+            && self.has::<F>()
+        {
+            self.with_fields(|fields: &mut F| {
+                fields.remove(name);
+                if let Some(field) = &mut field {
+                    field.increments.cut(origins, at, Cause::Expiry);
+                    field.increments.restart(&mut fields.cell(name, limits));
+                }
+            });
+        }
+        if let Some(field) = field {
+            F::registers(self.record).insert(name.into(), field);
+        }
     }
 
     pub(super) fn redo_increments<F: Fields>(&mut self) {
@@ -205,6 +238,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// and increments that live on.
     pub(super) fn cut_fields<F: Fields>(&mut self, cut: Cut<'_>, base: Option<F>) {
         let (origins, limits) = (self.author.origins, self.limits);
+        self.cut_lifetimes(F::COLLECTION, cut, base.as_ref().map(|base| base as &dyn Expiring));
         let mut registers = std::mem::take(F::registers(self.record));
         if !self.has::<F>() && base.is_none() && registers.values().all(|field| field.increments.is_empty()) {
             registers.retain(|_, field| !cut.wins || field.is_newer(cut, origins));
@@ -237,9 +271,12 @@ pub(crate) fn restart<F: Fields>(fields: &mut F, registers: &mut Elements<Field>
 }
 
 /// The part of a collection that no register describes; `None` where that is nothing.
-pub(crate) fn untouched<F: Fields + Clone>(fields: &F, registers: &Elements<Field>) -> Option<F> {
+pub(crate) fn untouched<F: Fields + Clone>(fields: &F, record: &Record) -> Option<F> {
     let mut untouched = fields.clone();
-    let touched = registers.iter().filter(|(_, field)| field.version.is_some());
+    for (name, register) in record.lifetimes.of(F::COLLECTION) {
+        untouched.set_deadline_ms(name, register.writes()[0].deadline_ms);
+    }
+    let touched = F::registers_of(record).iter().filter(|(_, field)| field.version.is_some());
     for (name, _) in touched {
         untouched.remove(name);
     }
@@ -277,6 +314,7 @@ impl Field {
                 Some(value) => new.insert(name, value, limits),
                 None => new.remove(name),
             });
+            new.set_deadline_ms(name, None);
             return true;
         }
         self.version = None;

@@ -7,15 +7,21 @@ use crate::KeyType;
 use crate::entry::NewValue;
 use crate::recent::{Elements, Field, Record};
 use crate::table::{EntryMut, KeyHasher};
+use effect::Collection;
 use values::{EncodingLimits, Hash};
 
 impl Fields for Hash {
     const KEY_TYPE: KeyType = KeyType::Hash;
+    const COLLECTION: Collection = Collection::Hash;
     type Value<'v> = &'v [u8];
     type Cell<'c> = FieldCell<'c>;
 
     fn registers(record: &mut Record) -> &mut Elements<Field> {
         &mut record.fields
+    }
+
+    fn registers_of(record: &Record) -> &Elements<Field> {
+        &record.fields
     }
 
     fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<&'e mut Hash> {

@@ -24,12 +24,13 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     pub(crate) fn put(&mut self, mut value: Value, deadline_ms: Option<u64>) {
         if self.is_plain() {
             let header = self.author.header(deadline_ms);
-            return match self.database.table.slot(self.hash, self.key) {
+            match self.database.table.slot(self.hash, self.key) {
                 Slot::Occupied(mut entry) => entry.overwrite(value.as_new(), header),
                 Slot::Vacant(vacant) => {
                     vacant.insert(Entry::new(self.key, value.as_new(), header));
                 }
-            };
+            }
+            return self.note_deadlines();
         }
         self.with_record(|parts| {
             parts.clear(Some(value.as_new()));
@@ -153,6 +154,10 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         if let Some(at) = self.record.deadlines.settle(origins, horizon) {
             self.die(at);
         }
+        self.settle_members(horizon);
+        let now_ms = self.author.access.now_ms;
+        let elements = self.table.find(self.hash, self.key).and_then(Entry::expiring);
+        self.record.hides = elements.is_some_and(|elements| !elements.due(now_ms).is_empty());
         let there = self.key_type();
         self.record.stabilize(horizon, there)
     }

@@ -7,6 +7,7 @@ pub(crate) mod flush;
 mod hash;
 mod key;
 mod list;
+mod members;
 pub(crate) mod operations;
 mod set;
 mod sorted_set;
@@ -89,6 +90,10 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
         self.database.table.find(self.hash, self.key)
     }
 
+    pub(crate) fn key_type(&self) -> Option<KeyType> {
+        self.entry().map(Entry::key_type)
+    }
+
     pub(crate) fn is_there(&self) -> bool {
         self.entry().is_some()
     }
@@ -104,7 +109,7 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
 
     /// Runs a rule on the key with its record, and brings the entry's header in line afterwards.
     fn with_record<R>(&mut self, rule: impl FnOnce(&mut Parts<'_, 'a, H>) -> R) -> R {
-        let Database { table, recent, flushed, type_clashes, .. } = &mut *self.database;
+        let Database { table, recent, flushed, type_clashes, agenda, .. } = &mut *self.database;
         let (hash, key, author) = (self.hash, self.key, self.author);
         let record = recent.entry(key, author.version.stamp, || {
             let mut entry = table.find_mut(hash, key);
@@ -118,8 +123,12 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
         });
         let mut parts = Parts { table, record, type_clashes, limits: self.limits, author, hash, key };
         parts.record.newest = author.origins.newest(parts.record.newest, author.version);
+        parts.reveal_members();
         let result = rule(&mut parts);
         parts.align();
+        let (deadline_ms, hidden_ms) = parts.align_members();
+        deadline_ms.into_iter().for_each(|deadline_ms| agenda.note(key, deadline_ms));
+        hidden_ms.into_iter().for_each(|deadline_ms| agenda.note_hidden(deadline_ms));
         result
     }
 

@@ -4,7 +4,8 @@ use super::{Cut, Merge, Parts};
 use crate::KeyType;
 use crate::entry::{Entry, NewValue, ValueRef};
 use crate::table::{KeyHasher, Slot};
-use values::Set;
+use effect::Collection;
+use values::{Expiring, Set};
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
     /// Members join. Returns how many are new.
@@ -22,7 +23,11 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             Slot::Vacant(vacant) => vacant.insert(Entry::new(self.key, NewValue::Set(Set::new()), header)),
         };
         let Some(set) = entry.set_mut() else { return 0 };
-        let added = members.filter(|member| set.insert(member, limits)).count();
+        let insert = |member: &&[u8]| {
+            set.set_deadline_ms(member, None);
+            set.insert(member, limits)
+        };
+        let added = members.filter(insert).count();
         if self.author.stamping {
             entry.set_version(Some(self.author.version));
         }
@@ -54,9 +59,12 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let limits = self.limits;
         let mut added = 0;
         for member in members {
-            if self.note_member(member) {
-                added += self.with_set(|set| set.insert(member, limits)) as usize;
+            let wins = self.note_member(member);
+            if wins {
+                let was_due = self.is_due(Collection::Set, member);
+                added += (self.with_set(|set| set.insert(member, limits)) || was_due) as usize;
             }
+            self.restart_member(Collection::Set, member, wins);
         }
         added
     }
@@ -68,11 +76,14 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         let mut removed = 0;
         for member in members {
-            if self.note_member(member)
+            let wins = self.note_member(member);
+            let was_due = self.is_due(Collection::Set, member);
+            self.restart_member(Collection::Set, member, wins);
+            if wins
                 && let Some(mut entry) = self.table.find_mut(self.hash, self.key)
                 && let Some(set) = entry.set_mut()
             {
-                removed += set.remove(member) as usize;
+                removed += (set.remove(member) && !was_due) as usize;
             }
         }
         self.drop_empty();
@@ -111,6 +122,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             return;
         }
         let origins = self.author.origins;
+        self.cut_lifetimes(Collection::Set, cut, base.as_ref().map(|base| base as &dyn Expiring));
         self.record.members.retain(|_, member| origins.newer(*member, cut.at));
         let old = match self.table.find_mut(self.hash, self.key) {
             Some(mut entry) => entry.set_mut().map(std::mem::take),
@@ -123,6 +135,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         for member in self.record.members.keys() {
             if old.as_ref().is_some_and(|old| old.contains(member)) {
                 set.insert(member, self.limits);
+                set.set_deadline_ms(member, None);
             } else {
                 set.remove(member);
             }

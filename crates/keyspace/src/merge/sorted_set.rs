@@ -7,15 +7,21 @@ use crate::KeyType;
 use crate::entry::NewValue;
 use crate::recent::{Elements, Field, Record};
 use crate::table::{EntryMut, KeyHasher};
+use effect::Collection;
 use values::{EncodingLimits, SortedSet};
 
 impl Fields for SortedSet {
     const KEY_TYPE: KeyType = KeyType::SortedSet;
+    const COLLECTION: Collection = Collection::SortedSet;
     type Value<'v> = f64;
     type Cell<'c> = ScoreCell<'c>;
 
     fn registers(record: &mut Record) -> &mut Elements<Field> {
         &mut record.scores
+    }
+
+    fn registers_of(record: &Record) -> &Elements<Field> {
+        &record.scores
     }
 
     fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<&'e mut SortedSet> {

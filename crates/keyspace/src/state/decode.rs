@@ -4,6 +4,7 @@ use super::{action, flag, item};
 use crate::KeyType;
 use crate::codec::{self, Decoded};
 use crate::deadlines::{Deadlines, Write};
+use crate::lifetimes::COLLECTIONS;
 use crate::list::{Anchor, Identity, ListRegisters, Run, Sequence};
 use crate::merge::cell::Action;
 use crate::merge::operations::{Operation, Operations};
@@ -137,12 +138,7 @@ impl<'a, 'o> Reader<'a, 'o> {
         for index in 0..KeyType::COUNT {
             record.creations[index] = self.version()?;
         }
-        let mut writes = Vec::new();
-        for _ in 0..self.number()? {
-            let version = self.version()?;
-            writes.push(Write { version, deadline_ms: Some(self.number()?).filter(|deadline_ms| *deadline_ms > 0) });
-        }
-        record.deadlines = Deadlines::from_writes(writes, self.origins).ok_or(DecodeError::BadNumber)?;
+        record.deadlines = self.deadlines()?;
         record.operations = self.operations()?;
         record.members = Elements::default();
         for _ in 0..self.number()? {
@@ -154,6 +150,12 @@ impl<'a, 'o> Reader<'a, 'o> {
         record.list = self.list()?;
         if self.number()? != 0 {
             record.stream = Some(Box::new(self.stream()?));
+        }
+        for collection in COLLECTIONS {
+            for _ in 0..self.number()? {
+                let element = self.bytes()?;
+                record.lifetimes.insert(collection, element, self.deadlines()?);
+            }
         }
         Ok(record)
     }
@@ -272,6 +274,15 @@ impl<'a, 'o> Reader<'a, 'o> {
             list.values.insert(identity, self.version()?);
         }
         Ok((!list.is_empty()).then(|| Box::new(list)))
+    }
+
+    fn deadlines(&mut self) -> Result<Deadlines, ImportError> {
+        let mut writes = Vec::new();
+        for _ in 0..self.number()? {
+            let version = self.version()?;
+            writes.push(Write { version, deadline_ms: Some(self.number()?).filter(|deadline_ms| *deadline_ms > 0) });
+        }
+        Ok(Deadlines::from_writes(writes, self.origins).ok_or(DecodeError::BadNumber)?)
     }
 
     fn operations(&mut self) -> Result<Operations, ImportError> {

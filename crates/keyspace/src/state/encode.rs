@@ -2,7 +2,9 @@
 
 use super::{action, flag, item};
 use crate::codec;
+use crate::deadlines::Deadlines;
 use crate::entry::{Entry, ValueRef};
+use crate::lifetimes::COLLECTIONS;
 use crate::list::{Identity, ListRegisters, Sequence};
 use crate::merge::cell::{Action, Cell, string_of};
 use crate::merge::fields::{Fields, take_back};
@@ -13,7 +15,7 @@ use crate::version::{OriginIndex, Origins, Version};
 use crate::view::StringRef;
 use effect::{End, put_varint};
 use std::collections::BTreeMap;
-use values::{EncodingLimits, StreamId};
+use values::{EncodingLimits, Expiring, StreamId};
 
 /// A chunk under construction: its items, and the origins that occur in them.
 #[derive(Default)]
@@ -141,12 +143,7 @@ impl Chunk {
         self.version(record.newest);
         self.version(record.clear);
         record.creations.iter().for_each(|version| self.version(*version));
-        self.number(record.deadlines.writes().len() as u64);
-        for write in record.deadlines.writes() {
-            self.version(write.version);
-            // None is 0, which no deadline is: it would have deleted.
-            self.number(write.deadline_ms.map_or(0, |deadline_ms| deadline_ms.max(1)));
-        }
+        self.deadlines(&record.deadlines);
         self.operations(&record.operations);
         self.number(record.members.len() as u64);
         for (member, version) in &record.members {
@@ -162,6 +159,13 @@ impl Chunk {
         self.number(u64::from(record.stream.is_some()));
         if let Some(stream) = &record.stream {
             self.stream(stream);
+        }
+        for collection in COLLECTIONS {
+            self.number(record.lifetimes.len(collection) as u64);
+            for (element, register) in record.lifetimes.of(collection) {
+                self.bytes(element);
+                self.deadlines(register);
+            }
         }
     }
 
@@ -221,6 +225,15 @@ impl Chunk {
 
     fn id(&mut self, id: StreamId) {
         self.number(id.ms()).number(id.sequence());
+    }
+
+    fn deadlines(&mut self, register: &Deadlines) {
+        self.number(register.writes().len() as u64);
+        for write in register.writes() {
+            self.version(write.version);
+            // None is 0, which no deadline is: it would have deleted.
+            self.number(write.deadline_ms.map_or(0, |deadline_ms| deadline_ms.max(1)));
+        }
     }
 
     fn operations(&mut self, operations: &Operations) {
@@ -290,6 +303,11 @@ fn base_value(entry: Option<&Entry>, record: Option<&Record>, limits: &EncodingL
             let base = base_fields(set, &record.scores, limits)?;
             Some(codec::encoded(ValueRef::SortedSet(&base)))
         }
+        (ValueRef::Set(set), _) if set.has_hidden() => {
+            let mut set = set.clone();
+            set.reveal(limits);
+            Some(codec::encoded(ValueRef::Set(&set)))
+        }
         _ => entry.map(codec::encoded_entry),
     }
 }
@@ -297,6 +315,7 @@ fn base_value(entry: Option<&Entry>, record: Option<&Record>, limits: &EncodingL
 /// `None` where nothing is left.
 fn base_fields<F: Fields + Clone>(fields: &F, registers: &Elements<Field>, limits: &EncodingLimits) -> Option<F> {
     let mut base = fields.clone();
+    base.reveal(limits);
     take_back(&mut base, registers, limits);
     (!base.is_empty()).then_some(base)
 }

@@ -134,12 +134,9 @@ impl Import {
             });
             of_runs.chain(list.values.values().copied())
         });
-        elements
-            .chain(operations)
-            .chain(of_list)
-            .chain(of_stream)
-            .chain([record.clear])
-            .any(|version| self.is_unseen(version))
+        let lifetimes = record.lifetimes.iter().flat_map(|(.., register)| register.writes()).map(|write| write.version);
+        let parts = elements.chain(operations).chain(of_list).chain(of_stream).chain(lifetimes);
+        parts.chain([record.clear]).any(|version| self.is_unseen(version))
     }
 
     fn is_unseen(&self, version: Version) -> bool {

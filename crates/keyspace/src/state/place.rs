@@ -14,8 +14,8 @@ use crate::recent::{Elements, Field, Record};
 use crate::shard::Database;
 use crate::version::{OriginIndex, Row, Version};
 use crate::{KeyHash, KeyType};
-use effect::Stamp;
-use values::{Element, EncodingLimits, List, Set, Stream};
+use effect::{Collection, Stamp};
+use values::{Element, EncodingLimits, Expiring, List, Set, Stream};
 
 /// A key, apart from any table. Without a record it is as if it had been Put whole at its version.
 #[derive(Default)]
@@ -110,6 +110,7 @@ impl Place<'_> {
             }
             let limits = self.limits;
             if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key) {
+                entry.expiring_mut().into_iter().for_each(|elements| elements.reveal(limits));
                 if let Some(hash) = entry.hash_mut() {
                     take_back(hash, &record.fields, limits);
                 } else if let Some(set) = entry.sorted_set_mut() {
@@ -131,6 +132,7 @@ impl Place<'_> {
         let header = Header { deadline_ms, version, access: self.author.access.first() };
         if let Some(mut value) = value {
             self.database.table.insert(self.hash, Entry::new(self.key, value.as_new(), header));
+            self.merge(Version::ZERO, Row::All).note_deadlines();
         }
         if !self.author.peers
             && let Some(list) = record.as_mut().and_then(|record| record.list.as_mut())
@@ -221,19 +223,38 @@ impl Place<'_> {
             Value::Set(set) => {
                 let members: Vec<Vec<u8>> = set.iter().map(|member| member.to_vec()).collect();
                 self.merge(version, row).set_add(members.iter().map(Vec::as_slice));
+                self.begin_member_lives(Collection::Set, &set, members.iter(), version, row);
             }
             Value::Hash(hash) => {
                 let pairs: Vec<_> = hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect();
                 self.merge(version, row).hash_set(pairs.iter().map(|(field, value)| (&field[..], &value[..])));
+                let fields = pairs.iter().map(|(field, _)| field);
+                self.begin_member_lives(Collection::Hash, &hash, fields, version, row);
             }
             Value::SortedSet(set) => {
                 let pairs: Vec<_> = set.iter().map(|(member, score)| (member.to_vec(), score)).collect();
                 self.merge(version, row).sorted_set_add(pairs.iter().map(|(member, score)| (&member[..], *score)));
+                let members = pairs.iter().map(|(member, _)| member);
+                self.begin_member_lives(Collection::SortedSet, &set, members, version, row);
             }
         }
         if deadline_ms.is_some() {
             self.merge(version, row).expire(deadline_ms);
         }
+    }
+
+    fn begin_member_lives<'m>(
+        &mut self,
+        collection: Collection,
+        elements: &impl Expiring,
+        names: impl Iterator<Item = &'m Vec<u8>>,
+        version: Version,
+        row: Row<'_>,
+    ) {
+        let expiring = names.filter(|name| elements.deadline_ms(name).is_some());
+        expiring.for_each(|name| {
+            self.merge(version, row).begin_member_life(collection, name, elements.deadline_ms(name));
+        });
     }
 
     fn reapply_record(
@@ -284,6 +305,22 @@ impl Place<'_> {
             let registers = record.stream.as_deref().unwrap_or(&blank);
             let created = record.creations[KeyType::Stream as usize];
             self.reapply_stream(registers, stream, created, row, &unseen);
+        }
+        for (collection, member, register) in record.lifetimes.iter() {
+            for (index, write) in register.writes().iter().enumerate() {
+                let is_death = write.version.origin == OriginIndex::NONE && write.version != Version::ZERO;
+                match index {
+                    0 if is_death => {
+                        self.merge(Version::ZERO, Row::All).expire_member_at(collection, member, write.version);
+                    }
+                    _ if !unseen(write.version) => {}
+                    0 => self.merge(write.version, row).begin_member_life(collection, member, write.deadline_ms),
+                    _ => {
+                        let mut merge = self.merge(write.version, row);
+                        merge.expire_members(collection, std::iter::once(member), write.deadline_ms);
+                    }
+                }
+            }
         }
         for (index, write) in record.deadlines.writes().iter().enumerate() {
             match index {
@@ -356,12 +393,15 @@ impl Place<'_> {
                 for member in
                     set.iter().filter(|member| member.with_bytes(|member| !record.members.contains_key(member)))
                 {
-                    member.with_bytes(|member| base.insert(member, self.limits));
+                    member.with_bytes(|member| {
+                        base.insert(member, self.limits);
+                        base.set_deadline_ms(member, base_deadline_ms(record, Collection::Set, set, member));
+                    });
                 }
                 (!base.is_empty()).then_some(Value::Set(base))
             }
-            Some(Value::Hash(hash)) => untouched(hash, &record.fields).map(Value::Hash),
-            Some(Value::SortedSet(set)) => untouched(set, &record.scores).map(Value::SortedSet),
+            Some(Value::Hash(hash)) => untouched(hash, record).map(Value::Hash),
+            Some(Value::SortedSet(set)) => untouched(set, record).map(Value::SortedSet),
             Some(Value::Stream(stream)) => {
                 let blank = StreamRecord::default();
                 let registers = record.stream.as_deref().unwrap_or(&blank);
@@ -372,6 +412,14 @@ impl Place<'_> {
             None => None,
         };
         self.merge(record.clear, row).clear_value(base);
+    }
+}
+
+/// The deadline that an element had below the writes of its register.
+fn base_deadline_ms(record: &Record, collection: Collection, elements: &impl Expiring, name: &[u8]) -> Option<u64> {
+    match record.lifetimes.get(collection, name) {
+        Some(register) => register.writes()[0].deadline_ms,
+        None => elements.deadline_ms(name),
     }
 }
 

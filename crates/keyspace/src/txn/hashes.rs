@@ -5,7 +5,7 @@ use super::strings::checked_float_sum;
 use crate::entry::{Entry, ValueRef};
 use crate::merge::cell::Action;
 use crate::{KeyType, ValueError};
-use effect::{Effect, ItemsWriter};
+use effect::{Collection, Effect, ItemsWriter};
 use values::Hash;
 
 impl Txn<'_> {
@@ -54,6 +54,7 @@ impl Txn<'_> {
 
     /// Returns the new value.
     pub fn hash_increment(&mut self, key: &[u8], field: &[u8], delta: i64) -> Result<i64, ValueError> {
+        self.prepare_member(key, Collection::Hash, field);
         let current = match self.writable_hash(key)?.and_then(|hash| hash.value(field)) {
             Some(value) => value.as_integer().ok_or(ValueError::NotInteger)?,
             None => 0,
@@ -66,6 +67,7 @@ impl Txn<'_> {
 
     /// Returns the new value, as Redis prints it.
     pub fn hash_increment_float(&mut self, key: &[u8], field: &[u8], delta: &[u8]) -> Result<Vec<u8>, ValueError> {
+        self.prepare_member(key, Collection::Hash, field);
         let value = self.writable_hash(key)?.and_then(|hash| hash.value(field));
         let current = value.map_or_else(|| b"0".to_vec(), |value| value.to_vec());
         let sum = checked_float_sum(&current, delta)?;

@@ -4,19 +4,20 @@
 mod hashes;
 mod keys;
 mod lists;
+mod members;
 mod sets;
 mod sorted_sets;
 mod streams;
 mod strings;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, ValueRef};
 use crate::merge::{Author, Merge};
 use crate::recent::Record;
 use crate::stamping::{Switches, Ticket};
 use crate::version::{Row, Version};
 use crate::view::is_expired;
 use crate::{EventClass, KeyEvent, KeyHash, ValueError, View};
-use effect::{Effect, EffectWriter, Stamp};
+use effect::{Collection, Effect, EffectWriter, ItemsWriter, Stamp};
 use std::cell::Cell;
 use std::ops::Deref;
 use values::EncodingLimits;
@@ -91,6 +92,15 @@ impl<'k> Txn<'k> {
     /// Another database, for the rest of the command (MULTI with SELECT, MOVE, COPY … DB).
     pub fn select(&mut self, db: u32) {
         self.view.db = db;
+        self.hide_due();
+    }
+
+    /// The same for effects of others.
+    pub(crate) fn select_applying(&mut self, db: u32) {
+        self.view.db = db;
+        if !self.switches.peers {
+            self.hide_due();
+        }
     }
 
     /// Whether reads and writes are noted as accesses from now on (CLIENT NO-TOUCH).
@@ -240,6 +250,8 @@ impl<'k> Txn<'k> {
             return;
         }
         match database.table.find(hash, key) {
+            // Elements that are only out of sight may still come back, but what becomes of the key is known.
+            Some(entry) if entry.is_hollow() && !entry.has_deadline() => {}
             Some(entry) if is_expired(entry, self.view.now_ms) => {
                 shard.counters.expired.set(shard.counters.expired.get() + 1);
                 self.remove(key);
@@ -250,6 +262,43 @@ impl<'k> Txn<'k> {
                 self.remove(key);
             }
             _ => {}
+        }
+    }
+
+    /// Before an increment in an element that is not there: a deadline that an earlier life of it has left must not
+    /// come down on the new one.
+    fn prepare_member(&mut self, key: &[u8], collection: Collection, member: &[u8]) {
+        if !self.switches.peers {
+            return;
+        }
+        let hash = self.view.keyspace.hash(key);
+        let database = &self.view.guard.shard(hash).databases[self.view.db as usize];
+        let entry = database.table.find(hash, key);
+        let is_there = match entry.map(Entry::value) {
+            Some(ValueRef::Hash(hash)) => hash.contains(member),
+            Some(ValueRef::SortedSet(set)) => set.contains(member),
+            _ => false,
+        };
+        let register = database.recent.get(key).and_then(|record| record.lifetimes.get(collection, member));
+        let deadline_ms = match register {
+            Some(register) => register.current(),
+            None => entry.and_then(Entry::expiring).and_then(|elements| elements.deadline_ms(member)),
+        };
+        if is_there || deadline_ms.is_none() {
+            return;
+        }
+        let mut items = ItemsWriter::new();
+        items.push(member);
+        match collection {
+            Collection::Hash => {
+                let effect = Effect::HashDelete { key, fields: items.items() };
+                self.merge(key, &effect, |merge| merge.hash_delete(std::iter::once(member)));
+            }
+            Collection::SortedSet => {
+                let effect = Effect::SortedSetRemove { key, members: items.items() };
+                self.merge(key, &effect, |merge| merge.sorted_set_remove(std::iter::once(member)));
+            }
+            Collection::Set => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Txn;
 use crate::entry::{Entry, ValueRef};
 use crate::{KeyType, ValueError};
-use effect::{Effect, ItemsWriter};
+use effect::{Collection, Effect, ItemsWriter};
 use values::Set;
 
 impl Txn<'_> {
@@ -22,11 +22,14 @@ impl Txn<'_> {
         if items.is_empty() {
             return Ok(0);
         }
+        // A member that joins once more keeps its deadline.
+        let kept = self.deadlines_of(key, items.items().iter());
         let effect = Effect::SetAdd { key, members: items.items() };
         let added = self.merge(key, &effect, |merge| merge.set_add(items.items().iter()));
         if added == 0 {
             self.unchanged();
         }
+        self.restore_deadlines(key, Collection::Set, kept);
         Ok(added)
     }
 

@@ -3,7 +3,7 @@
 use super::Txn;
 use crate::entry::{Entry, ValueRef};
 use crate::{KeyType, ValueError};
-use effect::{Effect, ItemsWriter, ScoredItemsWriter};
+use effect::{Collection, Effect, ItemsWriter, ScoredItemsWriter};
 use std::collections::HashMap;
 use values::SortedSet;
 
@@ -67,8 +67,11 @@ impl Txn<'_> {
             }
         }
         if !items.is_empty() {
+            // A member that gets another score keeps its deadline.
+            let kept = self.deadlines_of(key, items.items().iter().map(|(member, _)| member));
             let effect = Effect::SortedSetAdd { key, pairs: items.items() };
             self.merge(key, &effect, |merge| merge.sorted_set_add(items.items().iter()));
+            self.restore_deadlines(key, Collection::SortedSet, kept);
         }
         Ok(written)
     }
@@ -82,6 +85,7 @@ impl Txn<'_> {
         condition: ScoreCondition,
     ) -> Result<Option<f64>, ValueError> {
         let all = self.switches.peers;
+        self.prepare_member(key, Collection::SortedSet, member);
         let old = self.writable_sorted_set(key)?.and_then(|set| set.score(member));
         let sum = old.unwrap_or(0.0) + delta;
         if (old.is_some() && condition.new) || (old.is_none() && condition.existing) {

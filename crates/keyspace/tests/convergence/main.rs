@@ -5,7 +5,7 @@
 
 mod model;
 
-use effect::{Delivery, EffectReader, End, NodeId, Origin, Stamp, VersionVector};
+use effect::{Collection, Delivery, EffectReader, End, NodeId, Origin, Stamp, VersionVector};
 use keyspace::{
     CausalMark, Cursor, Horizon, Import, Keyspace, NewId, Options, Row, Scope, ScoreCondition, SetDeadline, Switches,
     Txn, Version,
@@ -79,8 +79,14 @@ impl std::fmt::Debug for Write {
 }
 
 fn write() -> impl Strategy<Value = Write> {
-    (0..60u8, 0..KEYS.len(), 0..NAMES.len(), 0..VALUES.len(), 1..400u64)
-        .prop_map(|(kind, key, name, value, ms)| Write { kind, key, name, value, ms })
+    let kind = prop_oneof![60 => 0..60u8, 12 => 80..88u8];
+    (kind, 0..KEYS.len(), 0..NAMES.len(), 0..VALUES.len(), 1..400u64).prop_map(|(kind, key, name, value, ms)| Write {
+        kind,
+        key,
+        name,
+        value,
+        ms,
+    })
 }
 
 fn step(nodes: usize, imports: u32) -> impl Strategy<Value = Step> {
@@ -126,6 +132,12 @@ fn perform(txn: &mut Txn<'_>, write: &Write) {
         21 => txn.expire(key, Some(deadline_ms)),
         22 => txn.expire(key, None),
         23 => txn.copy(key, KEYS[write.name], 0),
+        80..=82 => txn.expire_members(key, Collection::Hash, bytes_of(name), Some(deadline_ms)),
+        83 => txn.expire_members(key, Collection::Hash, bytes_of(name), None),
+        84 => txn.expire_members(key, Collection::Set, bytes_of(name), Some(deadline_ms)),
+        85 => txn.expire_members(key, Collection::Set, bytes_of(name), None),
+        86 => txn.expire_members(key, Collection::SortedSet, bytes_of(name), Some(deadline_ms)),
+        87 => txn.expire_members(key, Collection::SortedSet, bytes_of(name), None),
         24 if write.name != write.key => txn.rename(key, KEYS[write.name]),
         24 => {}
         32..50 => perform_on_stream(txn, write),
@@ -174,10 +186,10 @@ fn perform_on_stream(txn: &mut Txn<'_>, write: &Write) {
         }
         38 => txn.stream_trim(key, Trim::MaxLen(write.ms % 3), false, 0).map(|_| ()),
         39 => txn.stream_trim(key, Trim::MinId(id), false, 0).map(|_| ()),
-        40 => txn.stream_set_id(key, id, (write.value > 2).then_some(write.ms), StreamId::new(START_MS, 2)),
+        80 => txn.stream_set_id(key, id, (write.value > 2).then_some(write.ms), StreamId::new(START_MS, 2)),
         41 | 42 => txn.stream_group_create(key, name, position),
-        43 => txn.stream_group_set(key, name, position),
-        44 => txn.stream_group_destroy(key, name).map(|_| ()),
+        83 => txn.stream_group_set(key, name, position),
+        84 => txn.stream_group_destroy(key, name).map(|_| ()),
         45..47 if has_group => {
             let deliveries = [id, StreamId::new(START_MS, write.ms % 5)];
             let deliveries =
@@ -290,7 +302,7 @@ impl World {
             causal[at].stamp = rows.min().unwrap();
         }
         node.keyspace.stabilize(&Horizon { clock, causal: &causal }, 2, |_, _| ());
-        node.keyspace.expire_due(self.now_ms, 1, |_, _| ());
+        node.keyspace.expire_due(self.now_ms, 1, |_, _| (), |_| ());
     }
 
     /// All of `from`, in small pieces. Writes on both sides go on before and after.
@@ -356,7 +368,15 @@ impl World {
                         Value::List(txn.list(&key).unwrap().unwrap().iter().map(|element| element.to_vec()).collect())
                     }
                 };
-                ((0, key), (value, deadline_ms))
+                let names: Vec<Vec<u8>> = match &value {
+                    Value::Set(set) => set.iter().cloned().collect(),
+                    Value::Hash(fields) | Value::SortedSet(fields) => fields.keys().cloned().collect(),
+                    Value::String(_) | Value::List(_) | Value::Stream(_) => Vec::new(),
+                };
+                let of_elements =
+                    names.into_iter().filter_map(|name| Some((name.clone(), txn.member_deadline_ms(&key, &name)?)));
+                let of_elements = of_elements.collect();
+                ((0, key), (value, deadline_ms, of_elements))
             })
             .collect()
     }

@@ -6,7 +6,7 @@ mod list;
 #[path = "../../../sim/src/model/stream.rs"]
 mod stream;
 
-use effect::{Deadline, Effect, EffectReader, EntryId, Origin, Stamp, VersionVector};
+use effect::{Collection, Deadline, Effect, EffectReader, EntryId, Origin, Stamp, VersionVector};
 use keyspace::Decoded;
 use list::List;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,8 @@ pub enum Value {
     List(Vec<Vec<u8>>),
 }
 
-pub type State = BTreeMap<(u32, Vec<u8>), (Value, Option<u64>)>;
+/// Value, deadline of the key, deadlines of elements.
+pub type State = BTreeMap<(u32, Vec<u8>), (Value, Option<u64>, BTreeMap<Vec<u8>, u64>)>;
 
 #[derive(Clone)]
 struct Increment {
@@ -123,11 +124,30 @@ struct Key {
     deadline_ms: Option<u64>,
     /// The greatest id that was deleted in this life of the key while there was no stream.
     deleted_id: EntryId,
+    /// By collection: deadlines of elements, whether or not they are there.
+    lifetimes: BTreeMap<u8, BTreeMap<Vec<u8>, u64>>,
 }
 
 impl Key {
+    fn lifetimes(&mut self, collection: Collection) -> &mut BTreeMap<Vec<u8>, u64> {
+        self.lifetimes.entry(collection as u8).or_default()
+    }
+
+    fn set_lifetime(&mut self, collection: Collection, member: &[u8], deadline_ms: Option<u64>) {
+        match deadline_ms {
+            Some(deadline_ms) => self.lifetimes(collection).insert(member.to_vec(), deadline_ms),
+            None => self.lifetimes(collection).remove(member),
+        };
+    }
+
+    /// An effect of this kind: whatever other kinds had is over.
+    fn forget_other_lifetimes(&mut self, collection: Option<Collection>) {
+        self.lifetimes.retain(|kind, _| collection.is_some_and(|collection| collection as u8 == *kind));
+    }
+
     fn string(&mut self) -> &mut Cell {
         self.deleted_id = 0;
+        self.forget_other_lifetimes(None);
         if !matches!(self.content, Content::String(_)) {
             self.content = Content::String(Cell::default());
         }
@@ -137,6 +157,7 @@ impl Key {
 
     fn set(&mut self) -> &mut BTreeSet<Vec<u8>> {
         self.deleted_id = 0;
+        self.forget_other_lifetimes(Some(Collection::Set));
         if !matches!(self.content, Content::Set(_)) {
             self.content = Content::Set(BTreeSet::new());
         }
@@ -146,6 +167,7 @@ impl Key {
 
     fn hash(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
         self.deleted_id = 0;
+        self.forget_other_lifetimes(Some(Collection::Hash));
         if !matches!(self.content, Content::Hash(_)) {
             self.content = Content::Hash(BTreeMap::new());
         }
@@ -155,6 +177,7 @@ impl Key {
 
     fn sorted_set(&mut self) -> &mut BTreeMap<Vec<u8>, Cell> {
         self.deleted_id = 0;
+        self.forget_other_lifetimes(Some(Collection::SortedSet));
         if !matches!(self.content, Content::SortedSet(_)) {
             self.content = Content::SortedSet(BTreeMap::new());
         }
@@ -163,6 +186,7 @@ impl Key {
     }
 
     fn list(&mut self) -> &mut List {
+        self.forget_other_lifetimes(None);
         if !matches!(self.content, Content::List(_)) {
             self.content = Content::List(List::default());
         }
@@ -171,6 +195,7 @@ impl Key {
     }
 
     fn stream(&mut self) -> &mut Stream {
+        self.forget_other_lifetimes(None);
         if !matches!(self.content, Content::Stream(_)) {
             self.content = Content::Stream(Stream::new(std::mem::take(&mut self.deleted_id)));
         }
@@ -190,6 +215,7 @@ impl Key {
             }
         }
         self.deadline_ms = None;
+        self.lifetimes.clear();
     }
 
     fn pass_time(&mut self, stamp: Stamp) {
@@ -203,10 +229,31 @@ impl Key {
                 }
             }
             self.deadline_ms = None;
+            self.lifetimes.clear();
+        }
+        let this_kind = match self.content {
+            Content::SortedSet(_) => Collection::SortedSet as u8,
+            _ => Collection::Hash as u8,
+        };
+        for (kind, lifetimes) in &mut self.lifetimes {
+            let mut due = Vec::new();
+            lifetimes.retain(|member, deadline_ms| {
+                let is_due = Stamp::from_ms(*deadline_ms) <= stamp;
+                due.extend(is_due.then(|| member.clone()));
+                !is_due
+            });
+            match &mut self.content {
+                Content::Set(set) if *kind == Collection::Set as u8 => set.retain(|member| !due.contains(member)),
+                Content::Hash(fields) | Content::SortedSet(fields) if *kind == this_kind => {
+                    fields.iter_mut().filter(|(name, _)| due.contains(name)).for_each(|(_, cell)| cell.expire());
+                }
+                _ => {}
+            }
         }
     }
 
     fn put(&mut self, author: &Record, stamp: Stamp, value: &[u8]) {
+        self.lifetimes.clear();
         match keyspace::decode(value).unwrap() {
             Decoded::String(bytes) | Decoded::Verbatim { bytes, .. } => {
                 self.string().clear(author, Some(bytes.to_vec()))
@@ -234,6 +281,26 @@ impl Key {
             Decoded::Stream(stream) => {
                 self.deleted_id = 0;
                 self.content = Content::Stream(Stream::decode(&stream));
+            }
+            Decoded::ExpiringSet(members) => {
+                *self.set() = members.iter().map(|(member, _)| member.to_vec()).collect();
+                for (member, deadline_ms) in members {
+                    self.set_lifetime(Collection::Set, member, deadline_ms);
+                }
+            }
+            Decoded::ExpiringSortedSet(members) => {
+                self.sorted_set().values_mut().for_each(|cell| cell.clear(author, None));
+                for (member, score, deadline_ms) in members {
+                    self.sorted_set().entry(member.to_vec()).or_default().clear(author, Some(score_text(score)));
+                    self.set_lifetime(Collection::SortedSet, member, deadline_ms);
+                }
+            }
+            Decoded::ExpiringHash(fields) => {
+                self.hash().values_mut().for_each(|cell| cell.clear(author, None));
+                for (field, value, deadline_ms) in fields {
+                    self.hash().entry(field.to_vec()).or_default().clear(author, Some(value.to_vec()));
+                    self.set_lifetime(Collection::Hash, field, deadline_ms);
+                }
             }
         }
     }
@@ -278,11 +345,29 @@ pub fn execute(records: &[Record], now_ms: u64) -> State {
         keys.values_mut().for_each(|key| key.pass_time(stamp));
         execute_one(&mut keys, db, &effect, (stamp, record), |delta| Increment { origin, stamp, delta });
     }
+    keys.values_mut().for_each(|key| key.pass_time(Stamp::from_ms(now_ms)));
     keys.into_iter()
-        .filter(|(_, key)| key.deadline_ms.is_none_or(|deadline_ms| deadline_ms > now_ms))
-        .filter_map(|(name, key)| {
+        .filter_map(|(name, mut key)| {
             let deadline_ms = key.deadline_ms;
-            Some((name, (key.value()?, deadline_ms)))
+            let mut lifetimes = std::mem::take(&mut key.lifetimes);
+            let value = key.value()?;
+            let mut of_elements = BTreeMap::new();
+            match &value {
+                Value::Set(set) => {
+                    of_elements.append(lifetimes.entry(Collection::Set as u8).or_default());
+                    of_elements.retain(|member, _| set.contains(member));
+                }
+                Value::Hash(fields) => {
+                    of_elements.append(lifetimes.entry(Collection::Hash as u8).or_default());
+                    of_elements.retain(|field, _| fields.contains_key(field));
+                }
+                Value::SortedSet(scores) => {
+                    of_elements.append(lifetimes.entry(Collection::SortedSet as u8).or_default());
+                    of_elements.retain(|member, _| scores.contains_key(member));
+                }
+                Value::String(_) | Value::List(_) | Value::Stream(_) => {}
+            }
+            Some((name, (value, deadline_ms, of_elements)))
         })
         .collect()
 }
@@ -340,8 +425,15 @@ fn execute_one(
                 value[byte] |= ((bits >> (u64::from(width) - 1 - index) & 1) as u8) << bit;
             }
         }
-        Effect::SetAdd { key, members } => at(keys, db, key).set().extend(members.iter().map(<[u8]>::to_vec)),
+        Effect::ExpireMembers { key, collection, members, deadline_ms } => {
+            members.iter().for_each(|member| at(keys, db, key).set_lifetime(collection, member, deadline_ms));
+        }
+        Effect::SetAdd { key, members } => {
+            at(keys, db, key).set().extend(members.iter().map(<[u8]>::to_vec));
+            members.iter().for_each(|member| at(keys, db, key).set_lifetime(Collection::Set, member, None));
+        }
         Effect::SetRemove { key, members } => {
+            members.iter().for_each(|member| at(keys, db, key).set_lifetime(Collection::Set, member, None));
             if let Content::Set(set) = &mut at(keys, db, key).content {
                 set.retain(|member| !members.iter().any(|gone| gone == member));
             }
@@ -349,9 +441,11 @@ fn execute_one(
         Effect::HashSet { key, pairs } => {
             for (field, value) in pairs.pairs() {
                 at(keys, db, key).hash().entry(field.to_vec()).or_default().clear(author, Some(value.to_vec()));
+                at(keys, db, key).set_lifetime(Collection::Hash, field, None);
             }
         }
         Effect::HashDelete { key, fields } => {
+            fields.iter().for_each(|field| at(keys, db, key).set_lifetime(Collection::Hash, field, None));
             if let Content::Hash(hash) = &mut at(keys, db, key).content {
                 fields.iter().for_each(|field| hash.entry(field.to_vec()).or_default().clear(author, None));
             }
@@ -386,9 +480,11 @@ fn execute_one(
             for (member, score) in pairs.iter() {
                 let cell = at(keys, db, key).sorted_set().entry(member.to_vec()).or_default();
                 cell.clear(author, Some(score_text(score)));
+                at(keys, db, key).set_lifetime(Collection::SortedSet, member, None);
             }
         }
         Effect::SortedSetRemove { key, members } => {
+            members.iter().for_each(|member| at(keys, db, key).set_lifetime(Collection::SortedSet, member, None));
             if let Content::SortedSet(scores) = &mut at(keys, db, key).content {
                 members.iter().for_each(|member| scores.entry(member.to_vec()).or_default().clear(author, None));
             }
@@ -403,7 +499,7 @@ fn execute_one(
         ref effect => {
             let key = at(keys, db, effect.key().unwrap());
             match (&mut key.content, effect) {
-                (Content::Stream(stream), _) => stream.execute(effect),
+                (Content::Stream(stream), _) if !stream::creates(effect) => stream.execute(effect),
                 _ if stream::creates(effect) => key.stream().execute(effect),
                 (_, Effect::StreamDelete { max_deleted_id, .. }) => {
                     key.deleted_id = key.deleted_id.max(*max_deleted_id)

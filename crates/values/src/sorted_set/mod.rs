@@ -8,6 +8,7 @@ mod tree;
 use self::index::MemberIndex;
 use self::small::Small;
 use self::tree::{Position, Tree};
+use crate::expiring::{Deadlines, Elements};
 use crate::{Element, Encoding, EncodingLimits, sample};
 use std::ops::Range;
 use stdx::hash::hash;
@@ -17,6 +18,7 @@ use stdx::hash::hash;
 #[derive(Clone, Debug, Default)]
 pub struct SortedSet {
     form: Form,
+    deadlines: Option<Box<Deadlines<f64>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -133,6 +135,13 @@ impl SortedSet {
 
     /// True where the member was there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
+        if let Some(deadlines) = &mut self.deadlines {
+            deadlines.forget(member);
+        }
+        self.remove_from_form(member)
+    }
+
+    fn remove_from_form(&mut self, member: &[u8]) -> bool {
         match &mut self.form {
             Form::Listpack(small) => {
                 let found = small.find(member).map(|pair| pair.offset);
@@ -217,10 +226,37 @@ impl SortedSet {
 
     /// Bytes on the heap, as MEMORY USAGE counts.
     pub fn heap_size(&self) -> usize {
-        match &self.form {
+        let form = match &self.form {
             Form::Listpack(small) => small.0.heap_size(),
             Form::Tree(indexed) => size_of::<Indexed>() + indexed.tree.heap_size() + indexed.index.heap_size(),
-        }
+        };
+        form + self.deadlines.as_ref().map_or(0, |deadlines| deadlines.heap_size())
+    }
+}
+
+impl Elements for SortedSet {
+    type Value = f64;
+
+    fn deadlines(&self) -> Option<&Deadlines<f64>> {
+        self.deadlines.as_deref()
+    }
+
+    fn deadlines_mut(&mut self) -> &mut Option<Box<Deadlines<f64>>> {
+        &mut self.deadlines
+    }
+
+    fn has(&self, member: &[u8]) -> bool {
+        self.contains(member)
+    }
+
+    fn take(&mut self, member: &[u8]) -> Option<f64> {
+        let score = self.score(member)?;
+        self.remove_from_form(member);
+        Some(score)
+    }
+
+    fn put_back(&mut self, member: &[u8], score: f64, limits: &EncodingLimits) {
+        self.insert(member, score, limits);
     }
 }
 

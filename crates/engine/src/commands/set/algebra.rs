@@ -7,7 +7,7 @@ use crate::commands::collection::reply_element;
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
-use values::{Element, EncodingLimits, Set};
+use values::{Element, EncodingLimits, Expiring, Set};
 
 const OF_KEYS: Command = Command {
     arity: -2,
@@ -198,6 +198,7 @@ fn difference(sets: &[Option<&Set>]) -> Set {
         return set_of(first.iter().filter(|member| !others.iter().any(|other| other.contains_element(*member))));
     }
     let mut result = (*first).clone();
+    result.forget_deadlines();
     for other in others {
         for member in other {
             member.with_bytes(|member| result.remove(member));

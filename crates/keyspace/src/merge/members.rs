@@ -1,0 +1,272 @@
+//! Deadlines of elements: registers as those of keys are, one for each element.
+//!
+//! A deadline that comes is a removal of the element at that point in the order of effects; until nothing that old
+//! can arrive any more the element is only hidden. Rules work on the collection with everything in sight.
+
+use super::operations::Horizon;
+use super::{Cut, Merge, Parts};
+use crate::KeyType;
+use crate::deadlines::{Deadlines, stamp_of};
+use crate::table::KeyHasher;
+use crate::version::Version;
+use effect::Collection;
+use values::{Expiring, Hash, SortedSet};
+
+/// What has become of a collection that had elements past their deadline.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Expired {
+    pub(crate) members: usize,
+    /// Nothing is left of it in sight.
+    pub(crate) is_gone: bool,
+}
+
+impl<H: KeyHasher> Merge<'_, '_, H> {
+    /// Writes the deadline registers of elements, whether or not they are there.
+    pub(crate) fn expire_members<'m>(
+        &mut self,
+        collection: Collection,
+        members: impl Iterator<Item = &'m [u8]>,
+        deadline_ms: Option<u64>,
+    ) {
+        if !self.is_plain() {
+            return self.with_record(|parts| parts.expire_members(collection, members, deadline_ms));
+        }
+        if self.entry().is_none_or(|entry| entry.key_type() != collection.into()) {
+            return;
+        }
+        if let Some(mut entry) = self.entry_mut()
+            && let Some(elements) = entry.expiring_mut()
+        {
+            members.for_each(|member| elements.set_deadline_ms(member, deadline_ms));
+        }
+        self.note_deadlines();
+        self.stamp();
+    }
+
+    /// The collection may have got an earlier deadline.
+    pub(crate) fn note_deadlines(&mut self) {
+        if let Some(deadline_ms) = self.entry().and_then(|entry| entry.expiring()?.earliest_deadline_ms()) {
+            self.database.agenda.note(self.key, deadline_ms);
+        }
+    }
+
+    /// An element was written anew, with this deadline.
+    pub(crate) fn begin_member_life(&mut self, collection: Collection, member: &[u8], deadline_ms: Option<u64>) {
+        if self.is_plain() {
+            return self.expire_members(collection, std::iter::once(member), deadline_ms);
+        }
+        self.with_record(|parts| {
+            let author = parts.author;
+            let dead = parts.record.newest_of_others(collection.into(), author.origins);
+            if !author.is_older_than(parts.record.clear) && author.is_newer_than(dead) {
+                parts.register(collection, member).restart(author.origins, author.version, deadline_ms);
+            }
+        });
+    }
+
+    /// Where the key came from nobody knew yet that an element's deadline had come into force at this point.
+    pub(crate) fn expire_member_at(&mut self, collection: Collection, member: &[u8], at: Version) {
+        self.with_record(|parts| {
+            let origins = parts.author.origins;
+            if origins.newer(at, parts.record.clear) {
+                parts.register(collection, member).restart(origins, at, None);
+                parts.member_dies(collection, member, at);
+                parts.drop_empty();
+            }
+        });
+    }
+
+    /// Elements past their deadline go out of sight; without other writers for good.
+    pub(crate) fn hide_due(&mut self) -> Expired {
+        let now_ms = self.author.access.now_ms;
+        let is_plain = self.is_plain();
+        let Some(mut entry) = self.entry_mut() else { return Expired::default() };
+        let Some(elements) = entry.expiring_mut() else { return Expired::default() };
+        if elements.earliest_deadline_ms().is_none_or(|deadline_ms| deadline_ms > now_ms) {
+            self.note_deadlines();
+            return Expired::default();
+        }
+        let members = if is_plain { elements.remove_due(now_ms) } else { elements.hide_due(now_ms) };
+        let is_gone = entry.is_hollow();
+        if !is_plain {
+            self.with_record(|_| ());
+        } else if is_gone {
+            self.database.table.remove(self.hash, self.key);
+        } else {
+            self.note_deadlines();
+        }
+        Expired { members, is_gone }
+    }
+
+    /// What is hidden is right for the time of the author.
+    pub(crate) fn present(&mut self) {
+        self.with_record(|_| ());
+    }
+}
+
+impl<H: KeyHasher> Parts<'_, '_, H> {
+    fn expire_members<'m>(
+        &mut self,
+        collection: Collection,
+        members: impl Iterator<Item = &'m [u8]>,
+        deadline_ms: Option<u64>,
+    ) {
+        let author = self.author;
+        let dead = self.record.newest_of_others(collection.into(), author.origins);
+        if author.is_newer_than(self.record.clear) && author.is_newer_than(dead) {
+            for member in members {
+                self.register(collection, member).write(author.origins, author.version, deadline_ms);
+            }
+        }
+    }
+
+    /// The register of an element; a new one begins with what the element has.
+    fn register(&mut self, collection: Collection, member: &[u8]) -> &mut Deadlines {
+        if self.record.lifetimes.get(collection, member).is_none() {
+            let written = match collection {
+                Collection::Set => self.record.members.get(member).copied(),
+                Collection::Hash => self.record.fields.get(member).and_then(|field| field.version),
+                Collection::SortedSet => self.record.scores.get(member).and_then(|score| score.version),
+            };
+            let deadline_ms = self.with_elements(collection, |elements| elements.deadline_ms(member)).flatten();
+            let register = Deadlines::new(written.unwrap_or(self.record.clear), deadline_ms);
+            self.record.lifetimes.insert(collection, member, register);
+        }
+        self.record.lifetimes.get_mut(collection, member).expect("there, or just inserted")
+    }
+
+    /// An element is written or removed: whatever deadline it had belonged to what was there before. `wins`: nothing
+    /// newer was written.
+    pub(super) fn restart_member(&mut self, collection: Collection, member: &[u8], wins: bool) {
+        let author = self.author;
+        if let Some(register) = self.record.lifetimes.get_mut(collection, member) {
+            register.restart(author.origins, author.version, None);
+        } else if wins {
+            self.with_elements(collection, |elements| elements.set_deadline_ms(member, None));
+        }
+    }
+
+    /// A cut's part in the registers; `base`: the collection as it is now.
+    pub(super) fn cut_lifetimes(&mut self, collection: Collection, cut: Cut<'_>, base: Option<&dyn Expiring>) {
+        if cut.wins {
+            let origins = self.author.origins;
+            self.record.lifetimes.retain(collection, |member, register| {
+                register.restart(origins, cut.at, base.and_then(|base| base.deadline_ms(member)));
+                origins.newer(register.newest().version, cut.at)
+            });
+        }
+    }
+
+    pub(super) fn with_elements<R>(
+        &mut self,
+        collection: Collection,
+        f: impl FnOnce(&mut dyn Expiring) -> R,
+    ) -> Option<R> {
+        let mut entry = self.table.find_mut(self.hash, self.key)?;
+        if entry.key_type() != collection.into() {
+            return None;
+        }
+        entry.expiring_mut().map(f)
+    }
+
+    /// Is the element past its deadline, as the author sees it? Then it is as good as not there.
+    pub(super) fn is_due(&mut self, collection: Collection, member: &[u8]) -> bool {
+        let now_ms = self.author.access.now_ms;
+        let deadline_ms = self.with_elements(collection, |elements| elements.deadline_ms(member)).flatten();
+        deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms)
+    }
+
+    /// Deadlines that have been passed for good kill their elements; what is known of the registers is forgotten.
+    pub(super) fn settle_members(&mut self, horizon: &Horizon<'_>) {
+        for collection in crate::lifetimes::COLLECTIONS {
+            let origins = self.author.origins;
+            let mut died: Vec<(Box<[u8]>, Version)> = Vec::new();
+            self.record.lifetimes.retain(collection, |member, register| {
+                died.extend(register.settle(origins, horizon).map(|at| (member.into(), at)));
+                true
+            });
+            let due = self.with_elements(collection, |elements| {
+                let due = elements.due(horizon.clock.ms()).into_iter();
+                let due = due.filter_map(|member| elements.deadline_ms(&member).map(|at| (member, stamp_of(at))));
+                due.collect::<Vec<_>>()
+            });
+            let due = due.into_iter().flatten();
+            let unwritten = due.filter(|(member, _)| self.record.lifetimes.get(collection, member).is_none());
+            died.extend(unwritten.map(|(member, stamp)| (member, Version { stamp, ..Version::ZERO })));
+            for (member, at) in died {
+                self.member_dies(collection, &member, at);
+            }
+            let mut lifetimes = std::mem::take(&mut self.record.lifetimes);
+            lifetimes.retain(collection, |member, register| {
+                let deadline_ms = register.current();
+                self.with_elements(collection, |elements| elements.set_deadline_ms(member, deadline_ms));
+                // One without an element lies in wait for the next; so it would where increments are all there is.
+                let field = match collection {
+                    Collection::Set => None,
+                    Collection::Hash => self.record.fields.get(member),
+                    Collection::SortedSet => self.record.scores.get(member),
+                };
+                let is_counter = field.is_some_and(|field| !field.increments.is_empty());
+                let there = self.with_elements(collection, |elements| elements.deadline_ms(member)).flatten();
+                !register.is_stable(horizon) || there != deadline_ms || (is_counter && deadline_ms.is_some())
+            });
+            self.record.lifetimes = lifetimes;
+        }
+        self.drop_empty();
+    }
+
+    /// The deadline of an element came into force at this point; what is newer belongs to a new life of it.
+    fn member_dies(&mut self, collection: Collection, member: &[u8], at: Version) {
+        let origins = self.author.origins;
+        match collection {
+            Collection::Set => {
+                if self.record.members.get(member).is_none_or(|written| origins.newer(at, *written))
+                    && let Some(mut entry) = self.table.find_mut(self.hash, self.key)
+                    && let Some(set) = entry.set_mut()
+                {
+                    set.remove(member);
+                }
+            }
+            Collection::Hash => self.field_dies::<Hash>(member, at),
+            Collection::SortedSet => self.field_dies::<SortedSet>(member, at),
+        }
+    }
+
+    /// Elements have the deadlines that their registers say, and those past them are hidden. Returns the next deadline,
+    /// and the latest of what is hidden.
+    pub(super) fn align_members(&mut self) -> (Option<u64>, Option<u64>) {
+        let now_ms = self.author.access.now_ms;
+        let Some(mut entry) = self.table.find_mut(self.hash, self.key) else { return (None, None) };
+        let key_type = entry.key_type();
+        let Some(elements) = entry.expiring_mut() else { return (None, None) };
+        for collection in crate::lifetimes::COLLECTIONS.into_iter().filter(|it| key_type == (*it).into()) {
+            for (member, register) in self.record.lifetimes.of(collection) {
+                elements.set_deadline_ms(member, register.current());
+            }
+        }
+        elements.hide_due(now_ms);
+        let latest_hidden_ms = elements.latest_hidden_ms();
+        self.record.hides = latest_hidden_ms.is_some();
+        (elements.earliest_deadline_ms(), latest_hidden_ms)
+    }
+
+    /// Before a rule: everything comes to light.
+    pub(super) fn reveal_members(&mut self) {
+        if self.record.hides
+            && let Some(mut entry) = self.table.find_mut(self.hash, self.key)
+            && let Some(elements) = entry.expiring_mut()
+        {
+            elements.reveal(self.limits);
+        }
+    }
+}
+
+impl From<Collection> for KeyType {
+    fn from(collection: Collection) -> KeyType {
+        match collection {
+            Collection::Set => KeyType::Set,
+            Collection::Hash => KeyType::Hash,
+            Collection::SortedSet => KeyType::SortedSet,
+        }
+    }
+}
