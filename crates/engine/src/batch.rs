@@ -79,6 +79,14 @@ impl Batch {
         }
     }
 
+    /// Gives back what a request of very many arguments needed.
+    pub(crate) fn shrink(&mut self) {
+        const KEPT_SPANS: usize = 16 * 1024;
+        if self.spans.capacity() > KEPT_SPANS {
+            self.spans = Vec::new();
+        }
+    }
+
     pub(crate) fn args<'a>(&'a self, request: &Request, input: &'a [u8]) -> Args<'a> {
         request.request.args(input, &self.spans)
     }

@@ -93,7 +93,8 @@ pub struct Client {
     pub queued: AtomicI64,
     pub queued_bytes: AtomicU64,
     pub watched: AtomicU64,
-    pub watched_bytes: AtomicU64,
+    /// Of what it watches, is subscribed to, and tracks.
+    pub registered_bytes: AtomicU64,
     /// Of the arguments of a request that is not complete yet, or waits.
     pub argument_bytes: AtomicU64,
     /// EXEC will fail: a watched key changed.
@@ -150,7 +151,7 @@ impl Client {
             queued: AtomicI64::new(-1),
             queued_bytes: AtomicU64::new(0),
             watched: AtomicU64::new(0),
-            watched_bytes: AtomicU64::new(0),
+            registered_bytes: AtomicU64::new(0),
             argument_bytes: AtomicU64::new(0),
             dirty: AtomicBool::new(false),
             last_interaction_ms: AtomicU64::new(now.unix_ms()),
@@ -241,7 +242,7 @@ impl Client {
             + self.output_capacity.load(Relaxed)
             + self.mailbox.bytes()
             + self.queued_bytes.load(Relaxed)
-            + self.watched_bytes.load(Relaxed)
+            + self.registered_bytes.load(Relaxed)
             + self.argument_bytes.load(Relaxed)
     }
 

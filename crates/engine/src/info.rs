@@ -204,7 +204,9 @@ fn memory(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
     lines.add("mem_allocator", context.engine.host.process().allocator);
     lines.zeros(&["mem_overhead_db_hashtable_rehashing", "active_defrag_running"]);
-    lines.zeros(&["lazyfree_pending_objects", "lazyfreed_objects"]);
+    let (pending, freed) = stdx::disposed();
+    lines.add("lazyfree_pending_objects", pending);
+    lines.add("lazyfreed_objects", freed);
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {

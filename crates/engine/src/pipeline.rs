@@ -43,6 +43,7 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
     take_mail(&context, &mut out);
     context.session.publish(out.protocol, None, now);
     drop(context);
+    batch.shrink();
     worker.batch = batch;
     session.out = out;
     Turn { consumed: session.decoder.take_consumed(), next }

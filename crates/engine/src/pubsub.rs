@@ -49,6 +49,11 @@ impl Subscriptions {
         self.channels.is_empty() && self.patterns.is_empty() && self.shard_channels.is_empty()
     }
 
+    /// Of all topics.
+    pub(crate) fn total(&self) -> usize {
+        self.channels.len() + self.patterns.len() + self.shard_channels.len()
+    }
+
     pub(crate) fn of(&self, topic: Topic) -> &BTreeSet<Arc<[u8]>> {
         match topic {
             Topic::Channel => &self.channels,

@@ -241,6 +241,14 @@ impl Session {
         self.client.dirty.store(false, Relaxed);
     }
 
+    /// What others keep about this session, in bytes: keys that it watches, and, roughly, what it is subscribed to and tracks.
+    fn registered_bytes(&self) -> usize {
+        /// An entry in a tree here and one in a table there.
+        const PLACES_BYTES: usize = 160;
+        let prefixes = self.tracking.as_ref().map_or(0, |tracking| tracking.prefixes.len());
+        self.watching.size() + (self.subscriptions.total() + prefixes) * PLACES_BYTES
+    }
+
     /// Shows the session's state to the other clients.
     pub(crate) fn publish(&self, protocol: Protocol, last_command: Option<usize>, now: Now) {
         let client = &self.client;
@@ -251,7 +259,7 @@ impl Session {
         client.queued.store(queued.map_or(-1, |count| count as i64), Relaxed);
         client.queued_bytes.store(self.queue.as_ref().map_or(0, |queue| queue.size() as u64), Relaxed);
         client.watched.store(self.watching.keys.len() as u64, Relaxed);
-        client.watched_bytes.store(self.watching.size() as u64, Relaxed);
+        client.registered_bytes.store(self.registered_bytes() as u64, Relaxed);
         let postponed = self.postponed.as_ref().map_or(0, OwnedArgs::size);
         client.argument_bytes.store((self.decoder.size() + postponed) as u64, Relaxed);
         if let Some(id) = last_command {

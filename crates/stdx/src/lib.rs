@@ -11,7 +11,7 @@ mod memory_size;
 mod prefetch;
 mod words;
 
-pub use disposal::{discard, set_disposal};
+pub use disposal::{discard, disposed, reset_disposed, set_disposal};
 pub use float::{FloatBuffer, parse_f64};
 pub use integer::{parse_i64, parse_u64};
 pub use long_double::LongDouble;

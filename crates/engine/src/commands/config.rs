@@ -165,6 +165,7 @@ const RESETSTAT: Command = Command {
 fn resetstat(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
     context.engine.stats.reset();
     context.engine.evictor.reset_statistics();
+    stdx::reset_disposed();
     context.with_scope(Scope::All, |txn| txn.reset_statistics());
     context.with_scope(Scope::All, |txn| txn.reset_statistics());
     out.ok();
