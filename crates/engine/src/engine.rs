@@ -131,6 +131,16 @@ impl Engine {
         }
     }
 
+    /// Ends CLIENT PAUSE: what was held back goes on.
+    pub fn unpause(&self) {
+        self.clients.unpause();
+        for client in self.clients.all() {
+            if client.postponed.load(Relaxed) {
+                self.host.wake(&client);
+            }
+        }
+    }
+
     /// Closes another client's connection.
     pub fn kill(&self, client: &Client) {
         client.kill();

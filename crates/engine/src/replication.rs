@@ -67,6 +67,10 @@ pub trait Replication: Send + Sync {
     fn info(&self, now: Now, text: &mut String);
     /// How many peers have every effect of this node up to `stamp` (WAIT).
     fn acknowledged(&self, stamp: Stamp) -> usize;
+    /// How many of the nodes that are connected to this one lack some of its effects, and how many there are.
+    fn lagging_replicas(&self) -> (usize, usize) {
+        (0, 0)
+    }
     /// Bytes kept for peers that are away (INFO memory: mem_replication_backlog).
     fn backlog_bytes(&self) -> u64;
 

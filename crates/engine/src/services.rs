@@ -106,6 +106,10 @@ pub trait Host: Send + Sync {
     fn shutdown(&self, shutdown: Shutdown) -> Result<(), Fault>;
     /// Calls off a shutdown that waits for replicas.
     fn abort_shutdown(&self) -> Result<(), Fault>;
+    /// True from `shutdown` on, until it is called off.
+    fn is_shutting_down(&self) -> bool {
+        true
+    }
     fn log(&self, level: LogLevel, text: fmt::Arguments<'_>);
     /// Returns memory to the operating system (MEMORY PURGE).
     fn purge_memory(&self);

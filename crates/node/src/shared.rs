@@ -113,6 +113,14 @@ impl Replication for Shared {
         status.replicas.iter().filter(has).count()
     }
 
+    fn lagging_replicas(&self) -> (usize, usize) {
+        let status = self.status();
+        let newest = status.vector.get(self.own);
+        let open = || status.replicas.iter().filter(|replica| replica.open);
+        let lagging = open().filter(|replica| !replica.acknowledged.covers(self.own, newest)).count();
+        (lagging, open().count())
+    }
+
     fn backlog_bytes(&self) -> u64 {
         let log_bytes = match self.machine.try_lock() {
             Some(machine) => machine.mesh.log_bytes(),

@@ -96,14 +96,26 @@ impl Host for ServerHost {
         std::thread::sleep(duration);
     }
 
-    fn shutdown(&self, _: Shutdown) -> Result<(), Fault> {
+    fn shutdown(&self, shutdown: Shutdown) -> Result<(), Fault> {
         log::warning!("User requested shutdown...");
-        self.hub.end();
+        if shutdown.now {
+            self.hub.end()
+        } else {
+            self.hub.begin_shutdown()
+        }
         Ok(())
     }
 
     fn abort_shutdown(&self) -> Result<(), Fault> {
+        if self.hub.cancel_shutdown() {
+            log::notice!("Shutdown manually aborted.");
+            return Ok(());
+        }
         Err(Fault::Text("ERR No shutdown in progress."))
+    }
+
+    fn is_shutting_down(&self) -> bool {
+        self.hub.is_shutting_down() || self.hub.is_ending()
     }
 
     fn log(&self, level: LogLevel, text: fmt::Arguments<'_>) {

@@ -45,6 +45,8 @@ pub struct Hub {
     /// Clients that are connected, over all workers, and how many of them each worker serves.
     clients: AtomicUsize,
     clients_of: Vec<AtomicUsize>,
+    /// A shutdown was asked for, which may wait for other nodes.
+    shutting_down: AtomicBool,
     ending: AtomicBool,
 }
 
@@ -59,7 +61,13 @@ impl Hub {
         let clients_of = wakers.iter().map(|_| AtomicUsize::new(0)).collect();
         let inbox = |waker| Inbox { messages: Mutex::default(), posted: AtomicBool::new(false), waker };
         let inboxes = wakers.into_iter().map(inbox).collect();
-        Hub { inboxes, clients: AtomicUsize::new(0), clients_of, ending: AtomicBool::new(false) }
+        Hub {
+            inboxes,
+            clients: AtomicUsize::new(0),
+            clients_of,
+            shutting_down: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+        }
     }
 
     /// Called by each worker's thread, first.
@@ -114,6 +122,21 @@ impl Hub {
     pub fn dismiss(&self, worker: usize) {
         self.clients.fetch_sub(1, Ordering::Relaxed);
         self.clients_of[worker].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Asks the main worker to end everything as soon as the other nodes have what this one has.
+    pub fn begin_shutdown(&self) {
+        self.shutting_down.store(true, Ordering::Release);
+        self.nudge(MAIN_WORKER);
+    }
+
+    /// False where there was nothing to call off.
+    pub fn cancel_shutdown(&self) -> bool {
+        self.shutting_down.swap(false, Ordering::AcqRel)
+    }
+
+    pub fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::Acquire)
     }
 
     /// Ends all workers after their current turn.

@@ -8,7 +8,7 @@ use crate::slots::Slots;
 use crate::stream::Stream;
 use crate::{allocator, log};
 
-use engine::clients::ClientKind;
+use engine::clients::{ClientKind, PauseMode};
 use engine::{Engine, Now, Room, Session};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
@@ -34,6 +34,8 @@ const CONNECTIONS_PER_CLOCK: usize = 16;
 /// How often timeouts and limits that need no precision are looked at.
 const SWEEP_INTERVAL_US: u64 = 1_000_000;
 const MEMORY_INTERVAL_US: u64 = 10_000;
+/// How often a shutdown looks whether it may end.
+const SHUTDOWN_INTERVAL_US: u64 = 10_000;
 
 pub struct Reactor {
     index: usize,
@@ -56,6 +58,8 @@ pub struct Reactor {
     now: Now,
     /// Connections with more output than the soft limit of their class.
     over_soft_limit: usize,
+    /// When a shutdown stops to wait for other nodes (`Now::monotonic_us`).
+    ends_at_us: Option<u64>,
     /// Whether memory is within its limit; the main worker sees to it.
     room: Room,
     next_sweep_us: u64,
@@ -83,6 +87,7 @@ impl Reactor {
             links,
             now,
             over_soft_limit: 0,
+            ends_at_us: None,
             room: Room::Enough,
             next_sweep_us: now.monotonic_us,
             next_memory_us: now.monotonic_us,
@@ -123,10 +128,36 @@ impl Reactor {
             self.serve_ready();
             self.keep_deadlines();
             self.serve_links();
+            self.end_when_in_sync();
             self.count_cycle(woke_us, commands);
         }
         self.send_last_replies();
         Ok(())
+    }
+
+    /// A shutdown that was asked for waits until the other nodes have everything that was written here, for as long as
+    /// shutdown-timeout says. Nothing is written meanwhile.
+    fn end_when_in_sync(&mut self) {
+        if self.index != MAIN_WORKER {
+            return;
+        }
+        if !self.hub.is_shutting_down() {
+            if self.ends_at_us.take().is_some() {
+                self.engine.unpause();
+            }
+            return;
+        }
+        let (lagging, replicas) = self.engine.replication.lagging_replicas();
+        let timeout_us = self.engine.config.load().shutdown_timeout * 1_000_000;
+        let ends_at_us = *self.ends_at_us.get_or_insert(self.now.monotonic_us + timeout_us);
+        if lagging > 0 && self.now.monotonic_us < ends_at_us {
+            self.engine.clients.pause(PauseMode::Write, u64::MAX, self.now);
+            return;
+        }
+        if replicas > 0 {
+            log::notice!("{} of {replicas} replicas are in sync when shutting down.", replicas - lagging);
+        }
+        self.hub.end();
     }
 
     /// Takes note of a turn that began at `woke_us`, when so many commands had been processed.
@@ -149,7 +180,8 @@ impl Reactor {
         let links = self.links.as_mut().and_then(Links::deadline_ms).map(|due_ms| due_ms * 1000);
         let deadline = self.deadlines.peek().map(|Reverse((due_us, _))| *due_us);
         let sweep = self.needs_sweep().then_some(self.next_sweep_us);
-        let due_us = deadline.into_iter().chain(sweep).chain(links).min()?;
+        let end = self.ends_at_us.map(|_| self.now.monotonic_us + SHUTDOWN_INTERVAL_US);
+        let due_us = deadline.into_iter().chain(sweep).chain(links).chain(end).min()?;
         Some(Duration::from_micros(due_us.saturating_sub(self.engine.host.now().monotonic_us)))
     }
 

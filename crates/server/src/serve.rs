@@ -29,7 +29,8 @@ pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<()
     let on_signal = hub.clone();
     signals::watch(move |name| {
         log::warning!("Received {name} scheduling shutdown...");
-        on_signal.end();
+        // Whoever asks twice does not want to wait.
+        if on_signal.is_shutting_down() { on_signal.end() } else { on_signal.begin_shutdown() }
     })
     .map_err(|error| format!("Cannot watch for signals: {error}"))?;
     let reactors = polls

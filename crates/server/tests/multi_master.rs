@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use support::mesh::{Damage, Mesh, Proxy, data_set, free_ports};
 use support::{call, eventually, start, text};
-use testkit::{Client, Reply};
+use testkit::{Client, Connection, Reply};
 
 /// Every other node.
 fn all_others(count: usize) -> impl Fn(usize) -> Vec<usize> {
@@ -179,5 +179,58 @@ fn a_replica_that_nobody_talks_to_dials_its_master() {
     replica.wait().unwrap();
     eventually("the master has none", || {
         client.info("replication").unwrap().contains(&("connected_slaves".to_owned(), "0".to_owned()))
+    });
+}
+
+#[test]
+fn a_shutdown_waits_until_the_others_have_everything_and_can_be_called_off() {
+    let mut mesh = Mesh::start_with("shutdown-timeout 60\n", 2, all_others(2));
+    mesh.wait_for_links(1);
+    let (mut client, mut ending) = (mesh.nodes[0].client(), mesh.nodes[0].client());
+    assert_eq!(call(&mut client, &["SHUTDOWN", "ABORT"]), Reply::Error(b"ERR No shutdown in progress.".to_vec()));
+    mesh.nodes[1].signal("STOP");
+    call(&mut client, &["SET", "before", "1"]);
+    ending.send(&testkit::request(&["SHUTDOWN"])).unwrap();
+    eventually("there is a shutdown to call off", || is(&mut client, &["SHUTDOWN", "ABORT"], "OK"));
+    let called_off = ending.receive().unwrap();
+    assert_eq!(called_off, Reply::Error(b"ERR Errors trying to SHUTDOWN. Check logs.".to_vec()));
+    call(&mut client, &["SET", "after", "1"]);
+    ending.send(&testkit::request(&["SHUTDOWN"])).unwrap();
+    mesh.nodes[1].signal("CONT");
+    assert!(ending.receive().is_err());
+    eventually("its log says that the other has everything", || {
+        mesh.nodes[0].log().contains("1 of 1 replicas are in sync when shutting down.")
+    });
+    let mut survivor = mesh.nodes[1].client();
+    assert!(is(&mut survivor, &["EXISTS", "before", "after"], "2"));
+    mesh.nodes[0].kill();
+}
+
+#[test]
+fn nodes_that_evict_stay_equal() {
+    let mesh =
+        Mesh::start_with("maxmemory 6mb\nmaxmemory-policy allkeys-random\nmesh-log-size 1mb\n", 2, all_others(2));
+    mesh.wait_for_links(1);
+    let value = "x".repeat(4096);
+    thread::scope(|scope| {
+        for (number, node) in mesh.nodes.iter().enumerate() {
+            let value = &value;
+            scope.spawn(move || {
+                let mut client = node.client();
+                for key in 0..2000 {
+                    call(&mut client, &["SET", &format!("{number}:{key}"), value]);
+                }
+            });
+        }
+    });
+    let evicted = |client: &mut Client| {
+        let info = client.info("stats").unwrap();
+        let count = info.iter().find(|(name, _)| name == "evicted_keys").map(|(_, count)| count.trim().to_string());
+        count.and_then(|count| count.parse::<u64>().ok()).unwrap_or(0)
+    };
+    assert!(evicted(&mut mesh.nodes[0].client()) + evicted(&mut mesh.nodes[1].client()) > 500);
+    mesh.converge(|client| {
+        let size = call(client, &["DBSIZE"]).integer().unwrap();
+        (100..2000).contains(&size)
     });
 }

@@ -510,12 +510,7 @@ const UNPAUSE: Command = Command {
 };
 
 fn unpause(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    context.engine.clients.unpause();
-    for client in context.engine.clients.all() {
-        if client.postponed.load(Relaxed) {
-            context.engine.host.wake(&client);
-        }
-    }
+    context.engine.unpause();
     out.ok();
     Ok(())
 }

@@ -7,9 +7,10 @@ use crate::engine::FLUIDB_VERSION;
 use crate::fault::Fault;
 use crate::info;
 use crate::services::Shutdown;
-use crate::session::Next;
+use crate::session::{Parked, Resume};
 use keyspace::{Scope, View};
 use resp::{Args, Out};
+use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) const COMMANDS: &[&Command] =
     &[&DBSIZE, &FLUSHALL, &FLUSHDB, &INFO, &LASTSAVE, &LOLWUT, &SHUTDOWN, &SWAPDB, &TIME];
@@ -193,15 +194,30 @@ fn shutdown(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> 
     if !abort {
         context.engine.host.shutdown(request)?;
         // No reply: the connection ends with the server.
-        context.next = Some(Next::Blocked { deadline_us: None });
+        context.park(Box::new(WaitingForTheEnd), None);
         return Ok(());
     }
     if request != Shutdown::default() {
         return Err(Fault::Syntax);
     }
     context.engine.host.abort_shutdown()?;
+    let waiting = context.engine.clients.all();
+    waiting.iter().filter(|client| client.blocked.load(Relaxed)).for_each(|client| context.engine.host.wake(client));
     out.ok();
     Ok(())
+}
+
+/// Has asked for a shutdown.
+struct WaitingForTheEnd;
+
+impl Parked for WaitingForTheEnd {
+    fn resume(&mut self, context: &mut SessionContext<'_>, out: &mut Out, _: Resume) -> bool {
+        let is_called_off = !context.engine.host.is_shutting_down();
+        if is_called_off {
+            Fault::Text("ERR Errors trying to SHUTDOWN. Check logs.").render(out);
+        }
+        is_called_off
+    }
 }
 
 const SWAPDB: Command = Command {

@@ -63,6 +63,8 @@ pub struct Config {
     /// Runs of the periodic work per second.
     pub hz: u32,
     pub set_proc_title: bool,
+    /// Seconds that a shutdown waits for nodes that lack something.
+    pub shutdown_timeout: u64,
     pub oom_score_adj_values: [i64; 3],
 
     // Access
@@ -390,6 +392,7 @@ impl Config {
             databases: 0,
             hz: 0,
             set_proc_title: false,
+            shutdown_timeout: 0,
             oom_score_adj_values: [0; 3],
             requirepass: String::new(),
             masterauth: String::new(),

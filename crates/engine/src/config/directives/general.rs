@@ -132,10 +132,9 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "shutdown-timeout",
         (0, i32::MAX as i64),
         "10",
-        no_number,
+        |config, seconds| config.shutdown_timeout = seconds as u64,
         "Seconds to wait for lagging replicas at shutdown.",
-    )
-    .without_effect("a shutdown sends what is ready and does not wait for other nodes"),
+    ),
     Directive::other("shutdown-on-sigint", SHUTDOWN, "default", "How SIGINT shuts down.")
         .without_effect("SIGINT shuts down as SHUTDOWN without options does"),
     Directive::other("shutdown-on-sigterm", SHUTDOWN, "default", "How SIGTERM shuts down.")
