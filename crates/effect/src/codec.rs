@@ -189,6 +189,7 @@ mod tag {
     pub(super) const APPEND: u8 = 0x15;
     pub(super) const SET_RANGE: u8 = 0x16;
     pub(super) const SET_BITS: u8 = 0x17;
+    pub(super) const RAISE_REGISTERS: u8 = 0x18;
     pub(super) const SET_ADD: u8 = 0x20;
     pub(super) const SET_REMOVE: u8 = 0x21;
     pub(super) const HASH_SET: u8 = 0x28;
@@ -259,6 +260,9 @@ impl<'b> EffectWriter<'b> {
             }
             Effect::SetBits { key, bit_offset, width, value } => {
                 self.tagged(tag::SET_BITS).bytes(key).number(bit_offset).number(u64::from(width)).number(value)
+            }
+            Effect::RaiseRegisters { key, sparse_max, registers } => {
+                self.tagged(tag::RAISE_REGISTERS).bytes(key).number(sparse_max).bytes(registers)
             }
             Effect::SetAdd { key, members } => self.tagged(tag::SET_ADD).bytes(key).bytes(members.encoded),
             Effect::SetRemove { key, members } => self.tagged(tag::SET_REMOVE).bytes(key).bytes(members.encoded),
@@ -422,6 +426,11 @@ impl<'a> EffectReader<'a> {
                 };
                 Effect::SetBits { key, bit_offset, width, value: take_varint(rest)? }
             }
+            tag::RAISE_REGISTERS => Effect::RaiseRegisters {
+                key: take_bytes(rest)?,
+                sparse_max: take_varint(rest)?,
+                registers: take_bytes(rest)?,
+            },
             tag::SET_ADD => Effect::SetAdd { key: take_bytes(rest)?, members: Items::new(take_bytes(rest)?)? },
             tag::SET_REMOVE => Effect::SetRemove { key: take_bytes(rest)?, members: Items::new(take_bytes(rest)?)? },
             tag::HASH_SET => Effect::HashSet { key: take_bytes(rest)?, pairs: Items::new(take_bytes(rest)?)? },

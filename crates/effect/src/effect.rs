@@ -56,6 +56,9 @@ pub enum Effect<'a> {
     SetRange { key: &'a [u8], offset: u64, bytes: &'a [u8] },
     /// `width` (1..=64) bits at `bit_offset`, most significant bit first (SETBIT, BITFIELD).
     SetBits { key: &'a [u8], bit_offset: u64, width: u8, value: u64 },
+    /// Registers of the HyperLogLog at the key, which comes into being, are raised where they are lower. `registers`: as
+    /// `values::hyperloglog` encodes them; `sparse_max`: the bytes up to which it stays sparse, 0 where it is dense at once.
+    RaiseRegisters { key: &'a [u8], sparse_max: u64, registers: &'a [u8] },
     /// The key is gone; kills what is older, not what is newer. Recorded even where the key is absent.
     Delete { key: &'a [u8] },
     /// The deadline register; `None` is PERSIST. Absolute, milliseconds since the Unix epoch.
@@ -139,6 +142,7 @@ impl<'a> Effect<'a> {
             | Effect::Append { key, .. }
             | Effect::SetRange { key, .. }
             | Effect::SetBits { key, .. }
+            | Effect::RaiseRegisters { key, .. }
             | Effect::Delete { key }
             | Effect::Expire { key, .. }
             | Effect::ExpireMembers { key, .. }

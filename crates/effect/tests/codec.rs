@@ -19,6 +19,7 @@ enum Owned {
     Append(Bytes, Bytes),
     SetRange(Bytes, u64, Bytes),
     SetBits(Bytes, u64, u8, u64),
+    RaiseRegisters(Bytes, u64, Bytes),
     Delete(Bytes),
     Expire(Bytes, Option<u64>),
     ExpireMembers(Bytes, Collection, Vec<Bytes>, Option<u64>),
@@ -96,6 +97,9 @@ impl Owned {
             Owned::SetRange(key, offset, bytes) => Effect::SetRange { key, offset: *offset, bytes },
             Owned::SetBits(key, bit_offset, width, value) => {
                 Effect::SetBits { key, bit_offset: *bit_offset, width: *width, value: *value }
+            }
+            Owned::RaiseRegisters(key, sparse_max, registers) => {
+                Effect::RaiseRegisters { key, sparse_max: *sparse_max, registers }
             }
             Owned::Delete(key) => Effect::Delete { key },
             Owned::Expire(key, deadline_ms) => Effect::Expire { key, deadline_ms: *deadline_ms },
@@ -220,6 +224,7 @@ fn effects() -> impl Strategy<Value = Owned> {
         (bytes(), any::<u64>(), bytes()).prop_map(|(key, offset, bytes)| Owned::SetRange(key, offset, bytes)),
         (bytes(), any::<u64>(), 1u8..=64, any::<u64>())
             .prop_map(|(key, offset, width, value)| Owned::SetBits(key, offset, width, value)),
+        (bytes(), any::<u64>(), bytes()).prop_map(|(key, max, registers)| Owned::RaiseRegisters(key, max, registers)),
         bytes().prop_map(Owned::Delete),
         (bytes(), any::<Option<u64>>()).prop_map(|(key, deadline_ms)| Owned::Expire(key, deadline_ms)),
         (bytes(), 0..3usize, items(), any::<Option<u64>>()).prop_map(|(key, kind, items, at)| {

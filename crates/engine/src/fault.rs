@@ -127,6 +127,8 @@ impl From<ValueError> for Fault {
             ValueError::NotFloat => Fault::NotFloat,
             ValueError::NanOrInfinity => Fault::Text("ERR increment would produce NaN or Infinity"),
             ValueError::NanScore => Fault::Text("ERR resulting score is not a number (NaN)"),
+            ValueError::NotHyperLogLog => Fault::Text("WRONGTYPE Key is not a valid HyperLogLog string value."),
+            ValueError::CorruptedHyperLogLog => Fault::Text("INVALIDOBJ Corrupted HLL object detected"),
             ValueError::TooLong => Fault::Text("ERR string exceeds maximum allowed size (proto-max-bulk-len)"),
         }
     }

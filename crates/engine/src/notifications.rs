@@ -113,6 +113,7 @@ fn event_of(effect: &Effect<'_>) -> Option<(EventClass, &'static str)> {
         Effect::Append { .. } => (EventClass::STRING, "append"),
         Effect::SetRange { .. } => (EventClass::STRING, "setrange"),
         Effect::SetBits { .. } => (EventClass::STRING, "setbit"),
+        Effect::RaiseRegisters { .. } => (EventClass::STRING, "pfadd"),
         Effect::Delete { .. } => (EventClass::GENERIC, "del"),
         Effect::Expire { deadline_ms: Some(_), .. } => (EventClass::GENERIC, "expire"),
         Effect::Expire { deadline_ms: None, .. } => (EventClass::GENERIC, "persist"),

@@ -116,6 +116,9 @@ fn apply_to_key(merge: &mut Merge<'_, '_, KeyHash>, effect: &Effect<'_>) {
         Effect::SetBits { bit_offset, width, value, .. } => {
             merge.string_operation(Action::SetBits { bit_offset, width, value });
         }
+        Effect::RaiseRegisters { sparse_max, registers, .. } => {
+            merge.string_operation(Action::RaiseRegisters { sparse_max, registers: registers.into() });
+        }
         Effect::Delete { .. } => drop(merge.delete()),
         Effect::Expire { deadline_ms, .. } => merge.expire(deadline_ms),
         Effect::ExpireMembers { collection, members, deadline_ms, .. } => {

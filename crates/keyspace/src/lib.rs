@@ -50,6 +50,7 @@ pub use view::{KeyType, StringRef, View};
 pub use walk::Walk;
 
 use std::fmt;
+use values::hyperloglog::Invalid;
 
 /// Why a value refuses an operation. Nothing has changed then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,10 @@ pub enum ValueError {
     NanScore,
     /// The string would exceed the limit (proto-max-bulk-len).
     TooLong,
+    /// The string is no HyperLogLog.
+    NotHyperLogLog,
+    /// The string calls itself one, but its registers are not sound.
+    CorruptedHyperLogLog,
 }
 
 impl fmt::Display for ValueError {
@@ -77,3 +82,12 @@ impl fmt::Display for ValueError {
 }
 
 impl std::error::Error for ValueError {}
+
+impl From<Invalid> for ValueError {
+    fn from(invalid: Invalid) -> ValueError {
+        match invalid {
+            Invalid::Foreign => ValueError::NotHyperLogLog,
+            Invalid::Corrupted => ValueError::CorruptedHyperLogLog,
+        }
+    }
+}

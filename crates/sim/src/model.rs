@@ -14,6 +14,7 @@ use list::List;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use stdx::LongDouble;
+use values::hyperloglog;
 
 /// A record as its origin committed it: effects with consecutive stamps, and all that the origin had
 /// applied of the others by then.
@@ -459,6 +460,14 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value
                     } else {
                         value[byte as usize] &= !mask;
                     }
+                }
+            }
+            Effect::RaiseRegisters { key: name, sparse_max, registers } => {
+                let value = &mut keys.entry(key(name)).or_default().string().value;
+                let mut bytes = value.clone().unwrap_or_else(hyperloglog::empty);
+                let raised = hyperloglog::decode_raised(registers);
+                if hyperloglog::raise(&mut bytes, raised, sparse_max as usize).is_ok() {
+                    *value = Some(bytes);
                 }
             }
             Effect::SetAdd { key: name, members } => {

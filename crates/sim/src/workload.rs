@@ -7,6 +7,7 @@ use rand::seq::IndexedRandom;
 /// Few keys, so that concurrent writes meet. Each type has some of its own; the last ones see all types.
 const STRINGS: [&str; 3] = ["string:a", "string:b", "string:c"];
 const COUNTERS: [&str; 3] = ["counter:a", "counter:b", "counter:c"];
+const HYPERLOGLOGS: [&str; 3] = ["hll:a", "hll:b", "hll:c"];
 const SETS: [&str; 3] = ["set:a", "set:b", "set:c"];
 const HASHES: [&str; 3] = ["hash:a", "hash:b", "hash:c"];
 const LISTS: [&str; 3] = ["list:a", "list:b", "list:c"];
@@ -23,7 +24,7 @@ fn key<'a>(rng: &mut SmallRng, own: &[&'a str]) -> &'a str {
 }
 
 fn any_key<'a>(rng: &mut SmallRng) -> &'a str {
-    let family: [&[&'a str]; 6] = [&STRINGS, &COUNTERS, &SETS, &HASHES, &LISTS, &ANY];
+    let family: [&[&'a str]; 7] = [&STRINGS, &COUNTERS, &HYPERLOGLOGS, &SETS, &HASHES, &LISTS, &ANY];
     let family = family[rng.random_range(0..family.len())];
     pick(rng, family)
 }
@@ -52,7 +53,8 @@ pub fn next(rng: &mut SmallRng, tag: u64) -> Vec<Vec<String>> {
 /// One command. `tag` makes the values that it writes unlike any other's.
 fn command(rng: &mut SmallRng, tag: u64) -> Vec<String> {
     match rng.random_range(0..118) {
-        0..25 => string(rng, tag),
+        0..20 => string(rng, tag),
+        20..25 => hyperloglog(rng),
         25..45 => counter(rng),
         45..63 => set(rng),
         63..81 => hash(rng, tag),
@@ -79,6 +81,18 @@ fn string(rng: &mut SmallRng, tag: u64) -> Vec<String> {
         }
         12 => format!("BITOP XOR {key} {} {}", pick(rng, &STRINGS), pick(rng, &STRINGS)),
         _ => format!("SETNX {key} nx{tag}"),
+    })
+}
+
+fn hyperloglog(rng: &mut SmallRng) -> Vec<String> {
+    let key = key(rng, &HYPERLOGLOGS);
+    words(&match rng.random_range(0..12) {
+        0..7 => format!("PFADD {key} e{} e{}", rng.random_range(0..40), rng.random_range(0..40)),
+        7 => format!("PFADD {key}"),
+        8 | 9 => format!("PFMERGE {key} {} {}", pick(rng, &HYPERLOGLOGS), pick(rng, &HYPERLOGLOGS)),
+        10 => format!("PFDEBUG TODENSE {key}"),
+        // What is no HyperLogLog afterwards takes no more elements.
+        _ => format!("APPEND {key} x"),
     })
 }
 

@@ -7,6 +7,7 @@ mod buffer;
 mod element;
 mod expiring;
 mod hash;
+pub mod hyperloglog;
 mod intset;
 mod linear;
 mod list;

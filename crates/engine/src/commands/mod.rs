@@ -13,6 +13,7 @@ mod field_expiry;
 mod generic;
 mod hash;
 pub(crate) mod help;
+mod hyperloglog;
 mod keys;
 mod latency;
 mod lcs;
@@ -47,6 +48,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     field_expiry::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    hyperloglog::COMMANDS,
     keys::COMMANDS,
     latency::COMMANDS,
     list::COMMANDS,

@@ -31,6 +31,11 @@ fn hash() {
 }
 
 #[test]
+fn hyperloglog() {
+    run("hyperloglog");
+}
+
+#[test]
 fn keydb() {
     run("keydb");
 }

@@ -4,7 +4,7 @@ use crate::entry::{Entry, Header, NewValue, ValueRef, Verbatim};
 use crate::table::{KeyHasher, Slot, Table};
 use crate::view::StringRef;
 use stdx::LongDouble;
-use values::{Element, EncodingLimits, Hash, SortedSet, bitmap};
+use values::{Element, EncodingLimits, Hash, SortedSet, bitmap, hyperloglog};
 
 /// No string grows beyond this, whatever the limits of its author are (4 GiB).
 pub(crate) const MAX_LEN: u64 = 1 << 32;
@@ -166,6 +166,11 @@ pub(crate) enum Action {
         width: u8,
         value: u64,
     },
+    /// See `Effect::RaiseRegisters`.
+    RaiseRegisters {
+        sparse_max: u64,
+        registers: Box<[u8]>,
+    },
 }
 
 /// How to take an action back.
@@ -183,6 +188,8 @@ pub(crate) enum Undo {
         bytes: Box<[u8]>,
         len: usize,
     },
+    /// Of a dense HyperLogLog: bytes in the order in which they were overwritten.
+    Bytes(Box<[(usize, [u8; 2])]>),
 }
 
 impl Action {
@@ -209,6 +216,7 @@ impl Action {
                 let (bytes, len) = bits_patch(cell, *bit_offset, *width, *value);
                 overwrite(cell, bit_offset / 8, &bytes[..len])
             }
+            Action::RaiseRegisters { sparse_max, registers } => raise_registers(cell, *sparse_max, registers),
         }
     }
 }
@@ -222,6 +230,7 @@ impl Undo {
             Undo::Value(value) => cell.write(StringRef::Bytes(value)),
             Undo::Score(score) => cell.set_score(*score),
             Undo::Patch { offset, bytes, len } => cell.patch(*offset, bytes, *len),
+            Undo::Bytes(pairs) => pairs.iter().rev().for_each(|(at, pair)| patch_pair(cell, *at, *pair)),
         }
     }
 }
@@ -309,4 +318,43 @@ fn bits_patch(cell: &impl Cell, bit_offset: u64, width: u8, value: u64) -> ([u8;
     });
     bitmap::write(&mut bytes, bit_offset % 8, width, value);
     (bytes, len)
+}
+
+/// With more of them at once the whole string is written anew.
+const SINGLE_REGISTERS: usize = 64;
+
+fn raise_registers(cell: &mut impl Cell, sparse_max: u64, registers: &[u8]) -> Undo {
+    let raised = hyperloglog::decode_raised(registers);
+    let encoding = cell.read(|value| value.map(|value| value.with_bytes(hyperloglog::encoding)));
+    if encoding == Some(Ok(hyperloglog::Encoding::Dense)) && raised.len() <= SINGLE_REGISTERS {
+        return raise_dense(cell, &raised);
+    }
+    let old = cell.read(|value| value.map(StringRef::to_vec));
+    let mut new = old.clone().unwrap_or_else(hyperloglog::empty);
+    let sparse_max = usize::try_from(sparse_max).unwrap_or(usize::MAX);
+    if hyperloglog::raise(&mut new, raised, sparse_max).is_err() {
+        return Undo::Nothing;
+    }
+    cell.write_verbatim(Verbatim { bytes: &new, is_modified: true });
+    old.map_or(Undo::Remove, |old| Undo::Value(old.into_boxed_slice()))
+}
+
+/// In place: it is some kilobytes long.
+fn raise_dense(cell: &mut impl Cell, raised: &[(u16, u8)]) -> Undo {
+    let mut undo = Vec::new();
+    let patches = raised.iter().map(|&(index, value)| hyperloglog::Patch::Register { index, value });
+    for patch in patches.chain((!raised.is_empty()).then_some(hyperloglog::Patch::StaleCount)) {
+        let pairs = cell.read(|value| value.and_then(|value| value.with_bytes(|bytes| patch.pair(bytes))));
+        if let Some(hyperloglog::Pair { at, old, new }) = pairs {
+            patch_pair(cell, at, new);
+            undo.push((at, old));
+        }
+    }
+    Undo::Bytes(undo.into_boxed_slice())
+}
+
+/// Two bytes, the second of which may lie beyond the end.
+fn patch_pair(cell: &mut impl Cell, at: usize, pair: [u8; 2]) {
+    let len = cell.read(|value| value.map_or(0, StringRef::byte_len));
+    cell.patch(at, &pair[..pair.len().min(len.saturating_sub(at))], usize::MAX);
 }

@@ -317,6 +317,9 @@ impl<'a, 'o> Reader<'a, 'o> {
                 };
                 Action::SetBits { bit_offset, width, value: self.number()? }
             }
+            action::RAISE_REGISTERS => {
+                Action::RaiseRegisters { sparse_max: self.number()?, registers: self.bytes()?.into() }
+            }
             unknown => return Err(DecodeError::UnknownTag(unknown).into()),
         };
         Ok(Operation::new(version, action))

@@ -248,6 +248,9 @@ impl Chunk {
                 Action::AddScore(delta) => self.tagged(action::ADD_SCORE).score(*delta),
                 Action::Append(bytes) => self.tagged(action::APPEND).bytes(bytes),
                 Action::SetRange { offset, bytes } => self.tagged(action::SET_RANGE).number(*offset).bytes(bytes),
+                Action::RaiseRegisters { sparse_max, registers } => {
+                    self.tagged(action::RAISE_REGISTERS).number(*sparse_max).bytes(registers)
+                }
                 Action::SetBits { bit_offset, width, value } => {
                     self.tagged(action::SET_BITS).number(*bit_offset).number(u64::from(*width)).number(*value)
                 }

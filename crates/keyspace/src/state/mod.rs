@@ -41,4 +41,5 @@ mod action {
     pub(super) const SET_RANGE: u8 = 4;
     pub(super) const SET_BITS: u8 = 5;
     pub(super) const ADD_SCORE: u8 = 6;
+    pub(super) const RAISE_REGISTERS: u8 = 7;
 }

@@ -7,7 +7,7 @@ use crate::view::StringRef;
 use crate::{EventClass, KeyType, SetDeadline, ValueError};
 use effect::Effect;
 use stdx::LongDouble;
-use values::bitmap;
+use values::{bitmap, hyperloglog};
 
 impl Txn<'_> {
     pub fn string_set(&mut self, key: &[u8], value: &[u8], deadline: SetDeadline) {
@@ -94,6 +94,44 @@ impl Txn<'_> {
         let effect = Effect::SetBits { key, bit_offset, width, value };
         self.merge(key, &effect, |merge| merge.string_operation(Action::SetBits { bit_offset, width, value }));
         Ok(old)
+    }
+}
+
+impl Txn<'_> {
+    /// Raises registers of the HyperLogLog at a key, which comes into being. True where anything changes, also from
+    /// sparse to dense, which is where it goes beyond `sparse_max` bytes (0: at once).
+    pub fn registers_raise(&mut self, key: &[u8], raised: &[(u16, u8)], sparse_max: usize) -> Result<bool, ValueError> {
+        let string = self.writable_string(key)?;
+        let changes = match string {
+            Some(string) => string.with_bytes(|bytes| hyperloglog::rises(bytes, raised, sparse_max))?,
+            None => true,
+        };
+        if changes || self.switches.peers {
+            self.registers_merge(key, raised, sparse_max);
+        }
+        Ok(changes)
+    }
+
+    /// The same where it is known to be a HyperLogLog, or absent, and whether or not anything changes: the cached count is
+    /// out of date afterwards.
+    pub fn registers_merge(&mut self, key: &[u8], raised: &[(u16, u8)], sparse_max: usize) {
+        self.prepare(key);
+        let registers = hyperloglog::encode_raised(raised);
+        let sparse_max = sparse_max as u64;
+        let effect = Effect::RaiseRegisters { key, sparse_max, registers: &registers };
+        let action = Action::RaiseRegisters { sparse_max, registers: registers.as_slice().into() };
+        self.merge(key, &effect, |merge| merge.string_operation(action));
+    }
+
+    /// Keeps the count of a HyperLogLog beside its registers, for the next who asks. With other writers it is counted
+    /// anew each time: a count is no fact, registers that are still under way change it.
+    pub fn cache_count(&mut self, key: &[u8], count: u64) {
+        if !self.switches.peers {
+            let (offset, bytes) = hyperloglog::count_patch(count);
+            let effect = Effect::SetRange { key, offset: offset as u64, bytes: &bytes };
+            let action = Action::SetRange { offset: offset as u64, bytes: bytes.into() };
+            self.merge(key, &effect, |merge| merge.string_operation(action));
+        }
     }
 }
 

@@ -110,6 +110,8 @@ fn perform(txn: &mut Txn<'_>, write: &Write) {
     let deadline_ms = txn.now_ms() + write.ms;
     let score = [1.0, 0.1, -1e16, f64::INFINITY, f64::NEG_INFINITY][write.value];
     let delta = [1, -2, 40, 1 << 40, i64::MAX / 2][write.value];
+    let registers = [(write.name as u16 * 3, 1 + (write.ms % 34) as u8), (5, 2)];
+    let sparse_max = [0, 20, 3000, 3000, 3000][write.value];
     match write.kind {
         0 | 1 => txn.string_set(key, value, SetDeadline::Clear),
         2 => txn.string_set(key, value, SetDeadline::Keep),
@@ -118,6 +120,7 @@ fn perform(txn: &mut Txn<'_>, write: &Write) {
         7 => drop(txn.string_increment_float(key, [&b"0.1"[..], b"3", b"-1.5", b"1e3", b"7"][write.value])),
         8 => drop(txn.string_append(key, value, MAX_LEN)),
         9 => drop(txn.string_set_range(key, write.name * 2, value, MAX_LEN)),
+        10 if write.ms.is_multiple_of(2) => drop(txn.registers_raise(key, &registers, sparse_max)),
         10 => drop(txn.string_set_bits(key, write.ms % 40, 1 + (write.ms % 12) as u8, write.ms)),
         11 | 12 => drop(txn.set_add(key, bytes_of(name))),
         13 => drop(txn.set_remove(key, bytes_of(name))),

@@ -12,6 +12,7 @@ use list::List;
 use std::collections::{BTreeMap, BTreeSet};
 use stdx::LongDouble;
 pub use stream::Stream;
+use values::hyperloglog;
 
 /// What an origin committed, and all that it had seen by then.
 #[derive(Clone, Debug)]
@@ -423,6 +424,13 @@ fn execute_one(
                 value.resize(value.len().max(byte + 1), 0);
                 value[byte] &= !(1 << bit);
                 value[byte] |= ((bits >> (u64::from(width) - 1 - index) & 1) as u8) << bit;
+            }
+        }
+        Effect::RaiseRegisters { key, sparse_max, registers } => {
+            let value = &mut at(keys, db, key).string().value;
+            let mut bytes = value.clone().unwrap_or_else(hyperloglog::empty);
+            if hyperloglog::raise(&mut bytes, hyperloglog::decode_raised(registers), sparse_max as usize).is_ok() {
+                *value = Some(bytes);
             }
         }
         Effect::ExpireMembers { key, collection, members, deadline_ms } => {

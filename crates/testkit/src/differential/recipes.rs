@@ -43,6 +43,14 @@ pub(super) const RECIPES: &[Recipe] = &[
     (8, "BITOP (AND|OR|XOR) string string+", Exact),
     (3, "BITOP NOT string string", Exact),
     (6, "BITPOS string (0|1) [index [index [BYTE|BIT]]]", Exact),
+    // HyperLogLogs
+    (15, "PFADD hll member+", Exact),
+    (2, "PFADD hll", Exact),
+    (8, "PFCOUNT hll", Exact),
+    (5, "PFCOUNT hll+", Exact),
+    (5, "PFMERGE hll hll+", Exact),
+    (2, "PFDEBUG (ENCODING|DECODE|TODENSE) hll", Exact),
+    (4, "GET hll", Exact),
     // Keys
     (6, "COPY key key [DB db] [REPLACE]", Exact),
     (12, "DEL key+", Exact),

@@ -84,6 +84,11 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         |config, count| config.stream_node_max_entries = count as usize,
         "Entries in one node of a stream.",
     ),
-    Directive::memory("hll-sparse-max-bytes", 0, "3000", no_memory, "Bytes up to which a HyperLogLog is sparse.")
-        .without_effect("HyperLogLogs come with a later version"),
+    Directive::memory(
+        "hll-sparse-max-bytes",
+        0,
+        "3000",
+        |config, bytes| config.hll_sparse_max_bytes = bytes as usize,
+        "Bytes up to which a HyperLogLog is sparse.",
+    ),
 ];
