@@ -26,7 +26,7 @@ pub(crate) fn label(position: u64, depth: u8) -> u16 {
 }
 
 /// Where an entry stands: bucket and slot.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Place {
     pub bucket: usize,
     pub slot: usize,
@@ -113,6 +113,12 @@ impl Segment {
     #[inline]
     pub fn get(&self, place: Place) -> Option<&Entry> {
         self.buckets[place.bucket].get(place.slot)
+    }
+
+    /// The same for a place that need not exist any more.
+    #[inline]
+    pub fn try_get(&self, place: Place) -> Option<&Entry> {
+        self.buckets.get(place.bucket)?.get(place.slot)
     }
 
     #[inline]

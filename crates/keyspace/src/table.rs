@@ -9,6 +9,7 @@
 
 use crate::entry::{Entry, Header, NewValue};
 use crate::segment::{MAX_BUCKETS, MAX_DEPTH, POSITION_BITS, Place, Segment};
+use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
 
 /// Bits of a hash that are left to the choice of the shard.
@@ -32,7 +33,16 @@ pub(crate) struct Table<H> {
     expires: usize,
     /// Where the next sweep begins.
     sweep_position: u64,
+    sought: Cell<Sought>,
     hasher: H,
+}
+
+/// Where `seek` found its last key. The key may have moved since.
+#[derive(Clone, Copy, Default)]
+struct Sought {
+    hash: u64,
+    index: usize,
+    place: Place,
 }
 
 #[inline]
@@ -114,7 +124,16 @@ impl<'t> EntryMut<'t> {
 
 impl<H: KeyHasher> Table<H> {
     pub fn new(hasher: H) -> Table<H> {
-        Table { directory: Vec::new(), segments: Vec::new(), depth: 0, len: 0, expires: 0, sweep_position: 0, hasher }
+        Table {
+            directory: Vec::new(),
+            segments: Vec::new(),
+            depth: 0,
+            len: 0,
+            expires: 0,
+            sweep_position: 0,
+            sought: Default::default(),
+            hasher,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -148,15 +167,31 @@ impl<H: KeyHasher> Table<H> {
         Some((index, self.segments[index].find(position, tag_of(hash), key)?))
     }
 
+    /// The same; at once where `seek` has just found it.
+    #[inline]
+    fn locate_again(&self, hash: u64, key: &[u8]) -> Option<(usize, Place)> {
+        let Sought { hash: sought, index, place } = self.sought.get();
+        let is_it = || self.segments.get(index)?.try_get(place).map(|entry| entry.is_key(key));
+        if sought == hash && is_it() == Some(true) { Some((index, place)) } else { self.locate(hash, key) }
+    }
+
     #[inline]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
         let (index, place) = self.locate(hash, key)?;
         self.segments[index].get(place)
     }
 
+    /// The same for who will ask for the key again, or change it: that will cost no other search.
+    #[inline]
+    pub fn seek(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
+        let (index, place) = self.locate_again(hash, key)?;
+        self.sought.set(Sought { hash, index, place });
+        self.segments[index].get(place)
+    }
+
     #[inline]
     pub fn find_mut(&mut self, hash: u64, key: &[u8]) -> Option<EntryMut<'_>> {
-        let (index, place) = self.locate(hash, key)?;
+        let (index, place) = self.locate_again(hash, key)?;
         self.entry_mut(index, place)
     }
 
@@ -167,7 +202,7 @@ impl<H: KeyHasher> Table<H> {
 
     /// Finds a key or the right to insert it.
     pub fn slot(&mut self, hash: u64, key: &[u8]) -> Slot<'_, H> {
-        let found = self.locate(hash, key);
+        let found = self.locate_again(hash, key);
         match found {
             Some((index, place)) => match self.segments[index].get_mut(place) {
                 Some((entry, earliest_deadline_ms)) => {
@@ -238,7 +273,7 @@ impl<H: KeyHasher> Table<H> {
     }
 
     pub fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
-        let (index, place) = self.locate(hash, key)?;
+        let (index, place) = self.locate_again(hash, key)?;
         let entry = self.segments[index].remove(place)?;
         self.len -= 1;
         self.expires -= entry.has_deadline() as usize;

@@ -111,7 +111,7 @@ impl<'k> View<'k> {
     #[inline]
     pub(crate) fn find(&self, key: &[u8]) -> Option<&Entry> {
         let hash = self.keyspace.hash(key);
-        let entry = self.guard.shard(hash).databases[self.db as usize].table.find(hash, key)?;
+        let entry = self.guard.shard(hash).databases[self.db as usize].table.seek(hash, key)?;
         (!is_expired(entry, self.now_ms)).then_some(entry)
     }
 

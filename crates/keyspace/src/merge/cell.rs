@@ -48,7 +48,7 @@ pub(crate) struct StringCell<'t, H> {
 
 impl<H: KeyHasher> Cell for StringCell<'_, H> {
     fn read<R>(&self, f: impl FnOnce(Option<StringRef<'_>>) -> R) -> R {
-        f(self.table.find(self.hash, self.key).and_then(|entry| string_of(entry.value())))
+        f(self.table.seek(self.hash, self.key).and_then(|entry| string_of(entry.value())))
     }
 
     fn write(&mut self, value: StringRef<'_>) {

@@ -87,7 +87,7 @@ pub(crate) fn version_of(entry: &Entry) -> Version {
 
 impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
     fn entry(&self) -> Option<&Entry> {
-        self.database.table.find(self.hash, self.key)
+        self.database.table.seek(self.hash, self.key)
     }
 
     pub(crate) fn key_type(&self) -> Option<KeyType> {
@@ -198,7 +198,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     }
 
     fn key_type(&self) -> Option<KeyType> {
-        self.table.find(self.hash, self.key).map(Entry::key_type)
+        self.table.seek(self.hash, self.key).map(Entry::key_type)
     }
 
     /// An effect that makes the key a `key_type`: what is older and of another type dies. False where a

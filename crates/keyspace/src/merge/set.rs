@@ -146,7 +146,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
 
     /// An empty collection is no key.
     pub(super) fn drop_empty(&mut self) {
-        let is_empty = self.table.find(self.hash, self.key).is_some_and(|entry| match entry.value() {
+        let is_empty = self.table.seek(self.hash, self.key).is_some_and(|entry| match entry.value() {
             ValueRef::Set(set) => set.is_empty(),
             ValueRef::Hash(hash) => hash.is_empty(),
             ValueRef::List(list) => list.is_empty(),

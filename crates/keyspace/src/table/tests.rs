@@ -77,8 +77,9 @@ impl Checked {
     }
 
     fn check_key(&self, number: u64) {
-        let found = self.table.find(self.hash(number), &key(number));
-        assert_eq!(found.map(|entry| (int(entry), entry.deadline_ms())), self.model.get(&number).copied());
+        for found in [Table::find, Table::seek].map(|find| find(&self.table, self.hash(number), &key(number))) {
+            assert_eq!(found.map(|entry| (int(entry), entry.deadline_ms())), self.model.get(&number).copied());
+        }
     }
 
     fn check(&self) {

@@ -31,7 +31,7 @@ impl Txn<'_> {
     /// True where the key is there, but past its deadline.
     fn has_expired(&self, key: &[u8]) -> bool {
         let hash = self.view.keyspace.hash(key);
-        self.view.guard.shard(hash).databases[self.view.db as usize].table.find(hash, key).is_some()
+        self.view.guard.shard(hash).databases[self.view.db as usize].table.seek(hash, key).is_some()
     }
 
     /// `None` is PERSIST. Nothing happens where there is no key. A deadline in the past deletes.

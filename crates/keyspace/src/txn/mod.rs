@@ -249,7 +249,7 @@ impl<'k> Txn<'k> {
         if database.table.expires_len() == 0 && !self.switches.peers {
             return;
         }
-        match database.table.find(hash, key) {
+        match database.table.seek(hash, key) {
             // Elements that are only out of sight may still come back, but what becomes of the key is known.
             Some(entry) if entry.is_hollow() && !entry.has_deadline() => {}
             Some(entry) if is_expired(entry, self.view.now_ms) => {
