@@ -55,9 +55,25 @@ impl Txn<'_> {
     }
 
     pub fn rename(&mut self, source: &[u8], destination: &[u8]) {
+        if !self.switches.recording {
+            return self.rename_in_place(source, destination);
+        }
         let Some((value, deadline_ms)) = self.encoded(source) else { return };
         self.remove(source);
         self.put(destination, &value, deadline_ms);
+    }
+
+    /// Where nobody is told, the value itself moves, however large it is.
+    fn rename_in_place(&mut self, source: &[u8], destination: &[u8]) {
+        if self.view.find(source).is_none() {
+            return;
+        }
+        let (hash, db) = (self.view.keyspace.hash(source), self.view.db as usize);
+        let _ = self.record(&Effect::Delete { key: source });
+        let Some(entry) = self.view.guard.shard_mut(hash).databases[db].table.remove(hash, source) else { return };
+        let deadline_ms = entry.deadline_ms();
+        let effect = Effect::Put { key: destination, value: b"", deadline_ms };
+        self.merge(destination, &effect, |merge| merge.put(entry.into_value(), deadline_ms));
     }
 
     /// Says anew what the key is, by a Put or a Delete: what everybody makes of it from now on does not depend on what
@@ -131,13 +147,13 @@ impl Txn<'_> {
         garbage
     }
 
-    /// Exchanges two databases. Needs all shards. Where effects have stamps it is a flush of both, and
-    /// the values of both; else only the tables change places, and no effect is recorded.
+    /// Exchanges two databases. Needs all shards. Where effects have stamps and somebody is told, it is a flush of both,
+    /// and the values of both; else only the tables change places, and no effect is recorded.
     pub fn swap_db(&mut self, first: u32, second: u32) {
         if first == second {
             return;
         }
-        if self.switches.stamping {
+        if self.switches.stamping && self.switches.recording {
             return self.swap_by_value(first, second);
         }
         for index in 0..self.view.guard.count() {
