@@ -137,7 +137,7 @@ impl Txn<'_> {
     /// Removes a key to make room: a Delete like any other, so that the nodes stay equal and what is newer survives.
     /// The bytes that it took; `None` where the key is gone, or no longer may go.
     pub fn evict(&mut self, key: &[u8], policy: EvictionPolicy) -> Option<usize> {
-        let hash = self.keyspace.hash(key);
+        let hash = self.hash_of(key);
         let shard = self.guard.shard(hash);
         let entry = shard.databases[self.db() as usize].table.find(hash, key);
         let bytes = entry.filter(|entry| entry.has_deadline() || !policy.volatile)?.heap_size();

@@ -127,6 +127,10 @@ impl Keyspace {
     /// What is past its deadline is still in sight.
     #[inline]
     fn begin_unseen(&self, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'_> {
+        let only_hash = match scope {
+            Scope::Keys([hash]) => Some(*hash),
+            _ => None,
+        };
         let guard = self.shards.lock(match scope {
             Scope::Keys(hashes) => Wanted::Hashes(hashes),
             Scope::All => Wanted::All,
@@ -134,7 +138,7 @@ impl Keyspace {
         let switches = self.stamping.switches();
         let now_ms = if switches.stamping { now_ms.max(self.stamping.last().ms()) } else { now_ms };
         let events = Events::new(self.stamping.wanted_events());
-        Txn::new(View { keyspace: self, guard, db, now_ms, touches: true, events }, switches)
+        Txn::new(View { keyspace: self, guard, only_hash, db, now_ms, touches: true, events }, switches)
     }
 
     /// The same for effects of others, about which nobody asks meanwhile.

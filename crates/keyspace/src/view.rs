@@ -85,6 +85,8 @@ impl KeyType {
 pub struct View<'k> {
     pub(crate) keyspace: &'k Keyspace,
     pub(crate) guard: Guard<'k, Shard<KeyHash>>,
+    /// The hash of the key, where there is only one.
+    pub(crate) only_hash: Option<u64>,
     pub(crate) db: u32,
     pub(crate) now_ms: u64,
     /// Typed reads and writes are noted as accesses.
@@ -107,10 +109,17 @@ impl<'k> View<'k> {
         self.keyspace.databases()
     }
 
+    /// The hash of one of the keys for which locks were taken.
+    #[inline]
+    pub(crate) fn hash_of(&self, key: &[u8]) -> u64 {
+        debug_assert!(self.only_hash.is_none_or(|hash| hash == self.keyspace.hash(key)), "a key that is not locked");
+        self.only_hash.unwrap_or_else(|| self.keyspace.hash(key))
+    }
+
     /// The entry of a key that is not past its deadline.
     #[inline]
     pub(crate) fn find(&self, key: &[u8]) -> Option<&Entry> {
-        let hash = self.keyspace.hash(key);
+        let hash = self.hash_of(key);
         let entry = self.guard.shard(hash).databases[self.db as usize].table.seek(hash, key)?;
         (!is_expired(entry, self.now_ms)).then_some(entry)
     }
@@ -118,7 +127,7 @@ impl<'k> View<'k> {
     /// The same, counted as a hit or a miss.
     #[inline]
     fn read(&self, key: &[u8]) -> Option<&Entry> {
-        let hash = self.keyspace.hash(key);
+        let hash = self.hash_of(key);
         let shard = self.guard.shard(hash);
         let entry = shard.databases[self.db as usize].table.find(hash, key);
         let entry = entry.filter(|entry| !is_expired(entry, self.now_ms));

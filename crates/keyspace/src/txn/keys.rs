@@ -30,7 +30,7 @@ impl Txn<'_> {
 
     /// True where the key is there, but past its deadline.
     fn has_expired(&self, key: &[u8]) -> bool {
-        let hash = self.view.keyspace.hash(key);
+        let hash = self.view.hash_of(key);
         self.view.guard.shard(hash).databases[self.view.db as usize].table.seek(hash, key).is_some()
     }
 
@@ -68,7 +68,7 @@ impl Txn<'_> {
         if self.view.find(source).is_none() {
             return;
         }
-        let (hash, db) = (self.view.keyspace.hash(source), self.view.db as usize);
+        let (hash, db) = (self.view.hash_of(source), self.view.db as usize);
         let _ = self.record(&Effect::Delete { key: source });
         let Some(entry) = self.view.guard.shard_mut(hash).databases[db].table.remove(hash, source) else { return };
         let deadline_ms = entry.deadline_ms();
@@ -116,7 +116,7 @@ impl Txn<'_> {
 
     /// `encoded`: made by `codec`.
     pub(super) fn put(&mut self, key: &[u8], encoded: &[u8], deadline_ms: Option<u64>) {
-        let hash = self.view.keyspace.hash(key);
+        let hash = self.view.hash_of(key);
         let value = codec::decode(encoded).expect("what codec wrote").build(&self.view.guard.shard(hash).limits);
         self.merge(key, &Effect::Put { key, value: encoded, deadline_ms }, |merge| merge.put(value, deadline_ms));
     }

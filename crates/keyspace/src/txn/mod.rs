@@ -234,7 +234,7 @@ impl<'k> Txn<'k> {
         rule: impl FnOnce(&mut Merge<'_, '_, KeyHash>) -> R,
     ) -> R {
         let author = self.author(version, row);
-        let hash = self.view.keyspace.hash(key);
+        let hash = self.view.hash_of(key);
         let db = self.view.db as usize;
         let shard = self.view.guard.shard_mut(hash);
         let (database, limits) = (&mut shard.databases[db], &shard.limits);
@@ -243,7 +243,7 @@ impl<'k> Txn<'k> {
 
     /// Before a local write: what is left of an earlier life of the key goes.
     fn prepare(&mut self, key: &[u8]) {
-        let hash = self.view.keyspace.hash(key);
+        let hash = self.view.hash_of(key);
         let shard = self.view.guard.shard(hash);
         let database = &shard.databases[self.view.db as usize];
         if database.table.expires_len() == 0 && !self.switches.peers {
