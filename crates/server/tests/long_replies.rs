@@ -26,6 +26,8 @@ fn filled() -> (ServerProcess, Client) {
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         assert_eq!(call(&mut client, &words), Reply::Integer(1000));
+        let words: Vec<&str> = ["RPUSH", "list"].into_iter().chain(members.iter().map(String::as_str)).collect();
+        assert_eq!(call(&mut client, &words), Reply::Integer(first as i64 + 1000));
     }
     (server, client)
 }
@@ -42,6 +44,8 @@ fn long_replies_are_complete_in_order_and_followed_by_the_next_reply() {
     assert_eq!(texts(call(&mut client, &["ZRANGE", "zset", "0", "-1"])), all);
     let reversed: Vec<String> = all.iter().rev().take(30_000).cloned().collect();
     assert_eq!(texts(call(&mut client, &["ZREVRANGE", "zset", "0", "29999"])), reversed);
+    assert_eq!(texts(call(&mut client, &["LRANGE", "list", "0", "-1"])), all);
+    assert_eq!(texts(call(&mut client, &["LRANGE", "list", "5", "40004"])), all[5..40_005]);
     let mut pipeline = request(&["ZRANGE", "zset", "0", "-1"]);
     pipeline.extend(request(&["PING"]));
     pipeline.extend(request(&["ZRANGEBYSCORE", "zset", "10", "20010", "WITHSCORES"]));

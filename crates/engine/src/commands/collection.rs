@@ -21,7 +21,7 @@ pub(super) fn reply_element(out: &mut Out, element: Element<'_>) {
 /// A reply with more elements is given in slices.
 const LONG_REPLY_ELEMENTS: usize = 10_000;
 /// How many elements a slice has, or a few more.
-pub(super) const SLICE_ELEMENTS: usize = 1000;
+pub(super) const SLICE_ELEMENTS: usize = 4000;
 
 /// A long reply: what is left of it begins at `next`.
 struct Slices<F> {

@@ -2,7 +2,7 @@
 
 mod pop;
 
-use super::collection::reply_element;
+use super::collection::{SLICE_ELEMENTS, is_long, reply_element, reply_in_slices};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
@@ -174,7 +174,17 @@ fn lrange(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     };
     let places = places(start, stop, list.len());
     out.array(places.len());
-    list.iter_from(places.start).take(places.len()).for_each(|element| reply_element(out, element));
+    if is_long(places.len()) {
+        let list = list.clone();
+        reply_in_slices(out, move |given, out| {
+            let next = (given + SLICE_ELEMENTS).min(places.len());
+            let slice = list.iter_from(places.start + given).take(next - given);
+            slice.for_each(|element| reply_element(out, element));
+            (next < places.len()).then_some(next)
+        });
+    } else {
+        list.iter_from(places.start).take(places.len()).for_each(|element| reply_element(out, element));
+    }
     Ok(())
 }
 
