@@ -26,8 +26,13 @@ fn filled() -> (ServerProcess, Client) {
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         assert_eq!(call(&mut client, &words), Reply::Integer(1000));
-        let words: Vec<&str> = ["RPUSH", "list"].into_iter().chain(members.iter().map(String::as_str)).collect();
-        assert_eq!(call(&mut client, &words), Reply::Integer(first as i64 + 1000));
+        let mut add = |command: &[&'static str], elements: &mut dyn Iterator<Item = &str>| {
+            call(&mut client, &command.iter().copied().chain(elements).collect::<Vec<_>>())
+        };
+        let members = members.iter().map(String::as_str);
+        assert_eq!(add(&["RPUSH", "list"], &mut members.clone()), Reply::Integer(first as i64 + 1000));
+        assert_eq!(add(&["SADD", "set"], &mut members.clone()), Reply::Integer(1000));
+        assert_eq!(add(&["HSET", "hash"], &mut members.flat_map(|member| [member, "value"])), Reply::Integer(1000));
     }
     (server, client)
 }
@@ -46,6 +51,17 @@ fn long_replies_are_complete_in_order_and_followed_by_the_next_reply() {
     assert_eq!(texts(call(&mut client, &["ZREVRANGE", "zset", "0", "29999"])), reversed);
     assert_eq!(texts(call(&mut client, &["LRANGE", "list", "0", "-1"])), all);
     assert_eq!(texts(call(&mut client, &["LRANGE", "list", "5", "40004"])), all[5..40_005]);
+    for (command, key) in [("SMEMBERS", "set"), ("HKEYS", "hash")] {
+        let mut elements = texts(call(&mut client, &[command, key]));
+        elements.sort();
+        assert!(elements == all, "{command}");
+    }
+    assert_eq!(texts(call(&mut client, &["HVALS", "hash"])), vec!["value"; ELEMENTS]);
+    let pairs = texts(call(&mut client, &["HGETALL", "hash"]));
+    assert!(pairs.iter().skip(1).step_by(2).all(|value| value == "value"));
+    let mut fields: Vec<String> = pairs.into_iter().step_by(2).collect();
+    fields.sort();
+    assert!(fields == all, "HGETALL");
     let mut pipeline = request(&["ZRANGE", "zset", "0", "-1"]);
     pipeline.extend(request(&["PING"]));
     pipeline.extend(request(&["ZRANGEBYSCORE", "zset", "10", "20010", "WITHSCORES"]));

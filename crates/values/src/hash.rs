@@ -185,6 +185,11 @@ impl Hash {
         }
     }
 
+    /// The fields that are in sight, without deadlines: of a large hash this costs next to nothing.
+    pub fn contents(&self) -> Hash {
+        Hash { form: self.form.clone(), deadlines: None }
+    }
+
     pub fn encoding(&self) -> Encoding {
         match self.form {
             Form::Listpack(_) if self.deadlines.is_some() => Encoding::ListpackEx,

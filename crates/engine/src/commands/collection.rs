@@ -45,6 +45,11 @@ where
     out.continue_with(Slices { next: Some(0), append });
 }
 
+/// The next place, by the cursor of a scan.
+pub(super) fn place_of(cursor: u64) -> Option<usize> {
+    usize::try_from(cursor).ok().filter(|place| *place > 0)
+}
+
 /// Is it worth a copy of the collection to give the reply in slices?
 pub(super) fn is_long(len: usize) -> bool {
     len > LONG_REPLY_ELEMENTS

@@ -1,6 +1,6 @@
 //! Hashes.
 
-use super::collection::{RandomCount, repeat_draws, reply_element};
+use super::collection::{RandomCount, SLICE_ELEMENTS, is_long, place_of, repeat_draws, reply_element, reply_in_slices};
 use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
@@ -110,10 +110,7 @@ const HGETALL: Command = Command {
     handler: Handler::Read(|view, args, out| {
         let hash = view.hash(args.at(1))?;
         out.map(hash.map_or(0, Hash::len));
-        for (field, value) in hash.into_iter().flatten() {
-            reply_element(out, field);
-            reply_element(out, value);
-        }
+        reply_parts(out, hash, true, true);
         Ok(())
     }),
     ..ALL
@@ -173,15 +170,38 @@ const HKEYS: Command = Command {
     name: "hkeys",
     summary: "All fields of a hash.",
     handler: Handler::Read(|view, args, out| {
-        reply_array(out, view.hash(args.at(1))?, |(field, _)| field);
+        let hash = view.hash(args.at(1))?;
+        out.array(hash.map_or(0, Hash::len));
+        reply_parts(out, hash, true, false);
         Ok(())
     }),
     ..ALL
 };
 
-fn reply_array<'h>(out: &mut Out, hash: Option<&'h Hash>, part: impl Fn((Element<'h>, Element<'h>)) -> Element<'h>) {
-    out.array(hash.map_or(0, Hash::len));
-    hash.into_iter().flatten().for_each(|pair| reply_element(out, part(pair)));
+/// The fields, the values, or both.
+fn reply_parts(out: &mut Out, hash: Option<&Hash>, fields: bool, values: bool) {
+    let Some(hash) = hash else { return };
+    if is_long(hash.len()) {
+        let hash = hash.contents();
+        return reply_in_slices(out, move |place, out| {
+            place_of(hash.scan(place as u64, SLICE_ELEMENTS, |field, value| {
+                if fields {
+                    out.bulk(field);
+                }
+                if values {
+                    out.bulk(value);
+                }
+            }))
+        });
+    }
+    for (field, value) in hash {
+        if fields {
+            reply_element(out, field);
+        }
+        if values {
+            reply_element(out, value);
+        }
+    }
 }
 
 const HLEN: Command = Command {
@@ -403,7 +423,9 @@ const HVALS: Command = Command {
     name: "hvals",
     summary: "All values of a hash.",
     handler: Handler::Read(|view, args, out| {
-        reply_array(out, view.hash(args.at(1))?, |(_, value)| value);
+        let hash = view.hash(args.at(1))?;
+        out.array(hash.map_or(0, Hash::len));
+        reply_parts(out, hash, false, true);
         Ok(())
     }),
     ..ALL

@@ -2,7 +2,7 @@
 
 mod algebra;
 
-use super::collection::{RandomCount, repeat_draws, reply_element};
+use super::collection::{RandomCount, SLICE_ELEMENTS, is_long, place_of, repeat_draws, reply_element, reply_in_slices};
 use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
 use crate::arguments::Cursor;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
@@ -106,7 +106,14 @@ fn smembers(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         return Ok(());
     };
     out.set(set.len());
-    set.iter().for_each(|member| reply_element(out, member));
+    if is_long(set.len()) {
+        let set = set.contents();
+        reply_in_slices(out, move |place, out| {
+            place_of(set.scan(place as u64, SLICE_ELEMENTS, |member| out.bulk(member)))
+        });
+    } else {
+        set.iter().for_each(|member| reply_element(out, member));
+    }
     Ok(())
 }
 
