@@ -11,6 +11,7 @@ const HYPERLOGLOGS: [&str; 3] = ["hll:a", "hll:b", "hll:c"];
 const SETS: [&str; 3] = ["set:a", "set:b", "set:c"];
 const HASHES: [&str; 3] = ["hash:a", "hash:b", "hash:c"];
 const LISTS: [&str; 3] = ["list:a", "list:b", "list:c"];
+const SORTED_SETS: [&str; 3] = ["zset:a", "zset:b", "zset:c"];
 const ANY: [&str; 2] = ["any:a", "any:b"];
 const MEMBERS: [&str; 5] = ["m1", "m2", "m3", "44", "5"];
 
@@ -24,7 +25,8 @@ fn key<'a>(rng: &mut SmallRng, own: &[&'a str]) -> &'a str {
 }
 
 fn any_key<'a>(rng: &mut SmallRng) -> &'a str {
-    let family: [&[&'a str]; 7] = [&STRINGS, &COUNTERS, &HYPERLOGLOGS, &SETS, &HASHES, &LISTS, &ANY];
+    let family: [&[&'a str]; 8] =
+        [&STRINGS, &COUNTERS, &HYPERLOGLOGS, &SETS, &HASHES, &LISTS, &SORTED_SETS, &ANY];
     let family = family[rng.random_range(0..family.len())];
     pick(rng, family)
 }
@@ -52,7 +54,7 @@ pub fn next(rng: &mut SmallRng, tag: u64) -> Vec<Vec<String>> {
 
 /// One command. `tag` makes the values that it writes unlike any other's.
 fn command(rng: &mut SmallRng, tag: u64) -> Vec<String> {
-    match rng.random_range(0..118) {
+    match rng.random_range(0..136) {
         0..20 => string(rng, tag),
         20..25 => hyperloglog(rng),
         25..45 => counter(rng),
@@ -60,6 +62,7 @@ fn command(rng: &mut SmallRng, tag: u64) -> Vec<String> {
         63..81 => hash(rng, tag),
         81..91 => expiry(rng),
         91..109 => list(rng, tag),
+        109..127 => sorted_set(rng),
         _ => keys(rng),
     }
 }
@@ -157,6 +160,22 @@ fn list(rng: &mut SmallRng, tag: u64) -> Vec<String> {
         16 => format!("LSET {key} {} s{tag}", rng.random_range(-3..3)),
         17 | 18 => format!("LMOVE {key} {} LEFT RIGHT", pick(rng, &LISTS)),
         _ => format!("LMPOP 2 {key} {} RIGHT COUNT 2", pick(rng, &LISTS)),
+    })
+}
+
+fn sorted_set(rng: &mut SmallRng) -> Vec<String> {
+    let key = key(rng, &SORTED_SETS);
+    let member = pick(rng, &MEMBERS);
+    words(&match rng.random_range(0..16) {
+        0..4 => format!("ZADD {key} {} {member} {} {}", number(rng), number(rng), pick(rng, &MEMBERS)),
+        4 => format!("ZADD {key} GT {}.5 {member}", number(rng)),
+        5..9 => format!("ZINCRBY {key} {}.1 {member}", number(rng)),
+        9 => format!("ZADD {key} XX INCR {} {member}", number(rng)),
+        10 => format!("ZINCRBY {key} {}inf {member}", if rng.random() { "-" } else { "" }),
+        11..13 => format!("ZREM {key} {member}"),
+        13 => format!("ZPOPMIN {key}"),
+        14 => format!("ZREMRANGEBYSCORE {key} 0 {}", number(rng)),
+        _ => format!("ZUNIONSTORE {key} 2 {} {}", pick(rng, &SORTED_SETS), pick(rng, &SETS)),
     })
 }
 

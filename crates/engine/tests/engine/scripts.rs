@@ -56,6 +56,11 @@ fn set() {
 }
 
 #[test]
+fn sorted_set() {
+    run("sorted_set");
+}
+
+#[test]
 fn string() {
     run("string");
 }

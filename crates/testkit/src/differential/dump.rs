@@ -32,10 +32,14 @@ pub(super) fn dump(client: &mut Client) -> io::Result<Dump> {
                 Some(b"string") => b"GET",
                 Some(b"set") => b"SMEMBERS",
                 Some(b"hash") => b"HGETALL",
+                Some(b"zset") => b"ZRANGE",
                 _ => return Err(io::Error::other(format!("a key of type {kind}"))),
             };
-            let value = client.call(&[read, key])?;
-            let value = if read == b"HGETALL" { pairs(value) } else { sorted(&value) };
+            let value = match read {
+                b"HGETALL" => pairs(client.call(&[read, key])?),
+                b"ZRANGE" => client.call(&[read, key, b"0", b"-1", b"WITHSCORES"])?,
+                _ => sorted(&client.call(&[read, key])?),
+            };
             let deadline_ms = client.call(&[b"PEXPIRETIME", key])?.integer().unwrap_or(-2);
             dump.insert((db, key.to_vec()), Entry { value, deadline_ms });
         }

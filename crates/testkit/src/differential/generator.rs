@@ -44,6 +44,8 @@ impl Generator {
             let mut rest_ms = 0;
             // A cursor that no server gave means nothing.
             let is_spoilable = !matches!(comparison, Comparison::Iteration(_)) && !KEY_FIRST.contains(&&*arguments[0]);
+            // Where scores differ, ranges of members mean nothing either.
+            let is_spoilable = is_spoilable && !arguments.get(1).is_some_and(|key| key.starts_with(b"lexical"));
             if is_spoilable && self.chance(3) {
                 self.spoil(&mut arguments);
             } else if arguments[0] == b"PEXPIRE" && !self.in_multi[connection] && self.chance(20) {
@@ -101,12 +103,18 @@ impl Generator {
         let number = |value: i64| value.to_string().into_bytes();
         match kind {
             "key" => self.any_key(),
-            "string" | "hll" | "set" | "hash" if self.chance(4) => self.any_key(),
-            "string" | "hll" | "set" | "hash" => self.key(kind),
+            "string" | "hll" | "set" | "hash" | "zset" if self.chance(4) => self.any_key(),
+            "string" | "hll" | "set" | "hash" | "zset" | "lexical" => self.key(kind),
             "value" => self.value(),
             "member" | "field" => self.element(),
             "integer" => self.integer(),
             "float" => self.float(),
+            "score" => self.score(),
+            // Zero is not to become negative: a tree of ours knows but one zero.
+            "weight" => self.pick(&["1", "2", "0.5", "3.25", "inf"]),
+            "bound" => [self.pick(&["", "", "("]), self.score()].concat(),
+            "edge" if self.chance(20) => self.pick(&["-", "+"]),
+            "edge" => [self.pick(&["[", "("]), self.element()].concat(),
             "small" => number(self.random.random_range(0..12)),
             "bit" => number(self.random.random_range(0..2000)),
             "count" => number(self.random.random_range(1..50)),
@@ -134,7 +142,7 @@ impl Generator {
         match self.random.random_range(0..8) {
             0 => b"bin\x00\xff\r\n".to_vec(),
             1 => Vec::new(),
-            n => self.key(["string", "set", "hash"][n % 3]),
+            n => self.key(["string", "set", "hash", "zset"][n % 4]),
         }
     }
 
@@ -182,13 +190,27 @@ impl Generator {
         .into_bytes()
     }
 
+    /// Few digits of the binary kind, too: older versions print scores in another way.
+    fn score(&mut self) -> Vec<u8> {
+        match self.random.random_range(0..20) {
+            0 => self.pick(&["inf", "-inf"]),
+            1..=4 => format!("{}.25", self.random.random_range(-20..20)).into_bytes(),
+            _ => self.random.random_range(-20..60).to_string().into_bytes(),
+        }
+    }
+
     /// Makes a command wrong, or odd.
     fn spoil(&mut self, arguments: &mut Vec<Vec<u8>>) {
         let index = self.random.random_range(0..arguments.len());
-        let garbage = GARBAGE.choose(&mut self.random).expect("not empty").to_vec();
+        let mut garbage = GARBAGE.choose(&mut self.random).expect("not empty").to_vec();
+        if arguments[0].starts_with(b"Z") {
+            // As a score it would be printed with other digits since 7.2.
+            garbage.truncate(10);
+        }
         match self.random.random_range(0..4) {
             0 if arguments.len() > 1 => drop(arguments.pop()),
-            1 => arguments.push(garbage),
+            // Redis 7.2 allows one argument more there.
+            1 if !matches!(&arguments[0][..], b"ZRANK" | b"ZREVRANK") => arguments.push(garbage),
             2 if index > 0 => arguments[index] = garbage,
             _ => arguments[0].make_ascii_lowercase(),
         }

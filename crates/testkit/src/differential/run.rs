@@ -110,6 +110,8 @@ impl Side {
         for (name, normal, limited) in [
             ("hash-max-listpack-entries", "128", "8"),
             ("hash-max-listpack-value", "64", "10"),
+            ("zset-max-listpack-entries", "128", "7"),
+            ("zset-max-listpack-value", "64", "9"),
             ("set-max-intset-entries", "512", "6"),
             // An error before 7.2, where there is no such encoding.
             ("set-max-listpack-entries", "128", "5"),
@@ -272,9 +274,14 @@ impl Pair {
 
     /// As many on both sides, and all of them among what the other side holds.
     fn sampled(&mut self, operation: &Operation, left: &Reply, right: &Reply) -> io::Result<bool> {
-        let read: &[u8] =
-            if operation.arguments[0].eq_ignore_ascii_case(b"HRANDFIELD") { b"HKEYS" } else { b"SMEMBERS" };
-        let members = self.left.call(operation.connection, &[read.to_vec(), operation.arguments[1].clone()])?;
+        let read: &[&[u8]] = match operation.arguments[0].to_ascii_uppercase().as_slice() {
+            b"HRANDFIELD" => &[b"HKEYS"],
+            b"ZRANDMEMBER" => &[b"ZRANGE", b"0", b"-1"],
+            _ => &[b"SMEMBERS"],
+        };
+        let mut read: Vec<Vec<u8>> = read.iter().map(|word| word.to_vec()).collect();
+        read.insert(1, operation.arguments[1].clone());
+        let members = self.left.call(operation.connection, &read)?;
         let members = sorted(&members);
         let members = members.elements().unwrap_or_default();
         let all_members = items(right).iter().all(|item| members.binary_search(item).is_ok());

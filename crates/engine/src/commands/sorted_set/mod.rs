@@ -82,13 +82,15 @@ const ZADD: Command = Command {
         Argument::word("increment", "INCR").since("3.0.2").optional(),
         Argument::block("data", &[Argument::new("score", "double"), Argument::string("member")]).multiple(),
     ],
-    handler: Handler::Write(zadd),
+    handler: Handler::Write(|txn, args, out| add(txn, args, out, false)),
     ..SORTED_SET
 };
 
-fn zadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+/// ZADD and ZINCRBY, which differ in what is understood without a word: ZINCRBY knows the words, too, but has no room
+/// for any.
+fn add(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, mut increment: bool) -> Reply {
     let mut condition = ScoreCondition::default();
-    let (mut changes, mut increment, mut first) = (false, false, 2);
+    let (mut changes, mut first) = (false, 2);
     while let Some(word) = args.get(first) {
         match word {
             _ if is(word, "NX") => condition.new = true,
@@ -139,9 +141,7 @@ const ZINCRBY: Command = Command {
     complexity: "O(log N), N: members of the sorted set",
     summary: "Adds to the score of a member.",
     arguments: &[Argument::key("key", 0), Argument::integer("increment"), Argument::string("member")],
-    handler: Handler::Write(|txn, args, out| {
-        add_to_score(txn, args.at(1), args.at(3), score(args.at(2))?, ScoreCondition::default(), out)
-    }),
+    handler: Handler::Write(|txn, args, out| add(txn, args, out, true)),
     ..SORTED_SET
 };
 

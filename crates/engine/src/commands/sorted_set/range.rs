@@ -63,11 +63,15 @@ impl ScoreBound {
     }
 }
 
-/// The ends of ranges are read with less care than scores: nothing is 0, and what is too large is infinite.
+/// The ends of ranges are read with less care than scores, as plain strtod does: nothing at all is 0, leading space does
+/// not count, a zero byte ends the text, and what is too large is infinite.
 fn bound_score(text: &[u8]) -> Option<f64> {
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    let is_empty = text.is_empty();
+    let text = &text[text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count()..];
     let is_decimal = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
     match stdx::parse_f64(text) {
-        None if text.is_empty() => Some(0.0),
+        None if is_empty => Some(0.0),
         None if text.iter().all(is_decimal) => std::str::from_utf8(text).ok()?.parse().ok(),
         score => score,
     }
