@@ -25,8 +25,7 @@ fn key<'a>(rng: &mut SmallRng, own: &[&'a str]) -> &'a str {
 }
 
 fn any_key<'a>(rng: &mut SmallRng) -> &'a str {
-    let family: [&[&'a str]; 8] =
-        [&STRINGS, &COUNTERS, &HYPERLOGLOGS, &SETS, &HASHES, &LISTS, &SORTED_SETS, &ANY];
+    let family: [&[&'a str]; 8] = [&STRINGS, &COUNTERS, &HYPERLOGLOGS, &SETS, &HASHES, &LISTS, &SORTED_SETS, &ANY];
     let family = family[rng.random_range(0..family.len())];
     pick(rng, family)
 }
