@@ -287,3 +287,47 @@ fn connections_that_come_and_go_leave_nothing_behind() {
     let mut client = server.client().unwrap();
     eventually("only this client is left", || text(&call(&mut client, &["CLIENT", "LIST"])).lines().count() == 1);
 }
+
+#[test]
+fn a_reply_beyond_the_limit_is_not_sent() {
+    let server = start(&["--client-output-buffer-limit", "normal", "100000", "0", "0"]);
+    let (mut client, mut other) = (server.client().unwrap(), server.client().unwrap());
+    let value = "x".repeat(200_000);
+    call(&mut client, &["SET", "big", &value]);
+    client.send(&request(&["GET", "big"])).unwrap();
+    assert!(client.receive().is_err());
+    let mut info = || other.info("stats").unwrap();
+    let disconnections = ("client_output_buffer_limit_disconnections".to_owned(), "1".to_owned());
+    assert!(info().contains(&disconnections));
+}
+
+#[test]
+fn the_most_expensive_client_goes_when_all_take_too_much() {
+    let server = start(&["--maxmemory-clients", "3mb"]);
+    let mut other = server.client().unwrap();
+    let (mut small, mut large) = (raw(&server), raw(&server));
+    small.write_all(b"*2\r\n$1000000\r\n").unwrap();
+    small.write_all(&vec![b'x'; 900_000]).unwrap();
+    large.write_all(b"*2\r\n$5000000\r\n").unwrap();
+    // The server may hang up before it has everything.
+    let _ = large.write_all(&vec![b'x'; 4_000_000]);
+    eventually("a client was evicted", || {
+        other.info("stats").unwrap().contains(&("evicted_clients".to_owned(), "1".to_owned()))
+    });
+    assert!(is_closed(&mut large));
+    small.write_all(&vec![b'x'; 100_000]).unwrap();
+    small.write_all(b"\r\n$1\r\nx\r\n").unwrap();
+    let mut reply = [0; 4];
+    small.read_exact(&mut reply).unwrap();
+    assert_eq!(&reply, b"-ERR");
+}
+
+#[test]
+fn commands_may_have_other_names_or_none() {
+    let renamed = ["--rename-command", "CONFIG", "b840fc02d524045429941cc15f59e41cb7be6c52"];
+    let server = start(&[&renamed[..], &["--rename-command", "FLUSHALL", ""]].concat());
+    let mut client = server.client().unwrap();
+    assert!(call(&mut client, &["CONFIG", "GET", "port"]).is_error());
+    assert!(call(&mut client, &["FLUSHALL"]).is_error());
+    assert!(!call(&mut client, &["B840fc02d524045429941cc15f59e41cb7be6c52", "GET", "port"]).is_error());
+}
