@@ -3,6 +3,7 @@
 use super::generic::GENERIC;
 use super::help::help;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::context::SessionContext;
 use crate::fault::Fault;
 use keyspace::{StringRef, Tracking, View};
 use resp::{Args, Out};
@@ -142,23 +143,28 @@ const OBJECT_REFCOUNT: Command = Command {
     since: "2.2.3",
     summary: "How many references the value has.",
     arguments: &[Argument::key("key", 0)],
-    handler: Handler::Read(object_refcount),
+    handler: Handler::Session(object_refcount),
     ..GENERIC
 };
 
-/// No value is shared, but clients know that Redis shares small integers.
-fn object_refcount(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+/// No value is shared, but clients know that Redis shares small integers, unless it evicts by their use.
+fn object_refcount(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     const SHARED: std::ops::Range<i64> = 0..10_000;
+    let config = context.config();
+    let policy = config.maxmemory_policy;
+    let shares = config.maxmemory == 0 || !(policy.ends_with("-lru") || policy.ends_with("-lfu"));
     let key = args.at(2);
-    let number = match view.encoding(key) {
-        None => {
-            out.null();
-            return Ok(());
-        }
-        Some(Encoding::Int) => view.string(key)?.and_then(StringRef::as_integer),
-        Some(_) => None,
-    };
-    let shared = number.is_some_and(|number| SHARED.contains(&number));
-    out.integer(if shared { i64::from(i32::MAX) } else { 1 });
-    Ok(())
+    context.with_key(key, |txn| {
+        let number = match txn.encoding(key) {
+            None => {
+                out.null();
+                return Ok(());
+            }
+            Some(Encoding::Int) => txn.string(key)?.and_then(StringRef::as_integer),
+            Some(_) => None,
+        };
+        let is_shared = shares && number.is_some_and(|number| SHARED.contains(&number));
+        out.integer(if is_shared { i64::from(i32::MAX) } else { 1 });
+        Ok(())
+    })
 }
