@@ -4,6 +4,7 @@ use crate::clients::ClientKind;
 use crate::command::Flags;
 use crate::context::SessionContext;
 use crate::engine::{FLUIDB_VERSION, REDIS_VERSION};
+use crate::key_sizes::KeySizes;
 use crate::pubsub::Topic;
 use crate::stats::CommandTotals;
 use crate::table::{Entry, table};
@@ -40,6 +41,7 @@ const SECTIONS: &[Section] = &[
     Section { name: "Latencystats", shown: Shown::WithAll, write: latency_stats },
     Section { name: "Cluster", shown: Shown::Always, write: cluster },
     Section { name: "Keyspace", shown: Shown::Always, write: keyspace },
+    Section { name: "Keysizes", shown: Shown::Never, write: key_sizes },
     Section { name: "Debug", shown: Shown::Never, write: debug },
 ];
 
@@ -371,6 +373,15 @@ fn keyspace(context: &mut SessionContext<'_>, lines: &mut Lines) {
         }
         txn.select(home);
     });
+}
+
+/// How large values are. It looks at every key, so it has to be asked for by its name.
+fn key_sizes(context: &mut SessionContext<'_>, lines: &mut Lines) {
+    for db in 0..context.engine.keyspace.databases() {
+        for (name, value) in KeySizes::of(context, db).lines() {
+            lines.add(&format!("db{db}_distrib_{name}"), value);
+        }
+    }
 }
 
 /// What helps to understand the server itself.

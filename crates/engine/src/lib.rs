@@ -19,6 +19,7 @@ pub mod fault;
 mod gates;
 mod histogram;
 mod info;
+mod key_sizes;
 mod keys;
 pub mod latency;
 mod mailbox;

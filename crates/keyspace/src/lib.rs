@@ -47,7 +47,7 @@ pub use state::{Cursor, Import, ImportError};
 pub use txn::{Commit, NewId, ScoreCondition, ScoresWritten, SetDeadline, Txn};
 pub use version::{OriginIndex, Row, Version};
 pub use view::{KeyType, StringRef, View};
-pub use walk::Walk;
+pub use walk::{Walk, Walked};
 
 use std::fmt;
 use values::hyperloglog::Invalid;

@@ -319,7 +319,7 @@ fn a_walk_gives_what_stays_exactly_once() {
         set("goes", 0..60_000);
         let (mut seen, mut steps, mut walk) = (HashMap::new(), 0, Some(Walk::default()));
         while let Some(from) = walk {
-            walk = keyspace.walk(from, 0, NOW_MS, |key, _| *seen.entry(key.to_vec()).or_insert(0) += 1);
+            walk = keyspace.walk(from, 0, NOW_MS, |walked| *seen.entry(walked.key().to_vec()).or_insert(0) += 1);
             // The table grows, then shrinks under the walk.
             match steps {
                 0..10 => set("comes", steps * 10_000..(steps + 1) * 10_000),

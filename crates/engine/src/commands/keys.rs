@@ -89,9 +89,9 @@ impl Walking {
         let started_ns = engine.host.monotonic_ns();
         let pattern = Pattern::new(&self.pattern);
         while let Some(walk) = self.walk {
-            self.walk = engine.keyspace.walk(walk, self.db, context.now.unix_ms(), |key, _| {
-                if pattern.matches(key) {
-                    self.elements.bulk(key);
+            self.walk = engine.keyspace.walk(walk, self.db, context.now.unix_ms(), |walked| {
+                if pattern.matches(walked.key()) {
+                    self.elements.bulk(walked.key());
                     self.count += 1;
                 }
             });
