@@ -75,6 +75,10 @@ pub enum Begin {
     Index(usize),
     /// After this keyword, searched from an index (negative: from the end).
     Keyword(&'static str, isize),
+    /// By no rule that clients know: after the last of this word, or anywhere.
+    Unknown {
+        last_word: Option<&'static str>,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -46,6 +46,11 @@ pub fn for_each_key(entry: &Entry, args: Args<'_>, mut f: impl FnMut(usize, &'st
 
 fn begin(spec: &KeySpec, args: Args<'_>) -> Option<usize> {
     match spec.begin {
+        Begin::Unknown { last_word } => {
+            let is_it =
+                |&index: &usize| last_word.is_some_and(|word| args.at(index).eq_ignore_ascii_case(word.as_bytes()));
+            (2..args.len() - 1).rev().find(is_it).map(|index| index + 1)
+        }
         Begin::Index(index) => (index < args.len()).then_some(index),
         Begin::Keyword(word, from) => {
             let matches = |&index: &usize| args.at(index).eq_ignore_ascii_case(word.as_bytes());

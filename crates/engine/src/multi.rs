@@ -117,7 +117,7 @@ fn lock_hashes(context: &SessionContext<'_>, queue: &Queue) -> Option<KeyHashes>
         let keyless = entry.command.keys.is_empty();
         let session_only = matches!(entry.command.handler, Handler::Session(_))
             && matches!(entry.command.group, "connection" | "pubsub");
-        if keyless && !session_only {
+        if keyless && !session_only || entry.reaches_any_key() {
             return None;
         }
         hash_keys(entry, args.args(), hash, &mut hashes);

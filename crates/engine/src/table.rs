@@ -43,6 +43,11 @@ impl Entry {
         arguments <= self.short_args
     }
 
+    /// It may reach keys that its arguments do not name.
+    pub fn reaches_any_key(&self) -> bool {
+        self.command.keys.iter().any(|spec| matches!(spec.begin, Begin::Unknown { last_word: None }))
+    }
+
     pub fn has(&self, flags: Flags) -> bool {
         self.command.flags.intersects(flags)
     }

@@ -189,7 +189,8 @@ fn expiry(rng: &mut SmallRng) -> Vec<String> {
 
 fn keys(rng: &mut SmallRng) -> Vec<String> {
     let key = any_key(rng);
-    words(&match rng.random_range(0..40) {
+    words(&match rng.random_range(0..42) {
+        40 | 41 => format!("SORT {key} ALPHA STORE {}", pick(rng, &LISTS)),
         0..14 => format!("DEL {key}"),
         14..20 => format!("RENAME {key} {}", any_key(rng)),
         20..26 => format!("COPY {key} {} REPLACE", any_key(rng)),

@@ -310,6 +310,7 @@ fn reply_key_spec(spec: &KeySpec, out: &mut Out) {
     reply_words(spec.flags.iter().copied(), out);
     out.bulk(b"begin_search");
     match spec.begin {
+        Begin::Unknown { .. } => reply_search("unknown", &[], out),
         Begin::Index(index) => reply_search("index", &[("index", index as i64)], out),
         Begin::Keyword(keyword, start) => {
             out.map(2);
@@ -325,6 +326,7 @@ fn reply_key_spec(spec: &KeySpec, out: &mut Out) {
     }
     out.bulk(b"find_keys");
     match spec.find {
+        _ if matches!(spec.begin, Begin::Unknown { .. }) => reply_search("unknown", &[], out),
         Find::Range { last, step, limit } => {
             let numbers = [("lastkey", last as i64), ("keystep", step as i64), ("limit", limit as i64)];
             reply_search("range", &numbers, out);

@@ -28,6 +28,7 @@ mod scan;
 mod server;
 mod set;
 mod slowlog;
+mod sort;
 mod sorted_set;
 mod stream;
 mod string;
@@ -61,6 +62,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     server::COMMANDS,
     set::COMMANDS,
     slowlog::COMMANDS,
+    sort::COMMANDS,
     sorted_set::COMMANDS,
     stream::COMMANDS,
     string::COMMANDS,

@@ -31,6 +31,7 @@ fn categories(command: &Command) -> String {
 
 fn key_spec(spec: &KeySpec) -> String {
     let begin = match spec.begin {
+        Begin::Unknown { .. } => return format!("{} ? ?", spec.flags.join(",")),
         Begin::Index(index) => format!("index {index}"),
         Begin::Keyword(word, from) => format!("keyword {word} {from}"),
     };

@@ -92,6 +92,10 @@ pub(super) const RECIPES: &[Recipe] = &[
     (4, "SSCAN set 0 [MATCH pattern] [COUNT count]", Iteration(2)),
     (6, "SUNION set+", Unordered),
     (5, "SUNIONSTORE set set+", Exact),
+    (4, "SORT set ALPHA [DESC] [LIMIT small small]", Exact),
+    (3, "SORT set [DESC] [LIMIT small small]", Exact),
+    (3, "SORT set ALPHA GET # GET string* GET hash*->m1", Exact),
+    (2, "SORT_RO set BY m* [DESC]", Exact),
     // Hashes
     (12, "HDEL hash field+", Exact),
     (6, "HEXISTS hash field", Exact),
