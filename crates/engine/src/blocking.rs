@@ -9,7 +9,7 @@
 
 use crate::clients::Client;
 use crate::context::SessionContext;
-use crate::engine::Engine;
+use crate::engine::{Author, Engine};
 use crate::fault::Fault;
 use crate::keys::{KeyHashes, for_each_key, hash_keys};
 use crate::session::{Parked, Resume};
@@ -223,7 +223,7 @@ impl Waiter {
         let changes = txn.changes();
         engine.stats.shared.served_dirty.fetch_add(changes, Relaxed);
         // Who goes on waiting may have become a consumer of a group.
-        let stamp = engine.commit(txn, Some(self.client.id));
+        let stamp = engine.commit(txn, Author { client: Some(self.client.id), ..Author::default() });
         if !served {
             return true;
         }

@@ -3,7 +3,7 @@
 use crate::clients::ClientKind;
 use crate::command::{Flags, Handler, Reply};
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{Author, Engine};
 use crate::keys::{KeyHashes, for_each_key, hash_keys};
 use crate::secrets::secret_arguments;
 use crate::services::Now;
@@ -24,6 +24,8 @@ pub struct SessionContext<'a> {
     pub(crate) group: Option<Txn<'a>>,
     /// What the owner of the connection does instead of reading on.
     pub(crate) next: Option<Next>,
+    /// How many changes of the group its readers were told of.
+    invalidated: usize,
     /// The reply of this command is a push, which CLIENT REPLY does not silence.
     pub(crate) replies_by_push: bool,
 }
@@ -35,7 +37,7 @@ impl<'a> SessionContext<'a> {
         worker: &'a mut Worker,
         now: Now,
     ) -> SessionContext<'a> {
-        SessionContext { engine, session, now, worker, group: None, next: None, replies_by_push: false }
+        SessionContext { engine, session, now, worker, group: None, next: None, replies_by_push: false, invalidated: 0 }
     }
 
     pub fn config(&self) -> &Config {
@@ -78,7 +80,9 @@ impl<'a> SessionContext<'a> {
         if changes > 0 {
             self.worker.stats.dirty.add(changes);
         }
-        if let Some(stamp) = self.engine.commit(txn, Some(self.session.client.id)) {
+        let invalidated = std::mem::take(&mut self.invalidated);
+        let author = Author { client: Some(self.session.client.id), invalidated };
+        if let Some(stamp) = self.engine.commit(txn, author) {
             self.session.last_write = stamp;
         }
         self.engine.serve_blocked();
@@ -138,12 +142,23 @@ impl<'a> SessionContext<'a> {
 
     /// A client that caches what it reads is about to read.
     #[cold]
-    fn remember_reads(&self, entry: &Entry, args: Args<'_>) {
+    fn remember_reads(&mut self, entry: &Entry, args: Args<'_>) {
         if self.session.tracking.as_ref().is_some_and(|tracking| tracking.keeps_reads()) {
+            self.invalidate_until_now();
             let mut keys = Vec::new();
             let _ = for_each_key(entry, args, |index, _| keys.push(args.at(index)));
             self.engine.tracking.remember(self.engine, &self.session.client, keys.into_iter());
         }
+    }
+
+    /// What a transaction reads now is already what it has changed.
+    fn invalidate_until_now(&mut self) {
+        let Some(group) = &self.group else { return };
+        let mut changes = Vec::new();
+        group.for_each_change(|change| changes.push(change));
+        let client = Some(self.session.client.id);
+        self.engine.tracking.invalidate(self.engine, &changes[self.invalidated..], client);
+        self.invalidated = changes.len();
     }
 
     /// Sends a message to the subscribers at all nodes; returns how many subscriptions at this one it has reached.

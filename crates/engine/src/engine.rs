@@ -59,6 +59,15 @@ pub struct Engine {
     pub started: Now,
 }
 
+/// Whose commit it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Author {
+    /// The id of a client.
+    pub client: Option<u64>,
+    /// How many of the changes were told already to those who may hold the keys.
+    pub invalidated: usize,
+}
+
 impl Engine {
     pub fn new(keyspace: Arc<Keyspace>, config: Config, services: Services) -> Arc<Engine> {
         let started = services.host.now();
@@ -89,9 +98,10 @@ impl Engine {
     }
 
     /// Ends a transaction of this node: its effects go to every reader of the stream. Returns the
-    /// stamp of the last effect, where there was one. `author`: id of the client whose transaction it is.
+    /// stamp of the last effect, where there was one.
     #[inline]
-    pub fn commit(&self, mut txn: Txn<'_>, author: Option<u64>) -> Option<Stamp> {
+    pub fn commit(&self, mut txn: Txn<'_>, author: Author) -> Option<Stamp> {
+        txn.remove_expired(|db, key| self.observe_expired(db, key));
         let events = txn.take_events();
         if !events.is_empty() {
             self.publish_events(&events);
@@ -172,7 +182,7 @@ impl Engine {
         if txn.changes() > 0 {
             self.stats.shared.remote_dirty.fetch_add(1, Relaxed);
         }
-        self.observe(effects, &[], None);
+        self.observe(effects, &[], Author::default());
         if checked.publishes || !self.config.load().notify_keyspace_events.is_empty() {
             self.publish_remote(txn, effects);
         }
@@ -180,7 +190,7 @@ impl Engine {
 
     /// Something changed without an effect of its own: a data set of another node came in. Under the locks of the keys.
     pub fn observe_change(&self, change: Change<'_>) {
-        self.show(&[change], None);
+        self.show(&[change], Author::default());
     }
 
     /// A key went because its time had come. Under its lock.
@@ -195,9 +205,9 @@ impl Engine {
         self.tracking.invalidate(self, &[Change::Key { db: event.db, key: &event.key, deleted: false }], None);
     }
 
-    /// The local readers of the stream. `author`: the client whose commit it is.
+    /// The local readers of the stream.
     #[inline]
-    fn observe(&self, effects: &[u8], silent: &[u64], author: Option<u64>) {
+    fn observe(&self, effects: &[u8], silent: &[u64], author: Author) {
         if self.watched.is_idle() && self.blocked.is_idle() && self.tracking.is_idle() {
             return;
         }
@@ -206,10 +216,10 @@ impl Engine {
         self.show(&changes, author);
     }
 
-    fn show(&self, changes: &[Change<'_>], author: Option<u64>) {
+    fn show(&self, changes: &[Change<'_>], author: Author) {
         self.watched.observe(changes);
         self.blocked.observe(changes);
-        self.tracking.invalidate(self, changes, author);
+        self.tracking.invalidate(self, &changes[author.invalidated..], author.client);
     }
 
     /// Takes over what is kept elsewhere than in the configuration.

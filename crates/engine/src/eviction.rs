@@ -1,7 +1,7 @@
 //! Making room: beyond maxmemory keys go until what is left fits, by the rules of maxmemory-policy.
 
 use crate::config::Config;
-use crate::engine::Engine;
+use crate::engine::{Author, Engine};
 use crate::replication::Role;
 use crate::services::{LogLevel, Now};
 use keyspace::{EvictionOrder, EvictionPolicy, EvictionPool, Victim};
@@ -207,7 +207,7 @@ impl Engine {
         let bytes = txn.evict(&victim.key, policy);
         if bytes.is_some() {
             self.evictor.tombstones.add(self.keyspace.tombstone_bytes(victim) as u64, now);
-            self.commit(txn, None);
+            self.commit(txn, Author::default());
         }
         bytes.unwrap_or(0)
     }

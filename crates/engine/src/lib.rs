@@ -44,7 +44,7 @@ pub use clients::{Client, Connection};
 pub use command::{Command, Reply};
 pub use config::Config;
 pub use context::SessionContext;
-pub use engine::{Engine, FLUIDB_VERSION, REDIS_VERSION, Services};
+pub use engine::{Author, Engine, FLUIDB_VERSION, REDIS_VERSION, Services};
 pub use eviction::Room;
 pub use fault::Fault;
 pub use replication::{Replication, Role};

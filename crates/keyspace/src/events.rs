@@ -42,11 +42,14 @@ pub struct KeyEvent {
 pub(crate) struct Events {
     wanted: EventClass,
     list: RefCell<Vec<KeyEvent>>,
+    /// Keys that reads find past their deadline are noted, to go at the end: somebody wants to hear of it.
+    wants_expired: bool,
+    expired: RefCell<Vec<(u32, Box<[u8]>)>>,
 }
 
 impl Events {
-    pub(crate) fn new(wanted: EventClass) -> Events {
-        Events { wanted, list: RefCell::default() }
+    pub(crate) fn new(wanted: EventClass, wants_expired: bool) -> Events {
+        Events { wanted, wants_expired, ..Events::default() }
     }
 
     #[inline]
@@ -57,9 +60,21 @@ impl Events {
     pub(crate) fn take(&mut self) -> Vec<KeyEvent> {
         std::mem::take(self.list.get_mut())
     }
+
+    pub(crate) fn take_expired(&mut self) -> Vec<(u32, Box<[u8]>)> {
+        std::mem::take(self.expired.get_mut())
+    }
 }
 
 impl View<'_> {
+    /// A read has found a key past its deadline.
+    #[cold]
+    pub(crate) fn note_expired(&self, key: &[u8]) {
+        if self.events.wants_expired {
+            self.events.expired.borrow_mut().push((self.db, key.into()));
+        }
+    }
+
     /// Says that `name` (in Redis's words: "lpush", "rename_from") happened to a key of the selected database.
     /// Call it after the change, in the order in which Redis does.
     #[inline]

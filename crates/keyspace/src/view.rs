@@ -129,11 +129,14 @@ impl<'k> View<'k> {
     fn read(&self, key: &[u8]) -> Option<&Entry> {
         let hash = self.hash_of(key);
         let shard = self.guard.shard(hash);
-        let entry = shard.databases[self.db as usize].table.find(hash, key);
-        let entry = entry.filter(|entry| !is_expired(entry, self.now_ms));
+        let found = shard.databases[self.db as usize].table.find(hash, key);
+        let entry = found.filter(|entry| !is_expired(entry, self.now_ms));
         let counter = if entry.is_some() { &shard.counters.hits } else { &shard.counters.misses };
         counter.set(counter.get() + 1);
         if entry.is_none() {
+            if found.is_some() {
+                self.note_expired(key);
+            }
             self.notify(EventClass::MISS, "keymiss", key);
         }
         entry

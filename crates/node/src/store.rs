@@ -2,7 +2,7 @@
 
 use crate::doubts::{Doubts, Place};
 use effect::{Effect, EffectReader, Origin, Stamp, VersionVector};
-use engine::Engine;
+use engine::{Author, Engine};
 use keyspace::{CausalMark, Change, Horizon, Import, Keyspace, OriginIndex, Row, Scope, Txn, Version};
 use mesh::{Cursor, Now, Record, Store, Watermarks};
 use std::collections::HashMap;
@@ -79,7 +79,7 @@ impl KeyspaceStore {
             let Some((db, key)) = self.doubts.pop_due(now.monotonic_ms) else { return };
             let mut txn = self.keyspace.begin(Scope::Keys(&[self.keyspace.hash(&key)]), db, now.unix_ms);
             txn.restate(&key);
-            engine.commit(txn, None);
+            engine.commit(txn, Author::default());
             self.late.keys_restated.fetch_add(1, Relaxed);
         }
     }

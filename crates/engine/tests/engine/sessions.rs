@@ -387,3 +387,53 @@ fn keys_are_given_once_each_also_in_a_long_reply() {
     let replies = client.words("EXEC");
     assert_eq!(replies.elements().unwrap()[0].elements().unwrap().len(), 10);
 }
+
+#[test]
+fn within_a_transaction_what_was_read_after_its_change_is_not_invalidated() {
+    let server = server();
+    let mut client = server.client();
+    client.words("HELLO 3");
+    client.words("CLIENT TRACKING ON");
+    for words in ["MULTI", "SET a 1", "GET a", "SET b 1", "GET b", "SET b 2"] {
+        client.words(words);
+    }
+    assert_eq!(client.words("EXEC").to_string(), "[OK, \"1\", OK, \"1\", OK]");
+    assert_eq!(client.poll().unwrap().to_string(), "push[\"invalidate\", [\"b\"]]");
+    assert_eq!(client.poll(), None);
+}
+
+#[test]
+fn a_read_that_finds_a_key_past_its_deadline_says_so() {
+    let server = server();
+    let mut client = server.client();
+    client.words("HELLO 3");
+    client.words("CLIENT TRACKING ON");
+    client.words("CONFIG SET notify-keyspace-events Ex");
+    client.words("PSUBSCRIBE *");
+    client.words("SET k v PX 10");
+    client.words("GET k");
+    server.advance(Duration::from_millis(11));
+    assert_eq!(client.words("MGET k x").to_string(), "[null, null]");
+    let pushed = [client.poll().unwrap().to_string(), client.poll().unwrap().to_string()];
+    assert_eq!(pushed[0], "push[\"pmessage\", \"*\", \"__keyevent@0__:expired\", \"k\"]");
+    assert_eq!(pushed[1], "push[\"invalidate\", [\"k\"]]");
+    assert_eq!(client.words("DBSIZE").to_string(), "0");
+    client.words("GET k");
+    assert_eq!(client.poll(), None);
+}
+
+#[test]
+fn who_does_not_read_its_messages_is_disconnected() {
+    let mut config = Config::default();
+    config.client_output_buffer_limit.pubsub.hard = 10_000;
+    let server = Server::new(config);
+    let mut listener = server.client();
+    listener.words("SUBSCRIBE news");
+    let mut publisher = server.client();
+    let message = "x".repeat(3_000);
+    let requests = testkit::request(&["PUBLISH", "news", &message]).repeat(10);
+    publisher.send(&requests).unwrap();
+    assert!(listener.is_closed());
+    let reached: Vec<String> = (0..10).map(|_| publisher.poll().unwrap().to_string()).collect();
+    assert_eq!(reached[0], "1");
+}

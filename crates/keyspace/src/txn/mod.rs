@@ -11,12 +11,13 @@ mod streams;
 mod strings;
 
 use crate::entry::{Entry, ValueRef};
+use crate::for_each_change;
 use crate::merge::{Author, Merge};
 use crate::recent::Record;
 use crate::stamping::{Switches, Ticket};
 use crate::version::{Row, Version};
 use crate::view::is_expired;
-use crate::{EventClass, KeyEvent, KeyHash, ValueError, View};
+use crate::{Change, EventClass, KeyEvent, KeyHash, ValueError, View};
 use effect::{Collection, Effect, EffectWriter, ItemsWriter, Stamp};
 use std::cell::Cell;
 use std::ops::Deref;
@@ -124,6 +125,25 @@ impl<'k> Txn<'k> {
     #[inline]
     pub fn take_events(&mut self) -> Vec<KeyEvent> {
         self.view.events.take()
+    }
+
+    /// Removes the keys that reads have found past their deadline; calls `expired` for each, with its database.
+    pub fn remove_expired(&mut self, mut expired: impl FnMut(u32, &[u8])) {
+        for (db, key) in self.view.events.take_expired() {
+            let (hash, now_ms) = (self.view.keyspace.hash(&key), self.view.now_ms);
+            let shard = self.view.guard.shard_mut(hash);
+            let table = &mut shard.databases[db as usize].table;
+            if table.find(hash, &key).is_some_and(|entry| is_expired(entry, now_ms)) {
+                drop(table.remove(hash, &key));
+                shard.counters.expired.set(shard.counters.expired.get() + 1);
+                expired(db, &key);
+            }
+        }
+    }
+
+    /// Calls `f` for what has changed so far, where somebody in this process wants to know.
+    pub fn for_each_change<'t>(&'t self, f: impl FnMut(Change<'t>)) {
+        for_each_change(&self.effects, &self.silent, f);
     }
 
     /// Ends the transaction and releases its locks. `commit` receives the effects, unless there were

@@ -71,6 +71,9 @@ impl Txn<'_> {
             let kept = self.deadlines_of(key, items.items().iter().map(|(member, _)| member));
             let effect = Effect::SortedSetAdd { key, pairs: items.items() };
             self.merge(key, &effect, |merge| merge.sorted_set_add(items.items().iter()));
+            if written == ScoresWritten::default() {
+                self.unchanged();
+            }
             self.restore_deadlines(key, Collection::SortedSet, kept);
         }
         Ok(written)
@@ -100,6 +103,9 @@ impl Txn<'_> {
         if all || old != Some(sum) {
             let effect = Effect::SortedSetIncrement { key, member, delta };
             self.merge(key, &effect, |merge| merge.sorted_set_increment(member, delta));
+            if old == Some(sum) {
+                self.unchanged();
+            }
         }
         Ok(Some(sum))
     }
@@ -121,6 +127,9 @@ impl Txn<'_> {
         let deadline_ms = self.view.find(key).and_then(Entry::deadline_ms);
         let effect = Effect::SortedSetRemove { key, members: items.items() };
         let removed = self.merge(key, &effect, |merge| merge.sorted_set_remove(items.items().iter()));
+        if removed == 0 {
+            self.unchanged();
+        }
         self.persist_empty(key, deadline_ms);
         Ok(removed)
     }

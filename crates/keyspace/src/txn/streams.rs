@@ -86,7 +86,11 @@ impl Txn<'_> {
             return Ok(0);
         }
         let effect = Effect::StreamDelete { key, ids: list.ids(), max_deleted_id: max_deleted_id.0 };
-        Ok(self.stream_effect(key, &effect))
+        let removed = self.stream_effect(key, &effect);
+        if removed == 0 {
+            self.unchanged();
+        }
+        Ok(removed)
     }
 
     /// See `Stream::trim_point`. Returns how many entries went.
@@ -138,6 +142,9 @@ impl Txn<'_> {
         let is_there = self.writable_stream(key)?.is_some_and(|stream| stream.group(group).is_some());
         if is_there || all {
             self.stream_effect(key, &Effect::StreamGroupDestroy { key, group });
+            if !is_there {
+                self.unchanged();
+            }
         }
         Ok(is_there)
     }
@@ -170,10 +177,15 @@ impl Txn<'_> {
     pub fn stream_consumer_delete(&mut self, key: &[u8], group: &[u8], consumer: &[u8]) -> Result<usize, ValueError> {
         let all = self.switches.peers;
         let found = self.writable_stream(key)?.and_then(|stream| stream.group(group));
-        if !all && found.is_none_or(|group| group.consumer(consumer).is_none()) {
+        let is_there = found.is_some_and(|group| group.consumer(consumer).is_some());
+        if !all && !is_there {
             return Ok(0);
         }
-        Ok(self.stream_effect(key, &Effect::StreamConsumerDelete { key, group, consumer }))
+        let pending = self.stream_effect(key, &Effect::StreamConsumerDelete { key, group, consumer });
+        if !is_there {
+            self.unchanged();
+        }
+        Ok(pending)
     }
 
     /// Returns how many entries were pending.
@@ -190,7 +202,11 @@ impl Txn<'_> {
         if list.is_empty() {
             return Ok(0);
         }
-        Ok(self.stream_effect(key, &Effect::StreamAcknowledge { key, group, ids: list.ids() }))
+        let acknowledged = self.stream_effect(key, &Effect::StreamAcknowledge { key, group, ids: list.ids() });
+        if acknowledged == 0 {
+            self.unchanged();
+        }
+        Ok(acknowledged)
     }
 
     fn stream_effect(&mut self, key: &[u8], effect: &Effect<'_>) -> usize {

@@ -88,11 +88,15 @@ impl Txn<'_> {
         let (old, len) = string.map_or((0, 0), |string| {
             string.with_bytes(|bytes| (bitmap::read(bytes, bit_offset, width), bytes.len() as u64))
         });
-        if old == value && end <= len && !self.switches.peers {
+        let changes = old != value || end > len;
+        if !changes && !self.switches.peers {
             return Ok(old);
         }
         let effect = Effect::SetBits { key, bit_offset, width, value };
         self.merge(key, &effect, |merge| merge.string_operation(Action::SetBits { bit_offset, width, value }));
+        if !changes {
+            self.unchanged();
+        }
         Ok(old)
     }
 }
@@ -108,6 +112,9 @@ impl Txn<'_> {
         };
         if changes || self.switches.peers {
             self.registers_merge(key, raised, sparse_max);
+            if !changes {
+                self.unchanged();
+            }
         }
         Ok(changes)
     }

@@ -174,15 +174,15 @@ fn what_other_nodes_change_is_invalidated() {
 #[test]
 fn a_write_that_changes_nothing_here_spoils_no_transaction() {
     let mut cluster = Cluster::full_mesh(2);
-    for words in ["SADD s a", "HSET h f 1"] {
+    for words in ["SADD s a", "HSET h f 1", "ZADD z 1 a", "SETBIT b 7 1", "XADD x 1-1 f v", "PFADD p a"] {
         cluster.call(0, words);
     }
     cluster.run(50);
-    let watcher = client(&mut cluster, 0, &["WATCH s h none"]);
+    let watcher = client(&mut cluster, 0, &["WATCH s h z b x p none"]);
     let before = cluster.text(0, "INFO persistence");
-    for words in ["SADD s a", "SREM s b", "HDEL h g", "DEL none"] {
-        cluster.call(0, words);
-    }
+    let writes =
+        "SADD s a,SREM s b,HDEL h g,DEL none,ZADD z 1 a,ZREM z b,ZINCRBY z 0 a,SETBIT b 7 1,XDEL x 9-9,PFADD p a";
+    writes.split(',').for_each(|words| drop(cluster.call(0, words)));
     assert_eq!(cluster.text(0, "INFO persistence"), before);
     for words in ["MULTI", "PING", "EXEC"] {
         cluster.send(0, watcher, words);
