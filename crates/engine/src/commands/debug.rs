@@ -9,6 +9,7 @@ use crate::services::LogLevel;
 use keyspace::{Scope, SetDeadline};
 use resp::{Args, Out, Protocol};
 use std::time::Duration;
+use values::Encoding;
 
 pub(super) const COMMANDS: &[&Command] = &[&DEBUG];
 
@@ -33,12 +34,20 @@ const SUBCOMMANDS: &[(&str, usize, usize, Run, &str)] = &[
     ("digest", 0, 0, digest, "A digest of the data set."),
     ("digest-value", 0, usize::MAX, digest_value, "<key> ...: a digest of each value."),
     ("help", 0, 0, help, "This list."),
+    ("listpack", 1, 1, listpack, "<key>: whether it is a listpack."),
     ("log", 1, 1, log, "<text>: write a line into the log."),
     ("object", 1, 2, object, "<key>: how a value is held."),
     ("pause-cron", 1, 1, accept, "Accepted; nothing depends on it."),
     ("populate", 1, 3, populate, "<count> [prefix] [size]: create strings."),
     ("protocol", 1, 1, protocol, "<type>: a reply of that type."),
-    ("quicklist-packed-threshold", 1, 1, accept, "Accepted; there are no lists yet."),
+    ("quicklist", 1, 2, quicklist, "<key>: whether it is a quicklist."),
+    (
+        "quicklist-packed-threshold",
+        1,
+        1,
+        quicklist_packed_threshold,
+        "<size>: an element of this size is a node by itself, whatever the nodes' size (0: off).",
+    ),
     ("replybuffer", 2, 2, accept, "Accepted; reply buffers have no fixed size."),
     ("segfault", 0, 0, crash, "Crash."),
     ("set-active-expire", 1, 1, set_active_expire, "0|1: remove expired keys in the background."),
@@ -61,6 +70,35 @@ fn debug(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Rep
 
 fn accept(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
     out.ok();
+    Ok(())
+}
+
+/// Bytes beyond which Redis has no packed elements.
+const MAX_PACKED: u64 = (1 << 32) - (1 << 20);
+
+fn quicklist_packed_threshold(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let bytes = stdx::parse_memory_size(args.at(0)).filter(|bytes| *bytes <= MAX_PACKED);
+    let bytes = bytes.ok_or(Fault::Text("ERR argument must be a memory value bigger than 1 and smaller than 4gb"))?;
+    context.with_scope(Scope::All, |txn| txn.set_list_packed_threshold(bytes as usize));
+    out.ok();
+    Ok(())
+}
+
+fn listpack(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let encoding = context.with_key(args.at(0), |txn| txn.encoding(args.at(0))).ok_or(Fault::NoSuchKey)?;
+    if encoding != Encoding::Listpack {
+        return Err(Fault::Text("ERR Not a listpack encoded object."));
+    }
+    out.status("Listpack structure printed on stdout");
+    Ok(())
+}
+
+fn quicklist(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let encoding = context.with_key(args.at(0), |txn| txn.encoding(args.at(0))).ok_or(Fault::NoSuchKey)?;
+    if encoding != Encoding::Quicklist {
+        return Err(Fault::Text("ERR Not a quicklist encoded object."));
+    }
+    out.status("Quicklist structure printed on stdout");
     Ok(())
 }
 

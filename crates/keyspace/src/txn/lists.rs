@@ -7,7 +7,7 @@ use crate::merge::version_of;
 use crate::{KeyType, ValueError, codec};
 use effect::{Effect, End, IdentitiesWriter, ItemsWriter};
 use std::ops::Range;
-use values::{EncodingLimits, List};
+use values::{Element, EncodingLimits, List};
 
 impl Txn<'_> {
     /// The list at a key that is to be changed.
@@ -32,7 +32,30 @@ impl Txn<'_> {
             elements.clone().for_each(|element| items.push(element));
         }
         let effect = Effect::ListPush { key, end, elements: items.items() };
+        // Each element counts as a change.
+        self.changes += elements.clone().count().saturating_sub(1) as u64;
         Ok(self.merge(key, &effect, |merge| merge.list_push(end, elements)))
+    }
+
+    /// The element at one end of a list goes to one end of another, or of the same. Returns it; `None`: there is none.
+    pub fn list_move(
+        &mut self,
+        (source, from): (&[u8], End),
+        (destination, to): (&[u8], End),
+    ) -> Result<Option<Vec<u8>>, ValueError> {
+        let Some(list) = self.writable_list(source)? else { return Ok(None) };
+        let last = list.len() - 1;
+        let mut place = if from == End::Head { 0 } else { last };
+        let element = list.get(place).map_or_else(Vec::new, Element::to_vec);
+        // This comes first, so that a list of one element that is moved to itself stays.
+        self.list_push(destination, to, std::iter::once(&element[..]))?;
+        if source == destination && to == End::Head {
+            place += 1;
+        }
+        let places = place..place + 1;
+        self.list_remove(source, vec![places])?;
+        self.changes -= 1;
+        Ok(Some(element))
     }
 
     /// An element goes next to the one at `index`, on the side of that end. Nothing happens where there is none.
@@ -53,6 +76,7 @@ impl Txn<'_> {
         let mut names = self.name(key, &ranges);
         let deadline_ms = if self.switches.peers { self.view.find(key).and_then(Entry::deadline_ms) } else { None };
         let effect = Effect::ListRemove { key, elements: names.identities() };
+        self.changes += ranges.iter().map(Range::len).sum::<usize>() as u64 - 1;
         let places = Selection::At(ranges);
         self.merge(key, &effect, |merge| merge.list_remove(&places));
         self.persist_empty(key, deadline_ms);

@@ -112,7 +112,16 @@ impl<'k> Txn<'k> {
     /// When small collections give up their compact encodings; all shards must be locked.
     pub fn set_encoding_limits(&mut self, limits: &EncodingLimits) {
         for index in 0..self.view.guard.count() {
-            self.view.guard.at_mut(index).limits = limits.clone();
+            let own = &mut self.view.guard.at_mut(index).limits;
+            *own = EncodingLimits { list_packed_threshold: own.list_packed_threshold, ..limits.clone() };
+        }
+    }
+
+    /// From which length on an element of a list is a node by itself (0: as the size of nodes says); all shards must be
+    /// locked.
+    pub fn set_list_packed_threshold(&mut self, bytes: usize) {
+        for index in 0..self.view.guard.count() {
+            self.view.guard.at_mut(index).limits.list_packed_threshold = bytes;
         }
     }
 

@@ -58,11 +58,11 @@ fn near(left: &Reply, right: &Reply, tolerance: i64) -> bool {
     }
 }
 
-/// Alike: "listpack" and "hashtable", where for sets the two versions differ; and "skiplist", as 7.2 looks
-/// at all members of a ZADD at once. The scripts tell them apart.
+/// Alike: "listpack" and "hashtable" or "quicklist", where for sets and lists the two versions differ; and "skiplist", as 7.2
+/// looks at all members of a ZADD at once. The scripts tell them apart.
 fn encoding(reply: &Reply) -> Reply {
     match reply.bytes() {
-        Some(b"listpack" | b"skiplist") => Reply::Bulk(b"hashtable".to_vec()),
+        Some(b"listpack" | b"quicklist" | b"skiplist") => Reply::Bulk(b"hashtable".to_vec()),
         _ => reply.clone(),
     }
 }

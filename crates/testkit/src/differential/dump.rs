@@ -32,10 +32,12 @@ pub(super) fn dump(client: &mut Client) -> io::Result<Dump> {
                 Some(b"string") => b"GET",
                 Some(b"set") => b"SMEMBERS",
                 Some(b"hash") => b"HGETALL",
+                Some(b"list") => b"LRANGE",
                 Some(b"zset") => b"ZRANGE",
                 _ => return Err(io::Error::other(format!("a key of type {kind}"))),
             };
             let value = match read {
+                b"LRANGE" => client.call(&[read, key, b"0", b"-1"])?,
                 b"HGETALL" => pairs(client.call(&[read, key])?),
                 b"ZRANGE" => client.call(&[read, key, b"0", b"-1", b"WITHSCORES"])?,
                 _ => sorted(&client.call(&[read, key])?),

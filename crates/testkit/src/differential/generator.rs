@@ -20,6 +20,9 @@ const GARBAGE: &[&[u8]] =
 /// Redis before 7.2 answers for an absent key without a look at the other arguments.
 const KEY_FIRST: &[&[u8]] = &[b"BITCOUNT", b"BITPOS"];
 
+/// KeyDB gives them an argument more.
+const LONGER: &[&[u8]] = &[b"PERSIST", b"TTL", b"PTTL"];
+
 pub(super) struct Generator {
     random: SmallRng,
     recipes: Vec<(u32, Node, Comparison)>,
@@ -43,7 +46,8 @@ impl Generator {
             }
             let mut rest_ms = 0;
             // A cursor that no server gave means nothing.
-            let is_spoilable = !matches!(comparison, Comparison::Iteration(_)) && !KEY_FIRST.contains(&&*arguments[0]);
+            let is_spoilable = !matches!(comparison, Comparison::Iteration(_))
+                && ![KEY_FIRST, LONGER].concat().contains(&&*arguments[0]);
             // Where scores differ, ranges of members mean nothing either.
             let is_spoilable = is_spoilable && !arguments.get(1).is_some_and(|key| key.starts_with(b"lexical"));
             if is_spoilable && self.chance(3) {
@@ -103,8 +107,8 @@ impl Generator {
         let number = |value: i64| value.to_string().into_bytes();
         match kind {
             "key" => self.any_key(),
-            "string" | "hll" | "set" | "hash" | "zset" if self.chance(4) => self.any_key(),
-            "string" | "hll" | "set" | "hash" | "zset" | "lexical" => self.key(kind),
+            "string" | "hll" | "set" | "hash" | "zset" | "list" if self.chance(4) => self.any_key(),
+            "string" | "hll" | "set" | "hash" | "zset" | "lexical" | "list" => self.key(kind),
             "value" => self.value(),
             "member" | "field" => self.element(),
             "integer" => self.integer(),
@@ -127,7 +131,7 @@ impl Generator {
             "at_ms" => number((FAR_AWAY_SECONDS * 1000 + self.random.random_range(0..4000)) as i64),
             "width" => self.pick(&["u1", "u2", "u8", "u16", "u63", "i1", "i3", "i5", "i64"]),
             "pattern" => self.pick(&["*", "s*", "*1", "?[12]", "[^s]*", "m?", "nothing"]),
-            "type" => self.pick(&["string", "set", "hash", "zset"]),
+            "type" => self.pick(&["string", "set", "hash", "list", "zset"]),
             _ => unreachable!("no such argument in the grammar: {kind}"),
         }
     }
@@ -139,10 +143,10 @@ impl Generator {
 
     /// Not a HyperLogLog: into one whose end is spoilt Redis adds all the same, as long as it does not get there.
     fn any_key(&mut self) -> Vec<u8> {
-        match self.random.random_range(0..8) {
+        match self.random.random_range(0..10) {
             0 => b"bin\x00\xff\r\n".to_vec(),
             1 => Vec::new(),
-            n => self.key(["string", "set", "hash", "zset"][n % 4]),
+            n => self.key(["string", "set", "hash", "zset", "list"][n % 5]),
         }
     }
 

@@ -113,6 +113,7 @@ impl Side {
             ("zset-max-listpack-entries", "128", "7"),
             ("zset-max-listpack-value", "64", "9"),
             ("set-max-intset-entries", "512", "6"),
+            ("list-max-listpack-size", "-2", "3"),
             // An error before 7.2, where there is no such encoding.
             ("set-max-listpack-entries", "128", "5"),
         ] {

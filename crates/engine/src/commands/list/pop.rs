@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use effect::End;
 use keyspace::{EventClass, KeyType, Txn};
 use resp::{Args, Out};
-use values::{Element, List};
+use values::List;
 
 const POP: Command = Command {
     arity: -2,
@@ -166,16 +166,8 @@ pub(super) const BRPOPLPUSH: Command = Command {
 /// Moves an element and replies with it. False where there is none.
 fn move_one(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, from: End, to: End) -> Result<bool, Fault> {
     let (source, destination) = (args.at(1), args.at(2));
-    let Some(list) = txn.writable_list(source)? else { return Ok(false) };
-    let last = list.len() - 1;
-    let taken = list.get(if from == End::Head { 0 } else { last }).map_or_else(Vec::new, Element::to_vec);
-    // Comes first, so that a list of one element that is moved to itself stays.
-    txn.list_push(destination, to, std::iter::once(&taken[..]))?;
+    let Some(taken) = txn.list_move((source, from), (destination, to))? else { return Ok(false) };
     notify_push(txn, destination, to);
-    let shifted = usize::from(source == destination && to == End::Head);
-    let place = if from == End::Head { 0 } else { last } + shifted;
-    let places = place..place + 1;
-    txn.list_remove(source, vec![places])?;
     txn.notify_removal(EventClass::LIST, if from == End::Head { "lpop" } else { "rpop" }, source);
     out.bulk(&taken);
     Ok(true)
