@@ -32,7 +32,6 @@ impl Txn<'_> {
             elements.clone().for_each(|element| items.push(element));
         }
         let effect = Effect::ListPush { key, end, elements: items.items() };
-        // Each element counts as a change.
         self.changes += elements.clone().count().saturating_sub(1) as u64;
         Ok(self.merge(key, &effect, |merge| merge.list_push(end, elements)))
     }
@@ -72,13 +71,17 @@ impl Txn<'_> {
     /// The elements in these places go: ascending ranges that do not touch and are within the list. An empty list is no
     /// key.
     pub fn list_remove(&mut self, key: &[u8], ranges: Vec<Range<usize>>) -> Result<(), ValueError> {
-        let Some(_) = self.writable_list(key)?.filter(|_| !ranges.is_empty()) else { return Ok(()) };
+        let all = self.switches.peers;
+        // Without peers nothing removed is an effect, too: who watches the key is told, as Redis tells.
+        let Some(_) = self.writable_list(key)?.filter(|_| !all || !ranges.is_empty()) else { return Ok(()) };
         let mut names = self.name(key, &ranges);
-        let deadline_ms = if self.switches.peers { self.view.find(key).and_then(Entry::deadline_ms) } else { None };
+        let deadline_ms = if all { self.view.find(key).and_then(Entry::deadline_ms) } else { None };
         let effect = Effect::ListRemove { key, elements: names.identities() };
-        self.changes += ranges.iter().map(Range::len).sum::<usize>() as u64 - 1;
+        let removed: usize = ranges.iter().map(Range::len).sum();
         let places = Selection::At(ranges);
         self.merge(key, &effect, |merge| merge.list_remove(&places));
+        // Each element counts as a change.
+        self.changes = self.changes + removed as u64 - 1;
         self.persist_empty(key, deadline_ms);
         Ok(())
     }
