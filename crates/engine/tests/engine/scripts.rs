@@ -61,6 +61,11 @@ fn sorted_set() {
 }
 
 #[test]
+fn stream() {
+    run("stream");
+}
+
+#[test]
 fn string() {
     run("string");
 }

@@ -295,7 +295,7 @@ fn xautoclaim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let mut words = Cursor::new(args, 6);
     while let Some(word) = words.next() {
         if is(word, "COUNT") && words.remaining() > 0 {
-            let wanted = usize::try_from(integer(words.value()?)?).ok();
+            let wanted = stdx::parse_i64(words.value()?).and_then(|wanted| usize::try_from(wanted).ok());
             let wanted = wanted.filter(|wanted| (1..=i64::MAX as usize / size_of::<StreamId>()).contains(wanted));
             count = wanted.ok_or(Fault::Text("ERR COUNT must be > 0"))?;
         } else if is(word, "JUSTID") {
