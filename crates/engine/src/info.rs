@@ -1,7 +1,6 @@
 //! INFO: the state of the node as lines of text, in sections.
 
 use crate::clients::ClientKind;
-use crate::command::Flags;
 use crate::context::SessionContext;
 use crate::engine::{FLUIDB_VERSION, REDIS_VERSION};
 use crate::key_sizes::KeySizes;
@@ -346,7 +345,7 @@ fn latency_stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
     }
     let percentiles = context.config().latency_tracking_info_percentiles.clone();
     for_each_used_command(context, |entry, totals| {
-        if totals.calls == 0 || entry.has(Flags::BLOCKING) {
+        if totals.calls == 0 {
             return;
         }
         let values: Vec<String> = percentiles

@@ -42,11 +42,11 @@ pub struct Deferred {
     at: usize,
 }
 
-/// How many of so many unsent bytes the limits of output mean: the first ones, which Redis keeps in a buffer that every
-/// client has, do not count.
+/// How many of so many unsent bytes the limits of output mean: none while they fit into the buffer that every client of
+/// Redis has.
 pub fn counted_for_limit(unsent_bytes: usize) -> u64 {
-    const FIRST_BYTES: usize = 16 * 1024;
-    unsent_bytes.saturating_sub(FIRST_BYTES) as u64
+    const FREE_BYTES: usize = 16 * 1024;
+    if unsent_bytes > FREE_BYTES { unsent_bytes as u64 } else { 0 }
 }
 
 impl Out {
