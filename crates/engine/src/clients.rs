@@ -115,6 +115,8 @@ pub struct Client {
     pub commands: AtomicU64,
     /// Its share in `Clients::memory_bytes`.
     accounted_bytes: AtomicU64,
+    /// Its share in `Clients::dying_bytes`.
+    dying_bytes: AtomicU64,
     /// What is pushed to it.
     pub(crate) mailbox: Mailbox,
     /// What it subscribes to: channels, patterns, shard channels.
@@ -165,6 +167,7 @@ impl Client {
             net_output_bytes: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             accounted_bytes: AtomicU64::new(0),
+            dying_bytes: AtomicU64::new(0),
             mailbox: Mailbox::default(),
             channels: AtomicU64::new(0),
             patterns: AtomicU64::new(0),
@@ -324,6 +327,8 @@ pub struct Clients {
     by_id: Mutex<BTreeMap<u64, Arc<Client>>>,
     /// Of all that may be evicted.
     memory_bytes: AtomicU64,
+    /// Of those that were killed and that their workers have not closed yet.
+    dying_bytes: AtomicU64,
     /// Unix milliseconds at which the pause ends; 0: none.
     pause_until_ms: AtomicU64,
     pause_all: AtomicBool,
@@ -337,18 +342,35 @@ impl Clients {
         client
     }
 
-    pub fn remove(&self, id: u64) {
-        if let Some(client) = self.by_id.lock().remove(&id) {
-            self.memory_bytes.fetch_sub(client.accounted_bytes.swap(0, Relaxed), Relaxed);
-        }
+    /// A client was killed: what it costs will be free soon.
+    pub(crate) fn bury(&self, client: &Client) {
+        self.remove(client);
+        let bytes = client.total_memory();
+        client.dying_bytes.store(bytes, Relaxed);
+        self.dying_bytes.fetch_add(bytes, Relaxed);
+    }
+
+    /// Its session has ended.
+    pub(crate) fn forget(&self, client: &Client) {
+        self.remove(client);
+        self.dying_bytes.fetch_sub(client.dying_bytes.swap(0, Relaxed), Relaxed);
+    }
+
+    fn remove(&self, client: &Client) {
+        self.by_id.lock().remove(&client.id);
+        self.memory_bytes.fetch_sub(client.accounted_bytes.swap(0, Relaxed), Relaxed);
+    }
+
+    pub(crate) fn dying_bytes(&self) -> u64 {
+        self.dying_bytes.load(Relaxed)
     }
 
     /// Takes note of what a client costs now. To be called by its worker.
     pub fn account(&self, client: &Client) {
         let bytes = if client.is_evictable() && !client.killed() { client.total_memory() } else { 0 };
-        let before = client.accounted_bytes.load(Relaxed);
-        if bytes != before {
-            client.accounted_bytes.store(bytes, Relaxed);
+        if bytes != client.accounted_bytes.load(Relaxed) {
+            // Whoever kills the client takes its share out at the same time.
+            let before = client.accounted_bytes.swap(bytes, Relaxed);
             self.memory_bytes.fetch_add(bytes.wrapping_sub(before), Relaxed);
         }
     }

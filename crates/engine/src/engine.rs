@@ -153,8 +153,10 @@ impl Engine {
 
     /// Closes another client's connection.
     pub fn kill(&self, client: &Client) {
-        client.kill();
-        self.clients.remove(client.id);
+        if !client.killed() {
+            client.kill();
+            self.clients.bury(client);
+        }
         self.host.wake(client);
     }
 

@@ -142,11 +142,13 @@ impl Engine {
 
     /// Bytes that maxmemory does not mean.
     pub(crate) fn bytes_not_counted(&self, now: Now) -> u64 {
-        self.replication.backlog_bytes() + self.evictor.tombstones.bytes(now)
+        self.replication.backlog_bytes() + self.evictor.tombstones.bytes(now) + self.clients.dying_bytes()
     }
 
     #[cold]
     fn evict(&self, config: &Config, now: Now) -> Room {
+        // Clients that take too much go before keys do.
+        self.evict_clients(config, now);
         let is_exceeded = self.is_over_limit(config, now);
         self.evictor.note(is_exceeded, now);
         let counts = self.replication.role() != Role::Replica || !config.replica_ignore_maxmemory;

@@ -298,6 +298,6 @@ impl Drop for Session {
         self.engine.pubsub.leave(&self.client, &mut self.subscriptions);
         self.stop_tracking();
         self.engine.unwatch(&self.client, &mut self.watching);
-        self.engine.clients.remove(self.client.id);
+        self.engine.clients.forget(&self.client);
     }
 }

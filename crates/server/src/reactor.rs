@@ -467,6 +467,11 @@ impl Reactor {
         } else if exceeds(pending + client.queued_bytes.load(Relaxed), config.client_query_buffer_limit) {
             self.engine.close_for_input(client, self.now);
             self.close(index);
+        } else {
+            self.engine.evict_clients(&config, self.now);
+            if client.killed() {
+                self.close(index);
+            }
         }
     }
 
