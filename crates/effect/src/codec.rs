@@ -137,6 +137,11 @@ impl<'a> Items<'a> {
     pub fn is_empty(&self) -> bool {
         self.encoded.is_empty()
     }
+
+    /// As `new` takes it.
+    pub fn encoded(&self) -> &'a [u8] {
+        self.encoded
+    }
 }
 
 impl fmt::Debug for Items<'_> {

@@ -7,8 +7,21 @@ use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
 
-pub(super) const COMMANDS: &[&Command] =
-    &[&COPY, &DEL, &EXISTS, &KEYDB_MEXISTS, &MOVE, &RANDOMKEY, &RENAME, &RENAMENX, &SCAN, &TOUCH, &TYPE, &UNLINK];
+pub(super) const COMMANDS: &[&Command] = &[
+    &COPY,
+    &DEL,
+    &EXISTS,
+    &EXPDEL,
+    &KEYDB_MEXISTS,
+    &MOVE,
+    &RANDOMKEY,
+    &RENAME,
+    &RENAMENX,
+    &SCAN,
+    &TOUCH,
+    &TYPE,
+    &UNLINK,
+];
 
 pub(super) const GENERIC: Command = Command { group: "generic", categories: &["keyspace"], ..Command::BASE };
 
@@ -98,6 +111,19 @@ fn del(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     out.integer(deleted);
     Ok(())
 }
+
+const EXPDEL: Command = Command {
+    name: "expdel",
+    arity: -2,
+    flags: Flags::of(&[Flags::WRITE]),
+    keys: &[KeySpec::from(1, &["RM", "delete"])],
+    since: "6.0.0",
+    complexity: "O(N), N: keys",
+    summary: "Deletes keys, as KeyDB's masters tell their replicas when keys have expired.",
+    arguments: &[Argument::key("key", 0).multiple()],
+    handler: Handler::Write(del),
+    ..GENERIC
+};
 
 const EXISTS: Command = Command {
     name: "exists",

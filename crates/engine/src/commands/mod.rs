@@ -21,6 +21,7 @@ mod list;
 mod memory;
 mod mesh;
 mod monitor;
+mod nested_hash;
 mod object;
 mod pubsub;
 mod replication;
@@ -56,6 +57,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     memory::COMMANDS,
     mesh::COMMANDS,
     monitor::COMMANDS,
+    nested_hash::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,

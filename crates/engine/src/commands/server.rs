@@ -13,7 +13,7 @@ use resp::{Args, Out};
 use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) const COMMANDS: &[&Command] =
-    &[&DBSIZE, &FLUSHALL, &FLUSHDB, &INFO, &LASTSAVE, &LOLWUT, &SHUTDOWN, &SWAPDB, &TIME];
+    &[&DBSIZE, &FLUSHALL, &FLUSHDB, &INFO, &LASTSAVE, &LFENCE, &LOLWUT, &SHUTDOWN, &SWAPDB, &TIME];
 
 pub(super) const SERVER: Command = Command { group: "server", ..Command::BASE };
 
@@ -125,6 +125,20 @@ fn lastsave(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Rep
     Ok(())
 }
 
+const LFENCE: Command = Command {
+    name: "lfence",
+    flags: Flags::of(&[Flags::READONLY, Flags::STALE]),
+    since: "6.0.0",
+    summary: "Answers when what came before is done, which here is always so.",
+    handler: Handler::Session(lfence),
+    ..SERVER
+};
+
+fn lfence(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    out.ok();
+    Ok(())
+}
+
 const LOLWUT: Command = Command {
     name: "lolwut",
     arity: -1,
@@ -136,7 +150,13 @@ const LOLWUT: Command = Command {
     ..SERVER
 };
 
-fn lolwut(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+fn lolwut(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    // One picture for all versions.
+    if let (Some(word), Some(version)) = (args.get(1), args.get(2))
+        && is(word, "VERSION")
+    {
+        integer(version)?;
+    }
     const PICTURE: &str = "        A\n       / \\\n      /   \\\n     B-----C\n\nThe last operation wins.\n";
     out.verbatim(b"txt", format!("{PICTURE}fluidB ver. {FLUIDB_VERSION}\n").as_bytes());
     Ok(())
@@ -187,6 +207,8 @@ fn shutdown(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> 
             () if is(word, "SAVE") && request.save != Some(false) => request.save = Some(true),
             () if is(word, "NOW") => request.now = true,
             () if is(word, "FORCE") => request.force = true,
+            // KeyDB's: clients get their replies in any case.
+            () if is(word, "SOFT") => {}
             () if is(word, "ABORT") => abort = true,
             () => return Err(Fault::Syntax),
         }
