@@ -140,6 +140,12 @@ impl Out {
         self.decimal(FloatBuffer::new().format(value));
     }
 
+    /// The same with up to 17 digits behind the point, and none of them rounded away (coordinates).
+    pub fn exact_double(&mut self, value: f64) {
+        let text = format!("{value:.17}");
+        self.decimal(text.trim_end_matches('0').trim_end_matches('.').as_bytes());
+    }
+
     /// The same for the numbers of INCRBYFLOAT and its kin, where a command replies with `addReplyHumanLongDouble`.
     pub fn long_double(&mut self, value: LongDouble) {
         self.decimal(value.to_string().as_bytes());

@@ -6,6 +6,7 @@ mod bucket;
 mod buffer;
 mod element;
 mod expiring;
+pub mod geo;
 mod hash;
 pub mod hyperloglog;
 mod intset;

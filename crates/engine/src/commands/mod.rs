@@ -11,6 +11,7 @@ mod debug;
 mod expire;
 mod field_expiry;
 mod generic;
+mod geo;
 mod hash;
 pub(crate) mod help;
 mod hyperloglog;
@@ -49,6 +50,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     expire::COMMANDS,
     field_expiry::COMMANDS,
     generic::COMMANDS,
+    geo::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,

@@ -26,6 +26,11 @@ fn generic() {
 }
 
 #[test]
+fn geo() {
+    run("geo");
+}
+
+#[test]
 fn hash() {
     run("hash");
 }

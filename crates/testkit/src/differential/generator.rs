@@ -110,13 +110,17 @@ impl Generator {
         let number = |value: i64| value.to_string().into_bytes();
         match kind {
             "key" => self.any_key(),
-            "string" | "hll" | "set" | "hash" | "zset" | "list" if self.chance(4) => self.any_key(),
-            "string" | "hll" | "set" | "hash" | "zset" | "lexical" | "list" => self.key(kind),
+            "string" | "hll" | "set" | "hash" | "zset" | "list" | "geo" if self.chance(4) => self.any_key(),
+            "string" | "hll" | "set" | "hash" | "zset" | "lexical" | "list" | "geo" => self.key(kind),
             "value" => self.value(),
             "member" | "field" => self.element(),
             "integer" => self.integer(),
             "float" => self.float(),
             "score" => self.score(),
+            // Not at the same place twice: what is equally near may come in any order.
+            "longitude" => format!("{:.6}", self.random.random_range(-180.0..180.0)).into_bytes(),
+            "latitude" => format!("{:.6}", self.random.random_range(-85.0..85.0)).into_bytes(),
+            "radius" => number(*[1, 100, 3000, 8000, 30_000].choose(&mut self.random).expect("not empty")),
             // Zero is not to become negative: a tree of ours knows but one zero.
             "weight" => self.pick(&["1", "2", "0.5", "3.25", "inf"]),
             "bound" => [self.pick(&["", "", "("]), self.score()].concat(),
@@ -210,7 +214,7 @@ impl Generator {
     fn spoil(&mut self, arguments: &mut Vec<Vec<u8>>) {
         let index = self.random.random_range(0..arguments.len());
         let mut garbage = GARBAGE.choose(&mut self.random).expect("not empty").to_vec();
-        if arguments[0].starts_with(b"Z") {
+        if arguments[0].starts_with(b"Z") || arguments[0].starts_with(b"GEO") {
             // As a score it would be printed with other digits since 7.2.
             garbage.truncate(10);
         }

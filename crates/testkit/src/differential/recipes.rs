@@ -145,6 +145,18 @@ pub(super) const RECIPES: &[Recipe] = &[
     (8, "ZSCORE zset member", Exact),
     (5, "ZUNION 2 zset (zset|set) [WEIGHTS weight weight] [AGGREGATE (SUM|MIN|MAX)] [WITHSCORES]", Exact),
     (4, "ZUNIONSTORE zset 3 zset zset (zset|set) [WEIGHTS weight weight weight] [AGGREGATE (SUM|MIN|MAX)]", Exact),
+    // Positions
+    (12, "GEOADD geo [NX|XX] [CH] (longitude latitude member)+", Exact),
+    (4, "GEODIST geo member member [km|ft|mi|m]", Exact),
+    (4, "GEOHASH geo member+", Exact),
+    (4, "GEOPOS geo member+", Exact),
+    (5, "GEOSEARCH geo FROMLONLAT longitude latitude BYRADIUS radius km ASC [COUNT small] [WITHDIST]", Exact),
+    (5, "GEOSEARCH geo FROMLONLAT longitude latitude BYBOX radius radius km [DESC] [WITHHASH] [WITHCOORD]", Unordered),
+    (4, "GEOSEARCH geo FROMMEMBER member BYRADIUS radius mi DESC [WITHDIST]", Exact),
+    (3, "GEOSEARCHSTORE geo geo FROMMEMBER member BYBOX radius radius km", Exact),
+    (3, "GEORADIUS geo longitude latitude radius km ASC [WITHDIST] [COUNT small]", Exact),
+    (2, "GEORADIUSBYMEMBER geo member radius km STORE geo", Exact),
+    (4, "ZREM geo member+", Exact),
     // Sorted sets whose scores are all the same
     (20, "ZADD lexical (0 member)+", Exact),
     (4, "ZLEXCOUNT lexical edge edge", Exact),

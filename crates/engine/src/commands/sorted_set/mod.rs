@@ -125,9 +125,21 @@ fn add(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, mut increment: bool) ->
         let (member, delta) = pairs[0];
         return add_to_score(txn, args.at(1), member, delta, condition, out);
     }
-    let written = txn.sorted_set_add(args.at(1), &pairs, condition)?;
+    add_pairs(txn, args.at(1), &pairs, condition, changes, out)
+}
+
+/// Replies how many members are new, or (`changes`) have another score.
+pub(super) fn add_pairs(
+    txn: &mut Txn<'_>,
+    key: &[u8],
+    pairs: &[(&[u8], f64)],
+    condition: ScoreCondition,
+    changes: bool,
+    out: &mut Out,
+) -> Reply {
+    let written = txn.sorted_set_add(key, pairs, condition)?;
     if written.added + written.changed > 0 {
-        txn.notify(EventClass::SORTED_SET, "zadd", args.at(1));
+        txn.notify(EventClass::SORTED_SET, "zadd", key);
     }
     out.integer((written.added + if changes { written.changed } else { 0 }) as i64);
     Ok(())
@@ -165,7 +177,7 @@ fn add_to_score(
     Ok(())
 }
 
-fn score(text: &[u8]) -> Result<f64, Fault> {
+pub(super) fn score(text: &[u8]) -> Result<f64, Fault> {
     stdx::parse_f64(text).ok_or(Fault::NotFloat)
 }
 
@@ -364,7 +376,7 @@ fn reply_pair(out: &mut Out, (member, score): (Element<'_>, f64), with_scores: b
 }
 
 /// Puts a sorted set at `destination`, or nothing where it is empty, and replies how many members it has.
-fn store(txn: &mut Txn<'_>, destination: &[u8], set: &SortedSet, event: &'static str, out: &mut Out) {
+pub(super) fn store(txn: &mut Txn<'_>, destination: &[u8], set: &SortedSet, event: &'static str, out: &mut Out) {
     let was_there = txn.peek_type(destination).is_some();
     txn.store_sorted_set(destination, set);
     if !set.is_empty() {
