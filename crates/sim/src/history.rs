@@ -1,12 +1,13 @@
 //! One seeded history from the first node to the verdict.
 
 use crate::clock::EPOCH_MS;
-use crate::model;
+use crate::model::{self, Record};
 use crate::node::Machine;
 use crate::workload;
 use crate::world::{STEP_US, World, address};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Steps in which clients write and things break.
@@ -178,6 +179,22 @@ fn judge(world: &mut World, scenario: Scenario) -> Result<(), String> {
             return Err(format!(
                 "host{index} db {db} {name}\n  expected {expectation:?}\n  node     {node:?}\n  {tale}"
             ));
+        }
+    }
+    judge_messages(world, scenario, &records)
+}
+
+/// No node may have heard a message twice; those that were there all the time have heard each.
+fn judge_messages(world: &mut World, scenario: Scenario, records: &[Record]) -> Result<(), String> {
+    let published: BTreeSet<String> = records.iter().flat_map(model::messages).collect();
+    for (index, heard) in world.heard().into_iter().enumerate() {
+        let distinct: BTreeSet<String> = heard.iter().cloned().collect();
+        if distinct.len() < heard.len() {
+            return Err(format!("host{index} has heard a message twice: {heard:?}"));
+        }
+        if !scenario.brings_strangers() && distinct != published {
+            let missing: Vec<_> = published.symmetric_difference(&distinct).collect();
+            return Err(format!("host{index} has not heard what was published: {missing:?}"));
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ mod stream;
 
 pub use stream::Stream;
 
-use effect::{Collection, Deadline, Effect, EntryId, Origin, Stamp, VersionVector};
+use effect::{Collection, Deadline, Effect, EffectReader, EntryId, Origin, Stamp, VersionVector};
 use list::List;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,6 +24,14 @@ pub struct Record {
     pub context: VersionVector,
     /// Encoded effects.
     pub effects: Vec<u8>,
+}
+
+/// The messages in a record.
+pub fn messages(record: &Record) -> impl Iterator<Item = String> {
+    EffectReader::new(&record.effects).flatten().filter_map(|effect| match effect {
+        Effect::Publish { payload, .. } => Some(String::from_utf8_lossy(payload).into_owned()),
+        _ => None,
+    })
 }
 
 /// What a key holds in the end.

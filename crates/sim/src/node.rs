@@ -1,6 +1,7 @@
 //! One node of a history: a whole `node::Node` with a client of its own, on simulated clocks.
 
 use crate::model::{self, Lifetimes, Record, State, Value, score_text};
+use crate::workload::CHANNEL;
 use effect::{Origin, VersionVector};
 use engine::config::Master;
 use engine::{
@@ -125,6 +126,8 @@ pub struct Machine {
     recorder: Arc<Recorder>,
     worker: Worker,
     client: Session,
+    /// A client that subscribes to what the others publish.
+    listener: Session,
     applied: VersionVector,
     joined: bool,
 }
@@ -162,9 +165,14 @@ impl Machine {
             observer: Some(recorder.clone()),
         }));
         node.turn(now);
-        let worker = Worker::new(node.engine());
-        let client = Session::new(node.engine(), Connection::default(), engine_now(now));
-        Machine { node, keyspace, host, recorder, worker, client, applied: VersionVector::new(), joined: false }
+        let mut worker = Worker::new(node.engine());
+        let [client, mut listener] =
+            [(); 2].map(|()| Session::new(node.engine(), Connection::default(), engine_now(now)));
+        let mut subscribe = format!("SUBSCRIBE {CHANNEL}\r\n").into_bytes();
+        listener.feed(&mut worker, &mut subscribe, engine_now(now));
+        listener.out.buffer.clear();
+        let applied = VersionVector::new();
+        Machine { node, keyspace, host, recorder, worker, client, listener, applied, joined: false }
     }
 
     pub fn keyspace(&self) -> &Keyspace {
@@ -197,6 +205,15 @@ impl Machine {
         let turn = self.client.feed(&mut self.worker, &mut input, engine_now(now));
         assert_eq!((turn.consumed, turn.next), (input.len(), Next::Read), "{commands:?}");
         std::mem::take(&mut self.client.out.buffer)
+    }
+
+    /// The messages that have come to this life of the node, in order.
+    pub fn heard(&mut self, now: Now) -> Vec<String> {
+        self.listener.resume(&mut self.worker, engine_now(now));
+        let text = String::from_utf8_lossy(&self.listener.out.buffer);
+        // Each is an array of three bulk strings, of which the last is the message.
+        let lines: Vec<&str> = text.lines().collect();
+        lines.chunks(7).map(|message| message[6].to_owned()).collect()
     }
 
     /// Another node has connected.

@@ -34,6 +34,9 @@ fn number(rng: &mut SmallRng) -> String {
     rng.random_range(-20..100).to_string()
 }
 
+/// Where messages go, each unlike any other.
+pub const CHANNEL: &str = "news";
+
 fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
@@ -53,7 +56,7 @@ pub fn next(rng: &mut SmallRng, tag: u64) -> Vec<Vec<String>> {
 
 /// One command. `tag` makes the values that it writes unlike any other's.
 fn command(rng: &mut SmallRng, tag: u64) -> Vec<String> {
-    match rng.random_range(0..136) {
+    match rng.random_range(0..142) {
         0..20 => string(rng, tag),
         20..25 => hyperloglog(rng),
         25..45 => counter(rng),
@@ -62,6 +65,7 @@ fn command(rng: &mut SmallRng, tag: u64) -> Vec<String> {
         81..91 => expiry(rng),
         91..109 => list(rng, tag),
         109..127 => sorted_set(rng),
+        127..133 => words(&format!("PUBLISH {CHANNEL} {tag}")),
         _ => keys(rng),
     }
 }

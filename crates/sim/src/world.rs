@@ -154,6 +154,13 @@ impl World {
         self.hosts.iter().filter_map(|host| host.machine.as_ref())
     }
 
+    /// What each node's listener has heard.
+    pub fn heard(&mut self) -> Vec<Vec<String>> {
+        let clocks: Vec<Now> = (0..self.hosts.len()).map(|index| self.now(index)).collect();
+        let hosts = self.hosts.iter_mut().zip(clocks);
+        hosts.filter_map(|(host, now)| Some(host.machine.as_mut()?.heard(now))).collect()
+    }
+
     /// Is `origin` the present life of a host?
     pub fn is_live(&self, origin: Origin) -> bool {
         let is_it = |host: &Host| host.id == origin.node && host.incarnation == origin.incarnation;
