@@ -42,7 +42,7 @@ pub struct KeyEvent {
 pub(crate) struct Events {
     wanted: EventClass,
     list: RefCell<Vec<KeyEvent>>,
-    /// Keys that reads find past their deadline are noted, to go at the end: somebody wants to hear of it.
+    /// Keys that reads find past their deadline are noted, to go at the end: no other writer can save them.
     wants_expired: bool,
     expired: RefCell<Vec<(u32, Box<[u8]>)>>,
 }

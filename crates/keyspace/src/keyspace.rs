@@ -139,8 +139,7 @@ impl Keyspace {
         let now_ms = if switches.stamping { now_ms.max(self.stamping.last().ms()) } else { now_ms };
         let wanted = self.stamping.wanted_events();
         // With other writers a key goes when nothing can come any more that saves it.
-        let wants_expired = !switches.peers && (switches.recording || wanted.contains(EventClass::EXPIRED));
-        let events = Events::new(wanted, wants_expired);
+        let events = Events::new(wanted, !switches.peers);
         Txn::new(View { keyspace: self, guard, only_hash, db, now_ms, touches: true, events }, switches)
     }
 

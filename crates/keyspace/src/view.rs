@@ -129,17 +129,23 @@ impl<'k> View<'k> {
     fn read(&self, key: &[u8]) -> Option<&Entry> {
         let hash = self.hash_of(key);
         let shard = self.guard.shard(hash);
-        let found = shard.databases[self.db as usize].table.find(hash, key);
-        let entry = found.filter(|entry| !is_expired(entry, self.now_ms));
+        let entry = shard.databases[self.db as usize].table.find(hash, key);
+        let entry = entry.filter(|entry| self.is_alive(entry));
         let counter = if entry.is_some() { &shard.counters.hits } else { &shard.counters.misses };
         counter.set(counter.get() + 1);
         if entry.is_none() {
-            if found.is_some() {
-                self.note_expired(key);
-            }
             self.notify(EventClass::MISS, "keymiss", key);
         }
         entry
+    }
+
+    #[inline]
+    fn is_alive(&self, entry: &Entry) -> bool {
+        let is_alive = !is_expired(entry, self.now_ms);
+        if !is_alive {
+            self.note_expired(entry.key());
+        }
+        is_alive
     }
 
     /// The same, with its access noted.
@@ -307,13 +313,24 @@ impl<'k> View<'k> {
                 found
             })?;
             let entry = table.random(|n| self.dice(n))?;
-            (!is_expired(entry, self.now_ms)).then(|| entry.key().to_vec())
+            self.is_alive(entry).then(|| entry.key().to_vec())
         })
     }
 
     /// SCAN: calls `f` for the keys of at least one bucket and about `count` keys; returns the next
     /// cursor, 0 when done. A key that is present throughout is given at least once.
-    pub fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&[u8], KeyType)) -> u64 {
+    pub fn scan(&self, cursor: u64, count: usize, f: impl FnMut(&[u8], KeyType)) -> u64 {
+        self.scan_of_type(cursor, count, |_| true, f)
+    }
+
+    /// The same for keys of the types that `is_wanted` accepts.
+    pub fn scan_of_type(
+        &self,
+        cursor: u64,
+        count: usize,
+        is_wanted: impl Fn(KeyType) -> bool,
+        mut f: impl FnMut(&[u8], KeyType),
+    ) -> u64 {
         let mut index = (cursor & ((1 << SHARD_CURSOR_BITS) - 1)) as usize;
         let mut position = cursor >> SHARD_CURSOR_BITS;
         let mut given = 0;
@@ -324,7 +341,7 @@ impl<'k> View<'k> {
             }
             let table = &self.guard.at(index).databases[self.db as usize].table;
             position = table.scan(position, |entry| {
-                if !is_expired(entry, self.now_ms) {
+                if is_wanted(entry.key_type()) && self.is_alive(entry) {
                     f(entry.key(), entry.key_type());
                 }
                 given += 1;

@@ -2,9 +2,11 @@
 
 use effect::{Effect, EffectReader, EffectWriter, NodeId, Origin};
 use keyspace::{
-    Checked, EffectsError, EventClass, KeyType, Keyspace, Options, Scope, SetDeadline, StringRef, Switches, Txn,
-    ValueError,
+    Checked, Collection, EffectsError, EventClass, KeyType, Keyspace, Options, Scope, SetDeadline, StringRef, Switches,
+    Txn, ValueError,
 };
+
+use values::Hash;
 
 const NOW_MS: u64 = 1_700_000_000_000;
 const MAX_LEN: usize = 512 << 20;
@@ -336,5 +338,44 @@ fn a_walk_gives_what_stays_exactly_once() {
         }
         assert!((0..20_000).all(|number| seen.get(&key("stays", number)) == Some(&1)));
         assert!(seen.values().all(|count| *count == 1));
+    }
+}
+
+#[test]
+fn what_reads_meet_past_its_deadline_goes_without_peers() {
+    for keyspace in keyspaces() {
+        at(&keyspace, NOW_MS, |txn| txn.string_set(b"k", b"v", SetDeadline::At(NOW_MS + 10)));
+        at(&keyspace, NOW_MS + 10, |txn| {
+            assert!(!txn.exists(b"k"));
+            let mut expired = Vec::new();
+            txn.remove_expired(|db, key| expired.push((db, key.to_vec())));
+            let gone = !keyspace.switches().peers;
+            assert_eq!(expired, if gone { vec![(0, b"k".to_vec())] } else { Vec::new() });
+            assert_eq!(txn.db_size(), usize::from(!gone));
+        });
+    }
+}
+
+#[test]
+fn elements_past_their_deadline_are_out_of_sight_and_come_back_where_time_does() {
+    for keyspace in keyspaces() {
+        at(&keyspace, NOW_MS, |txn| {
+            txn.hash_set(b"h", [(&b"a"[..], &b"1"[..]), (b"b", b"2")].into_iter()).unwrap();
+            txn.expire_members(b"h", Collection::Hash, std::iter::once(&b"a"[..]), Some(NOW_MS + 10));
+            assert_eq!(txn.member_deadline_ms(b"h", b"a"), Some(NOW_MS + 10));
+        });
+        let len = |now_ms| at(&keyspace, now_ms, |txn| txn.hash(b"h").unwrap().map_or(0, Hash::len));
+        assert_eq!((len(NOW_MS + 9), len(NOW_MS + 10)), (2, 1));
+        // A clock that went back tells the truth again, where there are others to hear of.
+        assert_eq!(len(NOW_MS + 5), if keyspace.switches().peers { 2 } else { 1 });
+        assert_eq!(len(NOW_MS + 20), 1);
+        at(&keyspace, NOW_MS + 20, |txn| {
+            assert_eq!(txn.hash_increment(b"h", b"a", 5), Ok(5));
+            assert_eq!(txn.member_deadline_ms(b"h", b"a"), None);
+            txn.expire_members(b"h", Collection::Hash, [&b"a"[..], b"b"].into_iter(), Some(NOW_MS + 30));
+        });
+        at(&keyspace, NOW_MS + 30, |txn| assert!(!txn.exists(b"h")));
+        // Once more where the clock went back.
+        assert_eq!(keyspace.statistics().expired_members, 3 + u64::from(keyspace.switches().peers));
     }
 }

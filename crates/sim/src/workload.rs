@@ -184,7 +184,9 @@ fn sorted_set(rng: &mut SmallRng) -> Vec<String> {
 
 fn expiry(rng: &mut SmallRng) -> Vec<String> {
     let key = any_key(rng);
-    words(&match rng.random_range(0..6) {
+    words(&match rng.random_range(0..8) {
+        6 => format!("EXPIREMEMBER {key} {} {} ms", pick(rng, &MEMBERS), rng.random_range(20..3000)),
+        7 => format!("PERSIST {key} {}", pick(rng, &MEMBERS)),
         0..3 => format!("PEXPIRE {key} {}", rng.random_range(20..3000)),
         3 => format!("EXPIRE {key} 1000"),
         _ => format!("PERSIST {key}"),

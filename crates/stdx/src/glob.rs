@@ -16,6 +16,9 @@ pub fn is_literal(pattern: &[u8]) -> bool {
     !pattern.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'))
 }
 
+/// A pattern with more stars that are not its end matches nothing long enough to come to them, as in Redis.
+const MAX_STARS: usize = 1000;
+
 struct Matcher<'a> {
     pattern: &'a [u8],
     ignore_case: bool,
@@ -32,12 +35,14 @@ impl Matcher<'_> {
         let (mut at, mut position) = (0, 0);
         // Where to go on after a mismatch: the element after the last `*`, and the first byte that it has not taken.
         let mut retry: Option<(usize, usize)> = None;
+        let mut stars = 0;
         while position < text.len() {
             if self.pattern.get(at) == Some(&b'*') {
-                at += 1;
+                at += self.pattern[at..].iter().take_while(|byte| **byte == b'*').count();
                 retry = Some((at, position));
-                if at == self.pattern.len() {
-                    return true;
+                stars += 1;
+                if at == self.pattern.len() || stars > MAX_STARS {
+                    return at == self.pattern.len();
                 }
                 continue;
             }
@@ -112,6 +117,13 @@ impl Matcher<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_is_an_end_to_stars() {
+        assert!(matches("*?".repeat(1000).as_bytes(), &[b'a'; 5000]));
+        assert!(!matches("*?".repeat(1001).as_bytes(), &[b'a'; 5000]));
+        assert!(matches("*".repeat(5000).as_bytes(), b"a"));
+    }
     use proptest::prelude::*;
 
     fn check(cases: &[(&str, &str, bool)]) {

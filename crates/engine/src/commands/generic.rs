@@ -4,7 +4,7 @@ use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_sc
 use crate::arguments::{Cursor, database_index, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
-use keyspace::{EventClass, Txn, View};
+use keyspace::{EventClass, KeyType, Txn, View};
 use resp::{Args, Out};
 
 pub(super) const COMMANDS: &[&Command] = &[
@@ -282,9 +282,9 @@ fn scan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let cursor = scan_cursor(args.at(1))?;
     let options = ScanOptions::parse(Cursor::new(args, 2), Scanned::Keys)?;
     reply_scan(out, |out, count| {
-        view.scan(cursor, options.count, |key, key_type| {
-            let of_type = options.type_name.is_none_or(|name| is(name, key_type.name()));
-            if of_type && options.matches(key) {
+        let is_wanted = |key_type: KeyType| options.type_name.is_none_or(|name| is(name, key_type.name()));
+        view.scan_of_type(cursor, options.count, is_wanted, |key, _| {
+            if options.matches(key) {
                 out.bulk(key);
                 *count += 1;
             }
