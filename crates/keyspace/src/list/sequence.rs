@@ -207,19 +207,28 @@ impl Sequence {
     }
 
     /// A run that has elements in common with `wanted`, which of them, and how many elements of the list are before the
-    /// run. The search goes inwards from both ends.
+    /// run. The search goes inwards from both ends of the list, and outwards through what was removed there.
     fn overlapping(&self, wanted: &Run) -> Option<(usize, Range<u32>, usize)> {
         let count = self.runs.len();
+        let head = self.removed_at_head;
+        let tail = (count - self.removed_at_tail).max(head);
+        let inner = (tail - head).div_ceil(2);
+        let overlap = |at: usize, live: usize| Some((at, self.runs[at].overlap(wanted)?, live));
         let (mut from_head, mut from_tail) = (0, self.live);
-        for at in 0..count.div_ceil(2) {
-            if let Some(offsets) = self.runs[at].overlap(wanted) {
-                return Some((at, offsets, from_head));
+        for step in 0..inner.max(head).max(count - tail) {
+            if step < inner {
+                let (first, last) = (head + step, tail - 1 - step);
+                from_tail -= self.runs[last].live();
+                let found = overlap(first, from_head).or_else(|| overlap(last, from_tail));
+                if found.is_some() {
+                    return found;
+                }
+                from_head += self.runs[first].live();
             }
-            from_head += self.runs[at].live();
-            let at = count - 1 - at;
-            from_tail -= self.runs[at].live();
-            if let Some(offsets) = self.runs[at].overlap(wanted) {
-                return Some((at, offsets, from_tail));
+            let before = head.checked_sub(step + 1).and_then(|at| overlap(at, 0));
+            let found = before.or_else(|| if tail + step < count { overlap(tail + step, self.live) } else { None });
+            if found.is_some() {
+                return found;
             }
         }
         None

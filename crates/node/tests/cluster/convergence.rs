@@ -1,6 +1,7 @@
 //! Writes on several nodes end in the same state everywhere.
 
 use crate::harness::Cluster;
+use testkit::Reply;
 
 #[test]
 fn two_masters_see_each_others_writes() {
@@ -126,4 +127,39 @@ fn keys_past_their_deadline_are_gone_everywhere() {
     assert_eq!(cluster.agree("EXISTS key"), "1");
     cluster.run(100);
     assert_eq!(cluster.agree("EXISTS key"), "0");
+}
+
+#[test]
+fn a_push_elsewhere_wakes_who_waits_here() {
+    let mut cluster = Cluster::full_mesh(2);
+    let waiting = cluster.client(1);
+    cluster.send(1, waiting, "BLPOP queue 0");
+    assert_eq!(cluster.reply(1, waiting), None);
+    cluster.call(0, "RPUSH queue job1 job2");
+    cluster.run(50);
+    let popped = [b"queue".to_vec(), b"job1".to_vec()].map(Reply::Bulk).to_vec();
+    assert_eq!(cluster.reply(1, waiting), Some(Reply::Array(popped)));
+    cluster.run(50);
+    assert_eq!(cluster.agree("LINDEX queue 0"), "job2");
+    assert_eq!(cluster.agree("LLEN queue"), "1");
+}
+
+#[test]
+fn concurrent_pushes_are_kept_in_one_order() {
+    let mut cluster = Cluster::full_mesh(3);
+    for node in 0..3 {
+        cluster.call(node, &format!("RPUSH list a{node} b{node}"));
+        cluster.call(node, &format!("LPUSH list head{node}"));
+    }
+    cluster.run(50);
+    assert_eq!(cluster.agree("LLEN list"), "9");
+    for index in 0..9 {
+        cluster.agree(&format!("LINDEX list {index}"));
+    }
+    for node in 0..3 {
+        cluster.call(node, "LPOP list");
+    }
+    cluster.run(2_000);
+    assert_eq!(cluster.agree("LLEN list"), "8", "all have popped the same element");
+    cluster.agree("LINDEX list 0");
 }
