@@ -5,7 +5,7 @@ use super::{Cut, Merge, Parts, version_of};
 use crate::KeyType;
 use crate::entry::{Entry, Header, NewValue, ValueRef};
 use crate::table::{KeyHasher, Slot};
-use crate::view::StringRef;
+use crate::view::{StringRef, is_expired};
 use effect::Deadline;
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
@@ -67,7 +67,9 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     /// when something older has arrived.
     pub(crate) fn string_operation(&mut self, action: Action) {
         if self.is_plain() {
-            if self.add_in_place(&action) {
+            if let Action::Add(delta) = action
+                && self.add_in_place(delta, false).is_some()
+            {
                 return;
             }
             let header = self.author.header(None);
@@ -83,24 +85,30 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     }
 
     /// An increment of what is an integer already, or is not there, as nearly all of them are: with one
-    /// lookup.
-    fn add_in_place(&mut self, action: &Action) -> bool {
+    /// lookup. `None` where it is something else, and nothing happens. Nothing can be late here.
+    pub(crate) fn add_in_place(&mut self, delta: i64, touches: bool) -> Option<i64> {
         let author = self.author;
-        let &Action::Add(delta) = action else { return false };
         match self.database.table.slot(self.hash, self.key) {
             Slot::Occupied(mut entry) => {
-                let ValueRef::Int(current) = entry.value() else { return false };
-                let Some(sum) = current.checked_add(delta) else { return false };
+                let ValueRef::Int(current) = entry.value() else { return None };
+                if is_expired(&entry, author.access.now_ms) {
+                    return None;
+                }
+                let sum = current.checked_add(delta)?;
                 entry.set_int(sum);
+                if touches {
+                    entry.set_access(author.access.next(entry.access()));
+                }
                 if author.stamping {
                     entry.set_version(Some(author.version));
                 }
+                Some(sum)
             }
             Slot::Vacant(vacant) => {
                 vacant.insert(Entry::new(self.key, NewValue::Int(delta), author.header(None)));
+                Some(delta)
             }
         }
-        true
     }
 }
 
