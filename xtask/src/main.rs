@@ -2,6 +2,7 @@
 
 mod bench;
 mod docs;
+mod client_libraries;
 mod licenses;
 mod mesh;
 mod process;
@@ -26,7 +27,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "bench",
         arguments: "[GROUP ...]",
-        summary: "measure beside redis-server: requests, mesh, memory, idle, join, workers",
+        summary: "measure beside redis-server: requests, collections, elements, mesh, memory, idle, join, workers",
         run: bench::run,
     },
     Task { name: "docs", arguments: "", summary: "make docs/commands.md from the table of commands", run: docs::run },

@@ -1,14 +1,15 @@
 //! `cargo xtask test`: everything that must hold before a change goes in.
 
-use crate::Outcome;
 use crate::process::{self, cargo, find, succeeds};
+use crate::{Outcome, client_libraries};
 use std::process::Command;
 
 /// Debian packages of the programs that tests compare us with.
 const PACKAGES: &[(&str, &str)] = &[("redis-server", "redis-server"), ("redis-cli", "redis-tools")];
 
 pub fn run(_: &[String]) -> Outcome {
-    install_packages()?;
+    install_packages(PACKAGES, "the tests against a real Redis")?;
+    client_libraries::install()?;
     // The server's tests start the server; nothing may be stale.
     process::run(&mut cargo(&["build", "--workspace", "--all-targets", "--locked"]))?;
     if succeeds(&mut cargo(&["nextest", "--version"])) {
@@ -19,10 +20,11 @@ pub fn run(_: &[String]) -> Outcome {
     }
 }
 
-/// Installs what is missing where that can be done without asking anybody.
-fn install_packages() -> Outcome {
+/// Installs what is missing of (program, Debian package) where that can be done without asking anybody. `what`: that is
+/// skipped without it.
+pub fn install_packages(packages: &[(&str, &'static str)], what: &str) -> Outcome {
     let missing: Vec<&str> =
-        PACKAGES.iter().filter(|(program, _)| find(program).is_none()).map(|(_, name)| *name).collect();
+        packages.iter().filter(|(program, _)| find(program).is_none()).map(|(_, name)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -37,9 +39,7 @@ fn install_packages() -> Outcome {
     if std::env::var_os("CI").is_some_and(|value| value == "true") {
         return Err(format!("CI needs these packages, and apt-get cannot be used here: {names}").into());
     }
-    eprintln!(
-        "*** SKIPPED: the tests against a real Redis. Install {names} (Debian: apt-get install {names}) to run them. ***"
-    );
+    eprintln!("*** SKIPPED: {what}. Install {names} (Debian: apt-get install {names}) to run them. ***");
     Ok(())
 }
 

@@ -50,14 +50,22 @@ pub fn measure(
 
 /// Sets `count` keys of 16 bytes with values of 16 bytes.
 pub fn fill(server: &ServerProcess, count: usize) -> Result<(), Box<dyn Error>> {
+    send_all(server, count, |n| request(&["SET", &format!("key:{n:012}"), &format!("v{n:015}")]))
+}
+
+/// Sends requests number 0 to `count`, pipelined. None may fail.
+pub fn send_all(
+    server: &ServerProcess,
+    count: usize,
+    numbered: impl Fn(usize) -> Vec<u8>,
+) -> Result<(), Box<dyn Error>> {
     const BATCH: usize = 1000;
     let mut client = server.client()?;
     for start in (0..count).step_by(BATCH) {
-        let keys = start..count.min(start + BATCH);
-        let bytes: Vec<u8> =
-            keys.clone().flat_map(|n| request(&["SET", &format!("key:{n:012}"), &format!("v{n:015}")])).collect();
+        let numbers = start..count.min(start + BATCH);
+        let bytes: Vec<u8> = numbers.clone().flat_map(&numbered).collect();
         client.send(&bytes)?;
-        for _ in keys {
+        for _ in numbers {
             if let Reply::Error(text) = client.receive()? {
                 return Err(String::from_utf8_lossy(&text).into_owned().into());
             }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: our server beside redis-server, in one run on one machine.
 //! Servers run on one core each and load on another, where there are two; medians of several rounds.
 
+mod collections;
 mod idle;
 mod join;
 mod load;
@@ -22,6 +23,8 @@ struct Group {
 
 const GROUPS: &[Group] = &[
     Group { name: "requests", run: requests::alone },
+    Group { name: "collections", run: collections::requests },
+    Group { name: "elements", run: collections::bytes_per_element },
     Group { name: "mesh", run: requests::with_peers },
     Group { name: "memory", run: memory::per_key },
     Group { name: "idle", run: idle::cpu },

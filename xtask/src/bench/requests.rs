@@ -35,7 +35,7 @@ pub fn with_peers() -> Result<Table, Box<dyn Error>> {
 }
 
 /// Two rows: CPU per request, which is judged, and the throughput that the client saw.
-fn compare(
+pub fn compare(
     ours: &ServerProcess,
     redis: &ServerProcess,
     workload: &Workload,
