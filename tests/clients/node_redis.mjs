@@ -53,7 +53,9 @@ async function run(RESP) {
   assert.equal(await message, 'hello');
 
   const victim = await other.clientId();
+  const reconnecting = new Promise((done) => other.once('reconnecting', done));
   await client.sendCommand(['CLIENT', 'KILL', 'ID', String(victim)]);
+  await reconnecting;
   while (!other.isReady) await new Promise((done) => setTimeout(done, 5));
   assert.equal(await other.get('node:s'), 'value');
 
