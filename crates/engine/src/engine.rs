@@ -22,8 +22,9 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// The version that clients see: they choose features by it.
-pub const REDIS_VERSION: &str = "7.2.4";
+/// The version that clients see: they choose features by it. Hash field expiry came with this one, and redis-py caches
+/// replies only from it on.
+pub const REDIS_VERSION: &str = "7.4.0";
 pub const FLUIDB_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Outside services of an engine.
