@@ -1,8 +1,8 @@
 //! Tasks around the code: `cargo xtask TASK`.
 
 mod bench;
-mod docs;
 mod client_libraries;
+mod docs;
 mod licenses;
 mod mesh;
 mod process;
