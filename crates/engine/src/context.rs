@@ -75,7 +75,10 @@ impl<'a> SessionContext<'a> {
     }
 
     #[inline]
-    pub(crate) fn finish(&mut self, txn: Txn<'a>) {
+    pub(crate) fn finish(&mut self, mut txn: Txn<'a>) {
+        if self.engine.clients.paused(self.now).is_some() {
+            txn.spare_expired();
+        }
         let changes = txn.changes();
         if changes > 0 {
             self.worker.stats.dirty.add(changes);

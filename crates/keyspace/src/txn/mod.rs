@@ -150,6 +150,11 @@ impl<'k> Txn<'k> {
         }
     }
 
+    /// They stay for now (CLIENT PAUSE).
+    pub fn spare_expired(&mut self) {
+        drop(self.view.events.take_expired());
+    }
+
     /// Calls `f` for what has changed so far, where somebody in this process wants to know.
     pub fn for_each_change<'t>(&'t self, f: impl FnMut(Change<'t>)) {
         for_each_change(&self.effects, &self.silent, f);
