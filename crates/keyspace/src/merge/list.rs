@@ -19,12 +19,14 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         if self.names_elements() {
             return self.edit_named(true, |edit| edit.push(end, elements));
         }
-        if self.entry().is_some_and(|entry| entry.key_type() != KeyType::List) {
-            self.database.table.remove(self.hash, self.key);
-        }
         let header = self.author.header(None);
         let mut entry = match self.database.table.slot(self.hash, self.key) {
-            Slot::Occupied(entry) => entry,
+            Slot::Occupied(mut entry) => {
+                if entry.key_type() != KeyType::List {
+                    entry.overwrite(NewValue::List(List::new()), header);
+                }
+                entry
+            }
             Slot::Vacant(vacant) => vacant.insert(Entry::new(self.key, NewValue::List(List::new()), header)),
         };
         let Some(stored) = entry.stored_list_mut() else { return 0 };

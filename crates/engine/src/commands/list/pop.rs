@@ -49,13 +49,15 @@ fn pop_from_one(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, end: End) -> R
         (None, Some(_)) => out.null_array(),
         (Some(list), None) => {
             reply_taken(list, end, 1, out);
-            take(txn, key, end, 1)?;
+            let len = list.len();
+            take(txn, key, end, 1, len)?;
         }
         (Some(list), Some(count)) => {
-            let count = count.min(list.len());
+            let len = list.len();
+            let count = count.min(len);
             out.array(count);
             reply_taken(list, end, count, out);
-            take(txn, key, end, count)?;
+            take(txn, key, end, count, len)?;
         }
     }
     Ok(())
@@ -69,12 +71,11 @@ fn reply_taken(list: &List, end: End, count: usize, out: &mut Out) {
     }
 }
 
-/// Removes as many elements, which are there.
-fn take(txn: &mut Txn<'_>, key: &[u8], end: End, count: usize) -> Reply {
+/// Removes as many of `len` elements.
+fn take(txn: &mut Txn<'_>, key: &[u8], end: End, count: usize, len: usize) -> Reply {
     if count == 0 {
         return Ok(());
     }
-    let len = txn.writable_list(key)?.map_or(0, List::len);
     let places = if end == End::Head { 0..count } else { len - count..len };
     txn.list_remove(key, vec![places])?;
     txn.notify_removal(EventClass::LIST, if end == End::Head { "lpop" } else { "rpop" }, key);
@@ -233,7 +234,8 @@ fn pop_or_wait(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, end: End) -> Re
             out.array(2);
             out.bulk(key);
             reply_taken(list, end, 1, out);
-            take(txn, key, end, 1)?;
+            let len = list.len();
+            take(txn, key, end, 1, len)?;
             return Ok(Attempt::Done);
         }
     }
@@ -319,12 +321,13 @@ impl<'a> Several<'a> {
 fn pop_from_several(txn: &mut Txn<'_>, several: &Several<'_>, out: &mut Out) -> Result<bool, Fault> {
     for key in several.args.from(several.first_key).iter().take(several.key_count) {
         let Some(list) = txn.writable_list(key)? else { continue };
-        let count = several.count.min(list.len());
+        let len = list.len();
+        let count = several.count.min(len);
         out.array(2);
         out.bulk(key);
         out.array(count);
         reply_taken(list, several.end, count, out);
-        take(txn, key, several.end, count)?;
+        take(txn, key, several.end, count, len)?;
         return Ok(true);
     }
     Ok(false)
