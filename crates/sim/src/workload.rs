@@ -12,6 +12,7 @@ const SETS: [&str; 3] = ["set:a", "set:b", "set:c"];
 const HASHES: [&str; 3] = ["hash:a", "hash:b", "hash:c"];
 const LISTS: [&str; 3] = ["list:a", "list:b", "list:c"];
 const SORTED_SETS: [&str; 3] = ["zset:a", "zset:b", "zset:c"];
+const STREAMS: [&str; 3] = ["stream:a", "stream:b", "stream:c"];
 const ANY: [&str; 2] = ["any:a", "any:b"];
 const MEMBERS: [&str; 5] = ["m1", "m2", "m3", "44", "5"];
 
@@ -25,7 +26,8 @@ fn key<'a>(rng: &mut SmallRng, own: &[&'a str]) -> &'a str {
 }
 
 fn any_key<'a>(rng: &mut SmallRng) -> &'a str {
-    let family: [&[&'a str]; 8] = [&STRINGS, &COUNTERS, &HYPERLOGLOGS, &SETS, &HASHES, &LISTS, &SORTED_SETS, &ANY];
+    let family: [&[&'a str]; 9] =
+        [&STRINGS, &COUNTERS, &HYPERLOGLOGS, &SETS, &HASHES, &LISTS, &SORTED_SETS, &STREAMS, &ANY];
     let family = family[rng.random_range(0..family.len())];
     pick(rng, family)
 }
@@ -56,7 +58,7 @@ pub fn next(rng: &mut SmallRng, tag: u64) -> Vec<Vec<String>> {
 
 /// One command. `tag` makes the values that it writes unlike any other's.
 fn command(rng: &mut SmallRng, tag: u64) -> Vec<String> {
-    match rng.random_range(0..142) {
+    match rng.random_range(0..160) {
         0..20 => string(rng, tag),
         20..25 => hyperloglog(rng),
         25..45 => counter(rng),
@@ -66,6 +68,7 @@ fn command(rng: &mut SmallRng, tag: u64) -> Vec<String> {
         91..109 => list(rng, tag),
         109..127 => sorted_set(rng),
         127..133 => words(&format!("PUBLISH {CHANNEL} {tag}")),
+        133..151 => stream(rng, tag),
         _ => keys(rng),
     }
 }
@@ -179,6 +182,35 @@ fn sorted_set(rng: &mut SmallRng) -> Vec<String> {
         13 => format!("ZPOPMIN {key}"),
         14 => format!("ZREMRANGEBYSCORE {key} 0 {}", number(rng)),
         _ => format!("ZUNIONSTORE {key} 2 {} {}", pick(rng, &SORTED_SETS), pick(rng, &SETS)),
+    })
+}
+
+fn stream(rng: &mut SmallRng, tag: u64) -> Vec<String> {
+    let key = key(rng, &STREAMS);
+    let (group, consumer) = (pick(rng, &["g", "h"]), pick(rng, &["c", "d"]));
+    // Few of them, and before all that are automatic.
+    let id = format!("5-{}", rng.random_range(1..6));
+    words(&match rng.random_range(0..26) {
+        0..6 => format!("XADD {key} * f {tag}"),
+        6 => format!("XADD {key} {id} f {tag}"),
+        7 => format!("XADD {key} MAXLEN {} * f {tag}", rng.random_range(0..6)),
+        8 => format!("XDEL {key} {id}"),
+        9 => format!("XTRIM {key} MAXLEN {}", rng.random_range(0..5)),
+        10 => format!("XTRIM {key} MINID {id}"),
+        11 => format!("XSETID {key} 99999999999999-1 ENTRIESADDED {}", rng.random_range(10..90)),
+        12..14 => format!("XGROUP CREATE {key} {group} {} MKSTREAM", pick(rng, &["0", "$", "5-2"])),
+        14 => format!("XGROUP SETID {key} {group} {} ENTRIESREAD 3", pick(rng, &["0", "$", "5-3"])),
+        15 => format!("XGROUP DESTROY {key} {group}"),
+        16 => format!("XGROUP CREATECONSUMER {key} {group} {consumer}"),
+        17 => format!("XGROUP DELCONSUMER {key} {group} {consumer}"),
+        18..21 => format!("XREADGROUP GROUP {group} {consumer} COUNT 3 STREAMS {key} >"),
+        21 => format!("XREADGROUP GROUP {group} {consumer} STREAMS {key} 0"),
+        22 => format!("XACK {key} {group} {id} 5-1"),
+        23 => format!("XCLAIM {key} {group} {consumer} 0 {id} FORCE"),
+        24 => {
+            format!("XCLAIM {key} {group} {consumer} 0 {id} TIME 1 RETRYCOUNT {} LASTID {id}", rng.random_range(0..9))
+        }
+        _ => format!("XAUTOCLAIM {key} {group} {consumer} 0 - COUNT 2"),
     })
 }
 
