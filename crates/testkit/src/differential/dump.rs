@@ -34,10 +34,15 @@ pub(super) fn dump(client: &mut Client) -> io::Result<Dump> {
                 Some(b"hash") => b"HGETALL",
                 Some(b"list") => b"LRANGE",
                 Some(b"zset") => b"ZRANGE",
+                Some(b"stream") => b"XRANGE",
                 _ => return Err(io::Error::other(format!("a key of type {kind}"))),
             };
             let value = match read {
                 b"LRANGE" => client.call(&[read, key, b"0", b"-1"])?,
+                b"XRANGE" => Reply::Array(vec![
+                    client.call(&[read, key, b"-", b"+"])?,
+                    client.call(&[&b"XINFO"[..], b"GROUPS", key])?,
+                ]),
                 b"HGETALL" => pairs(client.call(&[read, key])?),
                 b"ZRANGE" => client.call(&[read, key, b"0", b"-1", b"WITHSCORES"])?,
                 _ => sorted(&client.call(&[read, key])?),
