@@ -113,12 +113,8 @@ impl Generator {
         let number = |value: i64| value.to_string().into_bytes();
         match kind {
             "key" => self.any_key(),
-<<<<<<< HEAD
-            "string" | "hll" | "set" | "hash" | "zset" | "list" | "geo" if self.chance(4) => self.any_key(),
-            "string" | "hll" | "set" | "hash" | "zset" | "lexical" | "list" | "geo" => self.key(kind),
-=======
-            "string" | "hll" | "set" | "hash" | "zset" | "list" | "stream" if self.chance(4) => self.any_key(),
-            "string" | "hll" | "set" | "hash" | "zset" | "lexical" | "list" | "stream" => self.key(kind),
+            "string" | "hll" | "set" | "hash" | "zset" | "list" | "geo" | "stream" if self.chance(4) => self.any_key(),
+            "string" | "hll" | "set" | "hash" | "zset" | "lexical" | "list" | "geo" | "stream" => self.key(kind),
             // Ids that meet again; what is added within the last millisecond always comes in.
             "entry" => format!("{}-{}", self.random.random_range(0..8), self.random.random_range(0..30)).into_bytes(),
             "next" => self.pick(&["7-*", "7-*", "7-*", "6-*", "7-9", "7-40", "3-2"]),
@@ -126,7 +122,6 @@ impl Generator {
             "to" => self.pick(&["+", "+", "(7-9", "7", "6-5"]),
             "group" => self.pick(&["g", "h"]),
             "consumer" => self.pick(&["alice", "bob"]),
->>>>>>> 83bd8ed (differential: streams)
             "value" => self.value(),
             "member" | "field" => self.element(),
             "integer" => self.integer(),

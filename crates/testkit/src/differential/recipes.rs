@@ -95,7 +95,7 @@ pub(super) const RECIPES: &[Recipe] = &[
     (4, "SORT set ALPHA [DESC] [LIMIT small small]", Exact),
     (3, "SORT set [DESC] [LIMIT small small]", Exact),
     (3, "SORT set ALPHA GET # GET string* GET hash*->m1", Exact),
-    (2, "SORT_RO set BY m* [DESC]", Exact),
+    (2, "SORT_RO set BY M* [DESC]", Exact),
     // Hashes
     (12, "HDEL hash field+", Exact),
     (6, "HEXISTS hash field", Exact),
