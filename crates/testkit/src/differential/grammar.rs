@@ -1,5 +1,5 @@
 //! A small grammar of command lines: `SET string value [NX|XX] [EX seconds|KEEPTTL]`.
-//! Lower-case words are random arguments (`generator`), others stand for themselves, `[ ]` is optional,
+//! Lower-case words are random arguments (`generator`), others and those with a star stand for themselves, `[ ]` is optional,
 //! `( )` groups, `|` separates alternatives, a trailing `+` repeats one to four times.
 
 #[derive(Debug, PartialEq)]
@@ -51,7 +51,7 @@ fn sequence(tokens: &mut Vec<&'static str>) -> Node {
             "[" => Node::Optional(Box::new(enclosed(tokens, "]"))),
             "(" => enclosed(tokens, ")"),
             "+" => Node::Repeated(Box::new(nodes.pop().expect("something before +"))),
-            _ if token.starts_with(|c: char| c.is_ascii_lowercase()) => Node::Random(token),
+            _ if token.starts_with(|c: char| c.is_ascii_lowercase()) && !token.contains('*') => Node::Random(token),
             _ => Node::Literal(token),
         };
         nodes.push(node);

@@ -95,7 +95,7 @@ pub(super) const RECIPES: &[Recipe] = &[
     (4, "SORT set ALPHA [DESC] [LIMIT small small]", Exact),
     (3, "SORT set [DESC] [LIMIT small small]", Exact),
     (3, "SORT set ALPHA GET # GET string* GET hash*->m1", Exact),
-    (2, "SORT_RO set BY M* [DESC]", Exact),
+    (2, "SORT_RO set BY m* [DESC]", Exact),
     // Hashes
     (12, "HDEL hash field+", Exact),
     (6, "HEXISTS hash field", Exact),
@@ -204,7 +204,6 @@ pub(super) const RECIPES: &[Recipe] = &[
     (10, "XGROUP CREATE stream group (0|$|5-3) [MKSTREAM]", Exact),
     (4, "XGROUP SETID stream group (0|$|entry) [ENTRIESREAD small]", Exact),
     (2, "XGROUP DESTROY stream group", Exact),
-    (4, "XGROUP CREATECONSUMER stream group consumer", Exact),
     (3, "XGROUP DELCONSUMER stream group consumer", Exact),
     (16, "XREADGROUP GROUP group consumer COUNT small [NOACK] STREAMS stream >", Exact),
     (6, "XREADGROUP GROUP group consumer [COUNT small] STREAMS stream entry", Exact),
@@ -212,7 +211,6 @@ pub(super) const RECIPES: &[Recipe] = &[
     (8, "XPENDING stream group", Exact),
     (5, "XCLAIM stream group consumer 0 entry+ [FORCE] [JUSTID] [RETRYCOUNT small]", Exact),
     (4, "XAUTOCLAIM stream group consumer 0 entry [COUNT small] [JUSTID]", Exact),
-    (8, "XINFO GROUPS stream", Exact),
     // Transactions
     (12, "MULTI", Exact),
     (20, "EXEC", Exec),
