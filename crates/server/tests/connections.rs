@@ -331,3 +331,34 @@ fn commands_may_have_other_names_or_none() {
     assert!(call(&mut client, &["FLUSHALL"]).is_error());
     assert!(!call(&mut client, &["B840fc02d524045429941cc15f59e41cb7be6c52", "GET", "port"]).is_error());
 }
+
+/// Publishers and subscribers on either worker: everybody hears everything, in one order, and each publisher's in its own.
+#[test]
+fn messages_reach_the_subscribers_of_every_worker_in_one_order() {
+    const MESSAGES: usize = 500;
+    let server = start(&["--server-threads", "2"]);
+    let mut subscribers: Vec<Client> = (0..6).map(|_| server.client().unwrap()).collect();
+    for subscriber in &mut subscribers {
+        call(subscriber, &["SUBSCRIBE", "news"]);
+    }
+    let publishers: Vec<Client> = (0..4).map(|_| server.client().unwrap()).collect();
+    std::thread::scope(|scope| {
+        for (publisher, mut client) in publishers.into_iter().enumerate() {
+            let message = move |number| request(&["PUBLISH", "news", &format!("{publisher} {number:03}")]);
+            scope.spawn(move || {
+                client.send(&(0..MESSAGES).flat_map(message).collect::<Vec<u8>>()).unwrap();
+                assert!((0..MESSAGES).all(|_| client.receive().unwrap() == Reply::Integer(6)));
+            });
+        }
+    });
+    let mut hear = |subscriber: &mut Client| -> Vec<String> {
+        (0..4 * MESSAGES).map(|_| subscriber.receive().unwrap().to_string()).collect()
+    };
+    let heard: Vec<Vec<String>> = subscribers.iter_mut().map(&mut hear).collect();
+    assert!(heard.iter().all(|one| *one == heard[0]), "all in one order");
+    for publisher in 0..4 {
+        let start = format!("[\"message\", \"news\", \"{publisher} ");
+        let of_one: Vec<&String> = heard[0].iter().filter(|message| message.starts_with(&start)).collect();
+        assert!(of_one.len() == MESSAGES && of_one.is_sorted(), "{publisher}: {of_one:?}");
+    }
+}
