@@ -39,7 +39,18 @@ impl Mark {
 
     fn of(entry: &Entry) -> Mark {
         let name = entry.command.name;
-        let works_out = ["bitop", "pfmerge", "sort", "rename", "copy", "move", "swapdb", "restore", "georadius"];
+        let works_out = [
+            "bitop",
+            "pfmerge",
+            "sort",
+            "rename",
+            "copy",
+            "move",
+            "swapdb",
+            "restore",
+            "georadius",
+            "georadiusbymember",
+        ];
         let clears = ["del", "unlink", "flushdb", "flushall", "expdel"];
         let looks_first = ["setnx", "msetnx", "hsetnx", "renamenx", "lpushx", "rpushx", "spop", "zpopmin", "zpopmax"];
         let is = |list: &[&str]| list.contains(&name);
