@@ -214,7 +214,6 @@ impl Waiter {
             Ok(Attempt::Wait(_)) => false,
             Ok(Attempt::Done) => true,
             Err(fault) => {
-                engine.stats.count_error(fault.code());
                 out.truncate(0);
                 fault.render(&mut out);
                 true
