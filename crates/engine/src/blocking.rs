@@ -210,6 +210,7 @@ impl Waiter {
             return there.is_some();
         }
         let mut out = Out::new(self.protocol);
+        out.float_format = engine.config.load().float_format;
         let served = match (self.blocking.run)(&mut txn, args, &mut out) {
             Ok(Attempt::Wait(_)) => false,
             Ok(Attempt::Done) => true,

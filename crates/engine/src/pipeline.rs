@@ -34,6 +34,7 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
     let mut out = std::mem::take(&mut session.out);
     worker.refresh(&engine);
     out.limit_bytes = worker.config().output_limit(session.client.kind()).hard;
+    out.float_format = worker.config().float_format;
     let mut context = SessionContext::new(&engine, session, worker, now);
     let next = if finish_reply(&context, &mut out) {
         run_postponed(&mut context, &mut out).unwrap_or_else(|| run(&mut context, &mut batch, input, &mut out))

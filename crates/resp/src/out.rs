@@ -1,7 +1,7 @@
 //! Replies, appended to one buffer.
 
 use std::fmt;
-use stdx::{FloatBuffer, LongDouble};
+use stdx::{FloatBuffer, FloatFormat, LongDouble};
 
 /// The protocol version that a connection speaks (HELLO).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -20,6 +20,7 @@ pub struct Out {
     pub sent: usize,
     /// Bytes of replies beyond which the connection is not worth going on with; 0: any number is welcome.
     pub limit_bytes: u64,
+    pub float_format: FloatFormat,
     rest: Option<Box<dyn Rest>>,
 }
 
@@ -52,6 +53,11 @@ pub fn counted_for_limit(unsent_bytes: usize) -> u64 {
 impl Out {
     pub fn new(protocol: Protocol) -> Out {
         Out { protocol, ..Out::default() }
+    }
+
+    /// For a part of a reply that is made apart: empty, and for the same reader.
+    pub fn part(&self) -> Out {
+        Out { protocol: self.protocol, float_format: self.float_format, ..Out::default() }
     }
 
     /// The reply that has begun goes on with `rest`.
@@ -137,7 +143,12 @@ impl Out {
 
     /// `,3.14`, or a bulk string.
     pub fn double(&mut self, value: f64) {
-        self.decimal(FloatBuffer::new().format(value));
+        self.decimal(FloatBuffer::new().format_as(value, self.float_format));
+    }
+
+    /// The same as a bulk string in any protocol.
+    pub fn bulk_double(&mut self, value: f64) {
+        self.bulk(FloatBuffer::new().format_as(value, self.float_format));
     }
 
     /// The same with up to 17 digits behind the point, and none of them rounded away (coordinates).

@@ -33,6 +33,16 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
+/// How doubles are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FloatFormat {
+    /// As Redis does since 7.2, and Valkey: see `FloatBuffer`.
+    #[default]
+    Shortest,
+    /// As Redis 7.0 and KeyDB do: C's `%.17g`.
+    SeventeenDigits,
+}
+
 /// Prints doubles as Redis 7.2 does: the shortest digits that read back as the same number, integers without a point up
 /// to 2^62, an exponent where the number is long.
 #[derive(Default)]
@@ -64,6 +74,54 @@ impl FloatBuffer {
             self.put_shortest(value.abs());
         }
         &self.bytes[..self.len]
+    }
+
+    /// The same in a format of choice.
+    pub fn format_as(&mut self, value: f64, format: FloatFormat) -> &[u8] {
+        if format == FloatFormat::Shortest || !value.is_finite() || value == 0.0 {
+            return self.format(value);
+        }
+        self.len = 0;
+        if value < 0.0 {
+            self.put(b"-");
+        }
+        let text = format!("{:.16e}", value.abs());
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        let digits: Vec<u8> = mantissa.bytes().filter(|byte| *byte != b'.').collect();
+        let kept = digits.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
+        self.put_general(&digits[..kept], exponent.parse().unwrap_or(0));
+        &self.bytes[..self.len]
+    }
+
+    /// The layout rules of C's `%g` with seventeen digits. `exponent`: of the first digit.
+    fn put_general(&mut self, digits: &[u8], exponent: i32) {
+        const DIGITS: i32 = 17;
+        if !(-4..DIGITS).contains(&exponent) {
+            self.put(&digits[..1]);
+            if digits.len() > 1 {
+                self.put(b".");
+                self.put(&digits[1..]);
+            }
+            self.put(if exponent < 0 { b"e-" } else { b"e+" });
+            if exponent.abs() < 10 {
+                self.put(b"0");
+            }
+            self.put(itoa::Buffer::new().format(exponent.unsigned_abs()).as_bytes());
+            return;
+        }
+        if exponent < 0 {
+            self.put(b"0.");
+            self.put_zeros((-exponent - 1) as usize);
+            self.put(digits);
+            return;
+        }
+        let whole = exponent as usize + 1;
+        self.put(&digits[..whole.min(digits.len())]);
+        self.put_zeros(whole.saturating_sub(digits.len()));
+        if digits.len() > whole {
+            self.put(b".");
+            self.put(&digits[whole..]);
+        }
     }
 
     /// The layout rules of the fpconv library, which Redis uses since 7.2.
@@ -138,6 +196,29 @@ mod tests {
 
     fn print(value: f64) -> String {
         String::from_utf8(FloatBuffer::new().format(value).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn prints_seventeen_digits_as_c_does() {
+        for (value, expected) in [
+            (0.1, "0.10000000000000001"),
+            (3.0, "3"),
+            (-2.5, "-2.5"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (123456789012345678.0, "1.2345678901234568e+17"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (1e100, "1e+100"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (-f64::MIN_POSITIVE, "-2.2250738585072014e-308"),
+            (5e-324, "4.9406564584124654e-324"),
+            (-0.0, "-0"),
+            (f64::INFINITY, "inf"),
+        ] {
+            let printed = FloatBuffer::new().format_as(value, FloatFormat::SeventeenDigits).to_vec();
+            assert_eq!(String::from_utf8(printed).unwrap(), expected);
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod prefetch;
 mod words;
 
 pub use disposal::{discard, disposed, reset_disposed, set_disposal};
-pub use float::{FloatBuffer, parse_f64};
+pub use float::{FloatBuffer, FloatFormat, parse_f64};
 pub use integer::{parse_i64, parse_u64};
 pub use long_double::LongDouble;
 pub use memory_size::parse_memory_size;

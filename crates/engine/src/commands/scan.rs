@@ -96,7 +96,7 @@ pub(super) fn scan_cursor(text: &[u8]) -> Result<u64, Fault> {
 
 /// The reply of SCAN and its relatives. `scan` appends the elements, counts them, and returns the next cursor.
 pub(super) fn reply_scan(out: &mut Out, scan: impl FnOnce(&mut Out, &mut usize) -> u64) {
-    let mut elements = Out::new(out.protocol);
+    let mut elements = out.part();
     let mut count = 0;
     let cursor = scan(&mut elements, &mut count);
     out.array(2);

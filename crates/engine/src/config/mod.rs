@@ -25,6 +25,7 @@ use keyspace::EventClass;
 use keyspace::Tracking;
 use std::fmt;
 use std::sync::LazyLock;
+use stdx::FloatFormat;
 use values::EncodingLimits;
 
 /// A snapshot of all directives, replaced whole by CONFIG SET. Fields are named like their directives; those that only
@@ -48,6 +49,7 @@ pub struct Config {
     /// Seconds; 0: off.
     pub tcp_keepalive: u32,
     pub protected_mode: bool,
+    pub float_format: FloatFormat,
     pub maxclients: u64,
 
     // The process
@@ -382,6 +384,7 @@ impl Config {
             timeout: 0,
             tcp_keepalive: 0,
             protected_mode: false,
+            float_format: FloatFormat::default(),
             maxclients: 0,
             daemonize: false,
             supervised: "",

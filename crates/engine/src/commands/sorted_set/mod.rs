@@ -420,7 +420,7 @@ fn zscan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
                 *count += 1;
                 if !options.no_values {
                     // Text in RESP3, too.
-                    out.bulk(stdx::FloatBuffer::new().format(score));
+                    out.bulk_double(score);
                     *count += 1;
                 }
             }

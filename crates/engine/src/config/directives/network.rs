@@ -1,5 +1,6 @@
 use crate::config::directive::*;
 use crate::config::special;
+use stdx::FloatFormat;
 
 pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::other(
@@ -98,6 +99,16 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "How many connections Valkey accepts in one turn.",
     )
     .without_effect("all that wait are accepted"),
+    Directive::choice(
+        "float-format",
+        &["shortest", "17-digits"],
+        "shortest",
+        |config, format| {
+            config.float_format =
+                if format == "shortest" { FloatFormat::Shortest } else { FloatFormat::SeventeenDigits };
+        },
+        "Digits of scores and other doubles: the fewest, as in Redis 7.2, or 17, as in Redis 7.0 and KeyDB.",
+    ),
     Directive::integer("client-default-resp", (2, 3), "2", no_number, "Protocol version of a new connection.")
         .immutable()
         .hidden()
