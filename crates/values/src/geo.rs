@@ -135,6 +135,16 @@ impl Cell {
     }
 }
 
+/// A score as the bits of a cell. Of scores that stand for no position it is what Redis on x86-64 makes of them.
+fn to_bits(score: f64) -> u64 {
+    const BEYOND: f64 = u64::MAX as f64;
+    match score {
+        score if score < 0.0 => score as i64 as u64,
+        score if score < BEYOND => score as u64,
+        _ => 0,
+    }
+}
+
 impl Position {
     /// Whether it is on the map.
     pub fn is_valid(self) -> bool {
@@ -143,7 +153,7 @@ impl Position {
 
     /// The position that a score stands for: the middle of its cell.
     pub fn from_score(score: f64) -> Position {
-        let Area { longitudes, latitudes } = Cell { bits: score as u64, step: STEP_MAX }.area();
+        let Area { longitudes, latitudes } = Cell { bits: to_bits(score), step: STEP_MAX }.area();
         Position { longitude: longitudes.middle_within(LONGITUDES), latitude: latitudes.middle_within(LATITUDES) }
     }
 
