@@ -150,7 +150,7 @@ impl Txn<'_> {
     }
 
     /// Entries become pending at a consumer of a group, which has read up to `position` by that. Consumer and group may
-    /// be new.
+    /// be new. Whoever watches the key is told of deliveries, not of a new consumer alone, as in Redis.
     pub fn stream_deliver(
         &mut self,
         key: &[u8],
@@ -161,9 +161,16 @@ impl Txn<'_> {
     ) -> Result<(), ValueError> {
         self.writable_stream(key)?;
         let mut list = DeliveriesWriter::new();
-        deliveries.for_each(|delivery| list.push(delivery));
+        let mut is_visible = position.is_some();
+        for delivery in deliveries {
+            list.push(delivery);
+            is_visible = true;
+        }
         let (position, deliveries) = (position.map(fact), list.deliveries());
         self.stream_effect(key, &Effect::StreamDeliver { key, group, consumer, position, deliveries });
+        if !is_visible {
+            self.unchanged();
+        }
         Ok(())
     }
 
