@@ -87,7 +87,8 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
                 let id = StreamId(id);
                 let fields: SmallVec<[_; 8]> =
                     fields.pairs().map(|(name, value)| (Element::Bytes(name), Element::Bytes(value))).collect();
-                self.stream(true, [Write::Added, Write::LastId(id), Write::Entry(id, &fields)].into_iter())
+                // The entry first: as long as the last id is below it, nothing needs to be looked for.
+                self.stream(true, [Write::Added, Write::Entry(id, &fields), Write::LastId(id)].into_iter())
             }
             Effect::StreamDelete { ids, max_deleted_id, .. } => {
                 let removes = ids.iter().map(|id| Write::Remove(StreamId(id)));
