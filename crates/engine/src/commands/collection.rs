@@ -1,9 +1,9 @@
 //! What the commands of all collections share: elements in replies, counts of random elements.
 
-use crate::arguments::integer;
+use crate::arguments::{Cursor, integer, is};
 use crate::command::Reply;
 use crate::fault::Fault;
-use resp::{Out, Rest};
+use resp::{Args, Out, Rest};
 use values::Element;
 
 /// Random elements may be asked for any number of times; the reply still has to fit into memory.
@@ -53,6 +53,47 @@ pub(super) fn place_of(cursor: u64) -> Option<usize> {
 /// Is it worth a copy of the collection to give the reply in slices?
 pub(super) fn is_long(len: usize) -> bool {
     len > LONG_REPLY_ELEMENTS
+}
+
+/// What LMPOP, ZMPOP and their waiting forms are asked for. `End`: one of the two ends of a collection.
+pub(super) struct PopFromSeveral<'a, End> {
+    args: Args<'a>,
+    first_key: usize,
+    key_count: usize,
+    pub(super) end: End,
+    pub(super) count: usize,
+}
+
+impl<'a, End> PopFromSeveral<'a, End> {
+    /// `at`: where the number of keys stands; `end`: reads the word for an end.
+    pub(super) fn parse(
+        args: Args<'a>,
+        at: usize,
+        end: fn(&[u8]) -> Result<End, Fault>,
+    ) -> Result<PopFromSeveral<'a, End>, Fault> {
+        let positive = |text: &[u8], fault| {
+            let number = stdx::parse_i64(text).and_then(|number| usize::try_from(number).ok());
+            number.filter(|number| *number > 0).ok_or(Fault::Text(fault))
+        };
+        let key_count = positive(args.at(at), "ERR numkeys should be greater than 0")?;
+        let side = key_count.checked_add(at + 1).and_then(|index| Some((index, args.get(index)?)));
+        let (index, word) = side.ok_or(Fault::Syntax)?;
+        let mut asked = PopFromSeveral { args, first_key: at + 1, key_count, end: end(word)?, count: 1 };
+        let mut options = Cursor::new(args, index + 1);
+        let mut counted = false;
+        while let Some(word) = options.next() {
+            if counted || !is(word, "COUNT") {
+                return Err(Fault::Syntax);
+            }
+            counted = true;
+            asked.count = positive(options.value()?, "ERR count should be greater than 0")?;
+        }
+        Ok(asked)
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a, End> {
+        self.args.from(self.first_key).iter().take(self.key_count)
+    }
 }
 
 /// How many random elements a command is to give.

@@ -1,10 +1,10 @@
 //! Taking elements out of lists, moving them to others, and waiting for them.
 
 use super::{LIST, notify_push};
-use crate::arguments::{Cursor, is, timeout_ms};
+use crate::arguments::{is, timeout_ms};
 use crate::blocking::{Attempt, Blocking, Wait};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
-use crate::commands::collection::reply_element;
+use crate::commands::collection::{PopFromSeveral, reply_element};
 use crate::fault::Fault;
 use effect::End;
 use keyspace::{EventClass, KeyType, Txn};
@@ -258,7 +258,7 @@ pub(super) const LMPOP: Command = Command {
     summary: "Takes elements from one end of the first list that has any.",
     arguments: &[NUMBER_OF_KEYS, KEYS, WHERE, COUNT],
     handler: Handler::Write(|txn, args, out| {
-        if !pop_from_several(txn, &Several::parse(args, 1)?, out)? {
+        if !pop_from_several(txn, &PopFromSeveral::parse(args, 1, end)?, out)? {
             out.null_array();
         }
         Ok(())
@@ -275,7 +275,7 @@ pub(super) const BLMPOP: Command = Command {
     arguments: &[TIMEOUT, NUMBER_OF_KEYS, KEYS, WHERE, COUNT],
     handler: Handler::Blocking(Blocking {
         run: |txn, args, out| {
-            let several = Several::parse(args, 2)?;
+            let several = PopFromSeveral::parse(args, 2, end)?;
             let timeout_ms = timeout_ms(args.at(1))?;
             Ok(if pop_from_several(txn, &several, out)? { Attempt::Done } else { wait(timeout_ms) })
         },
@@ -284,42 +284,9 @@ pub(super) const BLMPOP: Command = Command {
     ..FROM_SEVERAL
 };
 
-/// What LMPOP is asked for.
-struct Several<'a> {
-    args: Args<'a>,
-    first_key: usize,
-    key_count: usize,
-    end: End,
-    count: usize,
-}
-
-impl<'a> Several<'a> {
-    /// `at`: where the number of keys stands.
-    fn parse(args: Args<'a>, at: usize) -> Result<Several<'a>, Fault> {
-        let positive = |text: &[u8], fault| {
-            let number = stdx::parse_i64(text).and_then(|number| usize::try_from(number).ok());
-            number.filter(|number| *number > 0).ok_or(fault)
-        };
-        let key_count = positive(args.at(at), Fault::Text("ERR numkeys should be greater than 0"))?;
-        let side = key_count.checked_add(at + 1).and_then(|index| Some((index, args.get(index)?)));
-        let (index, word) = side.ok_or(Fault::Syntax)?;
-        let mut several = Several { args, first_key: at + 1, key_count, end: end(word)?, count: 1 };
-        let mut options = Cursor::new(args, index + 1);
-        let mut counted = false;
-        while let Some(word) = options.next() {
-            if counted || !is(word, "count") {
-                return Err(Fault::Syntax);
-            }
-            counted = true;
-            several.count = positive(options.value()?, Fault::Text("ERR count should be greater than 0"))?;
-        }
-        Ok(several)
-    }
-}
-
 /// False where all lists are empty.
-fn pop_from_several(txn: &mut Txn<'_>, several: &Several<'_>, out: &mut Out) -> Result<bool, Fault> {
-    for key in several.args.from(several.first_key).iter().take(several.key_count) {
+fn pop_from_several(txn: &mut Txn<'_>, several: &PopFromSeveral<'_, End>, out: &mut Out) -> Result<bool, Fault> {
+    for key in several.keys() {
         let Some(list) = txn.writable_list(key)? else { continue };
         let len = list.len();
         let count = several.count.min(len);

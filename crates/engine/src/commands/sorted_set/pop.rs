@@ -1,9 +1,10 @@
 //! Taking out the members with the lowest or highest scores, and waiting for such.
 
 use super::SORTED_SET;
-use crate::arguments::{Cursor, integer, is, timeout_ms};
+use crate::arguments::{is, timeout_ms};
 use crate::blocking::{Attempt, Blocking, Wait};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::commands::collection::PopFromSeveral;
 use crate::fault::Fault;
 use keyspace::{EventClass, KeyType, Txn};
 use resp::{Args, Out, Protocol};
@@ -151,7 +152,7 @@ pub(super) const ZMPOP: Command = Command {
     summary: "Takes members with the lowest or highest scores out of the first sorted set that has any.",
     arguments: &[NUMBER_OF_KEYS, KEYS, WHERE, COUNT],
     handler: Handler::Write(|txn, args, out| {
-        if !pop_from_several(txn, &Several::parse(args, 1)?, out)? {
+        if !pop_from_several(txn, &PopFromSeveral::parse(args, 1, end)?, out)? {
             out.null_array();
         }
         Ok(())
@@ -168,7 +169,7 @@ pub(super) const BZMPOP: Command = Command {
     arguments: &[Argument::new("timeout", "double"), NUMBER_OF_KEYS, KEYS, WHERE, COUNT],
     handler: Handler::Blocking(Blocking {
         run: |txn, args, out| {
-            let several = Several::parse(args, 2)?;
+            let several = PopFromSeveral::parse(args, 2, end)?;
             let timeout_ms = timeout_ms(args.at(1))?;
             Ok(if pop_from_several(txn, &several, out)? { Attempt::Done } else { Attempt::Wait(wait(timeout_ms)) })
         },
@@ -177,44 +178,17 @@ pub(super) const BZMPOP: Command = Command {
     ..FROM_SEVERAL
 };
 
-/// What ZMPOP is asked for.
-struct Several<'a> {
-    args: Args<'a>,
-    first_key: usize,
-    key_count: usize,
-    end: End,
-    count: usize,
-}
-
-impl<'a> Several<'a> {
-    /// `at`: where the number of keys stands.
-    fn parse(args: Args<'a>, at: usize) -> Result<Several<'a>, Fault> {
-        let positive = |text: &[u8], fault| integer(text).ok().filter(|number| *number > 0).ok_or(Fault::Text(fault));
-        let key_count = positive(args.at(at), "ERR numkeys should be greater than 0")?;
-        if key_count >= (args.len() - at - 1) as i64 {
-            return Err(Fault::Syntax);
-        }
-        let key_count = key_count as usize;
-        let mut words = Cursor::new(args, at + 1 + key_count);
-        let end = match words.value()? {
-            word if is(word, "MIN") => End::Lowest,
-            word if is(word, "MAX") => End::Highest,
-            _ => return Err(Fault::Syntax),
-        };
-        let mut count = None;
-        while let Some(word) = words.next() {
-            if count.is_some() || !is(word, "COUNT") {
-                return Err(Fault::Syntax);
-            }
-            count = Some(positive(words.value()?, "ERR count should be greater than 0")?);
-        }
-        Ok(Several { args, first_key: at + 1, key_count, end, count: count.unwrap_or(1) as usize })
+fn end(word: &[u8]) -> Result<End, Fault> {
+    match word {
+        word if is(word, "MIN") => Ok(End::Lowest),
+        word if is(word, "MAX") => Ok(End::Highest),
+        _ => Err(Fault::Syntax),
     }
 }
 
 /// False, and no reply, where there is nothing in any of the keys.
-fn pop_from_several(txn: &mut Txn<'_>, several: &Several<'_>, out: &mut Out) -> Result<bool, Fault> {
-    for key in several.args.from(several.first_key).iter().take(several.key_count) {
+fn pop_from_several(txn: &mut Txn<'_>, several: &PopFromSeveral<'_, End>, out: &mut Out) -> Result<bool, Fault> {
+    for key in several.keys() {
         if let Some(pairs) = pop(txn, key, several.end, several.count)? {
             out.array(2);
             out.bulk(key);
