@@ -16,7 +16,7 @@ use crate::tracking::Tracking;
 use crate::watch::{WatchList, WatchedKeys};
 use arc_swap::ArcSwap;
 use effect::Stamp;
-use keyspace::{Change, Checked, Commit, EventClass, KeyEvent, Keyspace, Txn, for_each_change};
+use keyspace::{ByTime, Change, Checked, Commit, EventClass, Keyspace, Txn, for_each_change};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -102,7 +102,8 @@ impl Engine {
     /// stamp of the last effect, where there was one.
     #[inline]
     pub fn commit(&self, mut txn: Txn<'_>, author: Author) -> Option<Stamp> {
-        txn.remove_expired(|db, key| self.observe_expired(db, key));
+        txn.remove_expired(|db, key| self.observe_time(ByTime::Expired { db, key }));
+        txn.take_expired_members().iter().for_each(|event| self.observe_time(ByTime::MembersExpired(event)));
         let events = txn.take_events();
         if !events.is_empty() {
             self.publish_events(&events);
@@ -186,9 +187,11 @@ impl Engine {
             self.stats.shared.remote_dirty.fetch_add(1, Relaxed);
         }
         self.observe(effects, &[], Author::default());
+        self.watched.observe_appearances(txn, effects);
         if checked.publishes || !self.config.load().notify_keyspace_events.is_empty() {
             self.publish_remote(txn, effects);
         }
+        txn.take_expired_members().iter().for_each(|event| self.observe_time(ByTime::MembersExpired(event)));
     }
 
     /// Something changed without an effect of its own: a data set of another node came in. Under the locks of the keys.
@@ -196,16 +199,19 @@ impl Engine {
         self.show(&[change], Author::default());
     }
 
-    /// A key went because its time had come. Under its lock.
-    pub fn observe_expired(&self, db: u32, key: &[u8]) {
-        self.publish_event(EventClass::EXPIRED, "expired", db, key);
-        self.tracking.invalidate(self, &[Change::Key { db, key, deleted: true }], None);
-    }
-
-    /// Elements of a key went because their time had come. Under its lock.
-    pub fn observe_members_expired(&self, event: &KeyEvent) {
-        self.publish_event(event.class, event.name, event.db, &event.key);
-        self.tracking.invalidate(self, &[Change::Key { db: event.db, key: &event.key, deleted: false }], None);
+    /// Time has done this to a key. Under its lock.
+    pub fn observe_time(&self, what: ByTime<'_>) {
+        match what {
+            ByTime::Expired { db, key } => {
+                self.publish_event(EventClass::EXPIRED, "expired", db, key);
+                self.tracking.invalidate(self, &[Change::Key { db, key, deleted: true }], None);
+            }
+            ByTime::MembersExpired(event) => {
+                self.publish_event(event.class, event.name, event.db, &event.key);
+                self.observe_change(Change::Key { db: event.db, key: &event.key, deleted: false });
+            }
+            ByTime::Appeared { db, key } => self.observe_change(Change::Key { db, key, deleted: false }),
+        }
     }
 
     /// The local readers of the stream.

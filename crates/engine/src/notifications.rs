@@ -4,7 +4,7 @@
 //! every node's subscribers hear of every change.
 
 use crate::engine::Engine;
-use effect::{Deadline, Effect, EffectReader, End};
+use effect::{Collection, Deadline, Effect, EffectReader, End};
 use keyspace::{EventClass, KeyEvent, Txn};
 
 /// The letters of `notify-keyspace-events`, in the order in which CONFIG GET prints them; those up to the first that is
@@ -90,7 +90,7 @@ impl Engine {
 
     fn publish_events_of(&self, txn: &mut Txn<'_>, effect: &Effect<'_>, db: u32) {
         let Some(key) = effect.key() else { return };
-        if let Some((class, name)) = event_of(effect) {
+        if let Some((class, name)) = event_of(effect, txn.now_ms()) {
             self.publish_event(class, name, db, key);
             txn.select(db);
             if class.intersects(COLLECTIONS) && txn.peek_type(key).is_none() {
@@ -104,7 +104,8 @@ impl Engine {
 }
 
 /// What the command was called that had this effect, or one like it: a value that was put in place whole tells only that.
-fn event_of(effect: &Effect<'_>) -> Option<(EventClass, &'static str)> {
+/// `now_ms`: what has a deadline before is gone.
+fn event_of(effect: &Effect<'_>, now_ms: u64) -> Option<(EventClass, &'static str)> {
     Some(match effect {
         Effect::Select { .. } | Effect::FlushDb | Effect::FlushAll | Effect::Publish { .. } => return None,
         Effect::Set { .. } => (EventClass::STRING, "set"),
@@ -117,8 +118,18 @@ fn event_of(effect: &Effect<'_>) -> Option<(EventClass, &'static str)> {
         Effect::Delete { .. } => (EventClass::GENERIC, "del"),
         Effect::Expire { deadline_ms: Some(_), .. } => (EventClass::GENERIC, "expire"),
         Effect::Expire { deadline_ms: None, .. } => (EventClass::GENERIC, "persist"),
-        Effect::ExpireMembers { deadline_ms: Some(_), .. } => (EventClass::HASH, "hexpire"),
-        Effect::ExpireMembers { deadline_ms: None, .. } => (EventClass::HASH, "hpersist"),
+        Effect::ExpireMembers { collection, deadline_ms, .. } => {
+            let is_past = deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms);
+            match collection {
+                Collection::Hash if is_past => (EventClass::HASH, "hdel"),
+                Collection::Hash if deadline_ms.is_some() => (EventClass::HASH, "hexpire"),
+                Collection::Hash => (EventClass::HASH, "hpersist"),
+                Collection::Set if is_past => (EventClass::SET, "srem"),
+                Collection::SortedSet if is_past => (EventClass::SORTED_SET, "zrem"),
+                _ if deadline_ms.is_none() => (EventClass::GENERIC, "persist"),
+                _ => return None,
+            }
+        }
         Effect::Put { .. } => (EventClass::GENERIC, "restore"),
         Effect::SetAdd { .. } => (EventClass::SET, "sadd"),
         Effect::SetRemove { .. } => (EventClass::SET, "srem"),

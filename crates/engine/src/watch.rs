@@ -3,7 +3,7 @@
 //! A reader of the stream of committed effects. While nobody watches anything it costs one load.
 
 use crate::Client;
-use keyspace::{Change, Keyspace, Txn};
+use keyspace::{Change, Keyspace, Txn, for_each_change};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -117,6 +117,35 @@ impl WatchedKeys {
                 watchers.iter().for_each(|watcher| watcher.client.dirty.store(true, Relaxed));
             }
         }
+        txn.select(home);
+    }
+
+    /// A removal that comes late may bring to light what is newer: marks the sessions that watch a key which was not
+    /// there, and is now.
+    pub(crate) fn observe_appearances(&self, txn: &mut Txn<'_>, effects: &[u8]) {
+        if self.is_idle() {
+            return;
+        }
+        let watchers = self.watchers.lock();
+        let home = txn.db();
+        let mut mark = |(db, key): &Place, watchers: &[Watcher]| {
+            let mut absent = watchers.iter().filter(|watcher| !watcher.existed).peekable();
+            if absent.peek().is_some() {
+                txn.select(*db);
+                if txn.peek_type(key).is_some() {
+                    absent.for_each(|watcher| watcher.client.dirty.store(true, Relaxed));
+                }
+            }
+        };
+        for_each_change(effects, &[], |change| match change {
+            Change::Key { db, key, .. } => {
+                let place = (db, key.to_vec());
+                watchers.get(&place).into_iter().for_each(|watchers| mark(&place, watchers));
+            }
+            Change::Database { .. } | Change::Everything => {
+                watchers.iter().for_each(|(place, watchers)| mark(place, watchers));
+            }
+        });
         txn.select(home);
     }
 

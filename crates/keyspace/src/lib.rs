@@ -42,6 +42,7 @@ pub use garbage::Garbage;
 pub(crate) use keyspace::KeyHash;
 pub use keyspace::{Keyspace, Options, Scope, Statistics};
 pub use merge::operations::{CausalMark, Horizon};
+pub use stability::ByTime;
 pub use stamping::Switches;
 pub use state::{Cursor, Import, ImportError};
 pub use txn::{Commit, NewId, ScoreCondition, ScoresWritten, SetDeadline, Txn};

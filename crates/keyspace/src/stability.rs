@@ -8,9 +8,21 @@ use crate::merge::{Author, Merge};
 use crate::shard::{Database, Shard};
 use crate::table::KeyHasher;
 use crate::version::{Row, Version};
+use crate::view::is_expired;
 use crate::{EventClass, KeyEvent, KeyHash, KeyType, Keyspace};
 use effect::Stamp;
 use std::sync::atomic::Ordering;
+
+/// What time has done to a key, without an effect.
+#[derive(Clone, Copy, Debug)]
+pub enum ByTime<'a> {
+    /// It is gone.
+    Expired { db: u32, key: &'a [u8] },
+    /// Elements of it are gone.
+    MembersExpired(&'a KeyEvent),
+    /// What was past its deadline went for good, and something newer that it had hidden is in sight.
+    Appeared { db: u32, key: &'a [u8] },
+}
 
 impl Keyspace {
     /// Up to this stamp nothing can arrive any more.
@@ -23,16 +35,25 @@ impl Keyspace {
     }
 
     /// Forgets what is stable, at most about `budget` keys per shard and database; one shard is locked at
-    /// a time. True where everything was looked at. A horizon never goes back. `expired` is told, under the lock, of the
-    /// keys that go because their time has come, with their database.
-    pub fn stabilize(&self, horizon: &Horizon<'_>, budget: usize, mut expired: impl FnMut(u32, &[u8])) -> bool {
+    /// a time. True where everything was looked at. A horizon never goes back. `tell` is told, under the lock, what time
+    /// has done.
+    pub fn stabilize(
+        &self,
+        now_ms: u64,
+        horizon: &Horizon<'_>,
+        budget: usize,
+        mut tell: impl FnMut(ByTime<'_>),
+    ) -> bool {
+        let author = self.nobody_at(now_ms);
         self.horizon.fetch_max(horizon.clock.0, Ordering::Relaxed);
         *self.known.lock() = horizon.causal.iter().map(|mark| mark.stamp.min(horizon.clock)).collect();
         let mut done = true;
         for index in 0..self.shards.count() {
             let mut guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
             let shard = guard.at_mut(index);
-            for (db, database) in shard.databases.iter_mut().enumerate() {
+            for db in 0..self.databases() {
+                shard.hide_due(db, author).iter().for_each(|event| tell(ByTime::MembersExpired(event)));
+                let database = &mut shard.databases[db as usize];
                 // What is put back is not looked at twice.
                 let due = database.recent.queue_len();
                 for looked_at in 0.. {
@@ -41,13 +62,17 @@ impl Keyspace {
                         break;
                     }
                     let Some(key) = database.recent.pop_due(horizon) else { break };
-                    let (author, hash) = (self.nobody(), KeyHash.hash(&key));
-                    let mut merge = Merge { database, limits: &shard.limits, author, hash, key: &key };
-                    let was_there = merge.is_there();
+                    let mut merge =
+                        Merge { database, limits: &shard.limits, author, hash: KeyHash.hash(&key), key: &key };
+                    let before = merge.sight();
                     let stable = merge.stabilize(horizon);
-                    if was_there && !merge.is_there() {
-                        shard.counters.expired.set(shard.counters.expired.get() + 1);
-                        expired(db as u32, &key);
+                    match (before, merge.sight()) {
+                        (Sight::Hidden | Sight::Visible, Sight::Nothing) => {
+                            shard.counters.expired.set(shard.counters.expired.get() + 1);
+                            tell(ByTime::Expired { db, key: &key });
+                        }
+                        (Sight::Hidden, Sight::Visible) => tell(ByTime::Appeared { db, key: &key }),
+                        _ => {}
                     }
                     if !stable {
                         database.recent.put_back(key);
@@ -58,7 +83,14 @@ impl Keyspace {
         done
     }
 
-    /// Who does what follows from time alone.
+    /// Who does what follows from time alone, where the clock has been read.
+    fn nobody_at(&self, now_ms: u64) -> Author<'_> {
+        let author = self.nobody();
+        let now_ms = if author.stamping { now_ms.max(author.access.now_ms) } else { now_ms };
+        Author { access: self.access(now_ms), ..author }
+    }
+
+    /// The same as of the last stamp.
     pub(crate) fn nobody(&self) -> Author<'_> {
         let switches = self.switches();
         Author {
@@ -82,37 +114,29 @@ impl Keyspace {
 
     /// Removes keys past their deadline, looking at about `budget` keys per shard and database. With other
     /// writers only those about which nothing can arrive any more: the rest is hidden from reads already.
-    /// Returns how many keys went, and whether there may be more. `expired`: as for `stabilize`.
-    /// `members_expired`: the same for keys whose elements go.
-    pub fn expire_due(
-        &self,
-        now_ms: u64,
-        budget: usize,
-        mut expired: impl FnMut(u32, &[u8]),
-        mut members_expired: impl FnMut(&KeyEvent),
-    ) -> (usize, bool) {
-        let switches = self.switches();
-        let now_ms = if switches.stamping { now_ms.max(self.stamping.last().ms()) } else { now_ms };
+    /// Returns how many keys went, and whether there may be more. `tell`: as for `stabilize`.
+    pub fn expire_due(&self, now_ms: u64, budget: usize, mut tell: impl FnMut(ByTime<'_>)) -> (usize, bool) {
         let (horizon, known) = (self.horizon(), self.known());
-        let author = Author { access: self.access(now_ms), ..self.nobody() };
+        let author = self.nobody_at(now_ms);
+        let now_ms = author.access.now_ms;
         let (mut count, mut more) = (0, false);
         for index in 0..self.shards.count() {
             let mut guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
             let shard = guard.at_mut(index);
-            for db in 0..self.databases() as usize {
-                shard.hide_due(db, author).iter().for_each(&mut members_expired);
-                let Database { table, agenda, .. } = &mut shard.databases[db];
+            for db in 0..self.databases() {
+                shard.hide_due(db, author).iter().for_each(|event| tell(ByTime::MembersExpired(event)));
+                let Database { table, agenda, .. } = &mut shard.databases[db as usize];
                 agenda.retain(|key| table.find(KeyHash.hash(key), key).is_some_and(has_deadlines));
             }
             let before = count;
             for (db, Database { table, .. }) in shard.databases.iter_mut().enumerate() {
                 more |= !table.sweep_due(now_ms, budget, |entry| {
                     let deadline = entry.deadline_ms().map_or(Stamp::MAX, stamp_of);
-                    let goes = !switches.peers
+                    let goes = !author.peers
                         || (!entry.has_recent() && deadline <= horizon && is_known(entry.version(), &known));
                     if goes {
                         count += 1;
-                        expired(db as u32, entry.key());
+                        tell(ByTime::Expired { db: db as u32, key: entry.key() });
                     }
                     goes
                 });
@@ -120,6 +144,25 @@ impl Keyspace {
             shard.counters.expired.set(shard.counters.expired.get() + (count - before) as u64);
         }
         (count, more)
+    }
+}
+
+/// What readers see of a key.
+#[derive(Clone, Copy)]
+enum Sight {
+    Nothing,
+    /// It is past its deadline.
+    Hidden,
+    Visible,
+}
+
+impl<H: KeyHasher> Merge<'_, '_, H> {
+    fn sight(&self) -> Sight {
+        match self.entry() {
+            None => Sight::Nothing,
+            Some(entry) if is_expired(entry, self.author.access.now_ms) => Sight::Hidden,
+            Some(_) => Sight::Visible,
+        }
     }
 }
 
@@ -134,9 +177,9 @@ fn has_deadlines(entry: &Entry) -> bool {
 
 impl Shard<KeyHash> {
     /// Elements past their deadline go out of sight. Returns what is to be said of it.
-    pub(crate) fn hide_due(&mut self, db: usize, author: Author<'_>) -> Vec<KeyEvent> {
+    pub(crate) fn hide_due(&mut self, db: u32, author: Author<'_>) -> Vec<KeyEvent> {
         let Shard { databases, limits, counters } = self;
-        let database = &mut databases[db];
+        let database = &mut databases[db as usize];
         let now_ms = author.access.now_ms;
         if database.agenda.take_clock_step(now_ms) {
             let hiding = database.recent.iter().filter(|(_, record)| record.hides);
@@ -160,7 +203,7 @@ impl Shard<KeyHash> {
                 (expired.members > 0).then_some((class, name)),
                 expired.is_gone.then_some((EventClass::GENERIC, "del")),
             ];
-            let event = |(class, name)| KeyEvent { class, name, db: db as u32, key: (*key).into() };
+            let event = |(class, name)| KeyEvent { class, name, db, key: (*key).into() };
             events.extend(happened.into_iter().flatten().map(event));
         }
         events

@@ -104,7 +104,7 @@ fn an_increment_sleeps_through_an_expiry_and_a_set_that_had_not_seen_it_wakes_it
     let set = commit(&b, NOW_MS + 20, |txn| txn.string_set(b"n", b"100", SetDeadline::Clear));
     // One node sees the expiry through before the SET arrives, the other has it the other way round.
     let horizon = keyspace::Horizon { clock: Stamp::from_ms(NOW_MS + 15), causal: &[] };
-    assert!(a.stabilize(&horizon, 10, |_, _| ()));
+    assert!(a.stabilize(NOW_MS, &horizon, 10, |_| ()));
     assert_eq!(a.begin(Scope::All, 0, NOW_MS).db_size(), 0);
     apply(&a, origin(2), &set, &[]);
     apply(&b, origin(1), &increment, &[]);

@@ -38,7 +38,7 @@ pub use mesh::{Action, Input, LinkId, Now, Severity};
 use effect::{Origin, Stamp};
 use engine::{Config, Engine, Host, Services};
 use journal::Journal;
-use keyspace::{KeyEvent, Keyspace, Switches};
+use keyspace::{ByTime, Keyspace, Switches};
 use machine::Machine;
 use mesh::{Credentials, Mesh, Mode};
 use shared::{Request, Shared};
@@ -268,9 +268,8 @@ impl Node {
             EXPIRE_IDLE_MS
         } else {
             let started_ns = self.engine.host.monotonic_ns();
-            let expired = |db, key: &[u8]| self.engine.observe_expired(db, key);
-            let members_expired = |event: &KeyEvent| self.engine.observe_members_expired(event);
-            let (_, more) = self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS, expired, members_expired);
+            let tell = |what: ByTime<'_>| self.engine.observe_time(what);
+            let (_, more) = self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS, tell);
             self.engine.note_latency("expire-cycle", self.engine.host.monotonic_ns() - started_ns, clock);
             if more { 1 } else { EXPIRE_MS }
         };

@@ -65,7 +65,7 @@ impl KeyspaceStore {
 
     /// Work that is done little by little.
     pub(crate) fn turn(&mut self, now: Now) {
-        if self.is_stabilizing && self.stabilize_some() {
+        if self.is_stabilizing && self.stabilize_some(now) {
             self.is_stabilizing = false;
         }
         self.doubts.set_now(now.monotonic_ms);
@@ -85,12 +85,12 @@ impl KeyspaceStore {
     }
 
     /// True where everything was looked at.
-    fn stabilize_some(&self) -> bool {
+    fn stabilize_some(&self, now: Now) -> bool {
         let horizon = Horizon { clock: self.clock, causal: &self.causal };
         let engine = self.engine.upgrade();
-        self.keyspace.stabilize(&horizon, STABILIZE_KEYS, |db, key| {
+        self.keyspace.stabilize(now.unix_ms, &horizon, STABILIZE_KEYS, |what| {
             if let Some(engine) = &engine {
-                engine.observe_expired(db, key);
+                engine.observe_time(what);
             }
         })
     }

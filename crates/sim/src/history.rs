@@ -90,12 +90,16 @@ pub fn run(scenario: Scenario, seed: u64) -> Result<(), Divergence> {
     if !scenario.eager {
         (0..SETTLING_STEPS).for_each(|_| world.step());
     }
-    live(&mut world, scenario, &mut rng);
-    judge(&mut world, scenario).map_err(|what| Divergence { seed, what, log: std::mem::take(&mut world.log) })
+    let lived = live(&mut world, scenario, &mut rng);
+    lived.and_then(|()| judge(&mut world, scenario)).map_err(|what| Divergence {
+        seed,
+        what,
+        log: std::mem::take(&mut world.log),
+    })
 }
 
 /// Clients write, things break.
-fn live(world: &mut World, scenario: Scenario, rng: &mut SmallRng) {
+fn live(world: &mut World, scenario: Scenario, rng: &mut SmallRng) -> Result<(), String> {
     let calm = rng.random_ratio(1, 4);
     for tag in 0..BUSY_STEPS {
         for index in world.alive() {
@@ -103,12 +107,19 @@ fn live(world: &mut World, scenario: Scenario, rng: &mut SmallRng) {
             if rng.random_ratio(1, 6) && takes_writes {
                 world.command(index, &workload::next(rng, tag * 8 + index as u64));
             }
+            if rng.random_ratio(1, 40) && takes_writes {
+                world.wait(index, workload::blocking(rng));
+            }
+            if rng.random_ratio(1, 12) {
+                world.examine(index, workload::any_key(rng))?;
+            }
         }
         if !calm && rng.random_ratio(1, 25) {
             trouble(world, scenario, rng);
         }
         world.step();
     }
+    Ok(())
 }
 
 /// Something breaks, or comes back.

@@ -1,15 +1,16 @@
 //! One node of a history: a whole `node::Node` with a client of its own, on simulated clocks.
 
+use crate::client::Client;
 use crate::model::{self, Lifetimes, Record, State, Value, score_text};
-use crate::workload::CHANNEL;
+use crate::witness::Witness;
+use crate::workload::{CHANNEL, SHARD_CHANNEL};
 use effect::{Origin, VersionVector};
 use engine::config::Master;
 use engine::{
-    Client, Config, Connection, CpuTime, Fault, Host, Journal, LogLevel, Memory, Next, Process, Session, Shutdown,
-    Worker,
+    Config, Connection, CpuTime, Fault, Host, Journal, LogLevel, Memory, Next, Process, Session, Shutdown, Worker,
 };
-use keyspace::{Commit, Decoded, Keyspace, Scope, StringRef};
-use mesh::{LinkId, Now};
+use keyspace::{Commit, Decoded, EventClass, Keyspace, Scope, StringRef, View};
+use mesh::{Input, LinkId, Now};
 use node::{LinkRequest, Node};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -30,6 +31,17 @@ impl Tape {
             last.advance(record.origin, record.first);
         }
         last
+    }
+
+    /// How many commits there were.
+    pub fn count(&self) -> usize {
+        self.records.lock().expect("one thread").len()
+    }
+
+    /// What was committed since there were `len` records had seen this.
+    fn note_context(&self, len: usize, context: &VersionVector) {
+        let mut records = self.records.lock().expect("one thread");
+        records[len..].iter_mut().for_each(|record| record.context.clone_from(context));
     }
 
     /// Those records that `vector` covers; a crash may have taken others with it.
@@ -94,7 +106,7 @@ impl Host for SimulatedHost {
         &self.process
     }
 
-    fn wake(&self, _: &Client) {}
+    fn wake(&self, _: &engine::Client) {}
 
     fn sleep(&self, _: Duration) {}
 
@@ -125,9 +137,12 @@ pub struct Machine {
     host: Arc<SimulatedHost>,
     recorder: Arc<Recorder>,
     worker: Worker,
-    client: Session,
+    client: Client,
     /// A client that subscribes to what the others publish.
-    listener: Session,
+    listener: Client,
+    /// A client that waits for elements.
+    waiter: Client,
+    witness: Witness,
     applied: VersionVector,
     joined: bool,
 }
@@ -154,6 +169,7 @@ impl Machine {
         let mut config = Config::default();
         config.multi_master = true;
         config.active_replica = true;
+        config.notify_keyspace_events = EventClass::all();
         config.replicaof = masters.iter().map(|host| Master { host: host.clone(), port: 6379 }).collect();
         let node = Arc::new(Node::new(node::Options {
             identity: origin,
@@ -166,13 +182,12 @@ impl Machine {
         }));
         node.turn(now);
         let mut worker = Worker::new(node.engine());
-        let [client, mut listener] =
-            [(); 2].map(|()| Session::new(node.engine(), Connection::default(), engine_now(now)));
-        let mut subscribe = format!("SUBSCRIBE {CHANNEL}\r\n").into_bytes();
-        listener.feed(&mut worker, &mut subscribe, engine_now(now));
-        listener.out.buffer.clear();
+        let now = engine_now(now);
+        let [client, mut listener, waiter] = [(); 3].map(|()| Client::new(node.engine(), now));
+        listener.send(&mut worker, &[&["SUBSCRIBE", CHANNEL], &["SSUBSCRIBE", SHARD_CHANNEL]], now);
+        let witness = Witness::new(node.engine(), &mut worker, now);
         let applied = VersionVector::new();
-        Machine { node, keyspace, host, recorder, worker, client, listener, applied, joined: false }
+        Machine { node, keyspace, host, recorder, worker, client, listener, waiter, witness, applied, joined: false }
     }
 
     pub fn keyspace(&self) -> &Keyspace {
@@ -180,10 +195,22 @@ impl Machine {
     }
 
     /// The clocks move on, and the node does what is due.
-    pub fn turn(&self, now: Now) {
+    pub fn turn(&mut self, now: Now) {
         self.host.set(now);
         self.note_context();
         self.node.turn(now);
+        self.waiter.wait_on(&mut self.worker, engine_now(now));
+    }
+
+    /// Something happened on a link. What comes in may be what a client waits for.
+    pub fn handle(&self, link: LinkId, input: Input<'_>, now: Now) {
+        self.host.set(now);
+        let tape = &self.recorder.tape;
+        let len = tape.count();
+        self.node.handle(link, input, now);
+        if tape.count() > len {
+            tape.note_context(len, &self.version_vector());
+        }
     }
 
     /// What is committed from now on has seen what is here now.
@@ -195,25 +222,27 @@ impl Machine {
     pub fn command(&mut self, commands: &[Vec<String>], now: Now) -> Vec<u8> {
         self.host.set(now);
         self.note_context();
-        let mut input = Vec::new();
-        for words in commands {
-            input.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
-            for word in words {
-                input.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
-            }
-        }
-        let turn = self.client.feed(&mut self.worker, &mut input, engine_now(now));
-        assert_eq!((turn.consumed, turn.next), (input.len(), Next::Read), "{commands:?}");
-        std::mem::take(&mut self.client.out.buffer)
+        self.client.send(&mut self.worker, commands, engine_now(now))
+    }
+
+    /// A client sends a command that may have to wait. It does nothing while the one before waits.
+    pub fn wait(&mut self, command: Vec<String>, now: Now) {
+        self.host.set(now);
+        self.note_context();
+        self.waiter.wait(&mut self.worker, command, engine_now(now));
     }
 
     /// The messages that have come to this life of the node, in order.
     pub fn heard(&mut self, now: Now) -> Vec<String> {
-        self.listener.resume(&mut self.worker, engine_now(now));
-        let text = String::from_utf8_lossy(&self.listener.out.buffer);
-        // Each is an array of three bulk strings, of which the last is the message.
-        let lines: Vec<&str> = text.lines().collect();
-        lines.chunks(7).map(|message| message[6].to_owned()).collect()
+        let messages = self.listener.hear(&mut self.worker, engine_now(now));
+        messages.into_iter().map(|mut message| message.pop().expect("a channel and a message")).collect()
+    }
+
+    /// Has every change of the key been told to those who want to hear of it?
+    pub fn examine(&mut self, key: &str, now: Now) -> Result<(), String> {
+        self.host.set(now);
+        self.note_context();
+        self.witness.examine(key, &self.keyspace, &mut self.worker, engine_now(now))
     }
 
     /// Another node has connected.
@@ -238,7 +267,7 @@ impl Machine {
             listening_port: peer.session.announced_port,
         };
         let link = self.node.accept(request, now);
-        self.node.handle(link, mesh::Input::Received { bytes: &peer.input }, now);
+        self.handle(link, Input::Received { bytes: &peer.input }, now);
         (replies, Some(link))
     }
 
@@ -278,43 +307,47 @@ impl Machine {
                 }
             }
             for key in keys {
-                let Some(deadline_ms) = view.deadline_ms(&key) else { continue };
-                let value = if let Ok(Some(string)) = view.string(&key) {
-                    Value::String(StringRef::to_vec(string))
-                } else if let Ok(Some(set)) = view.set(&key) {
-                    let mut members = std::collections::BTreeSet::new();
-                    set.for_each(|member| {
-                        members.insert(member.to_vec());
-                    });
-                    Value::Set(members)
-                } else if let Ok(Some(list)) = view.list(&key) {
-                    Value::List(list.iter().map(|element| element.to_vec()).collect())
-                } else if let Ok(Some(set)) = view.sorted_set(&key) {
-                    Value::SortedSet(set.iter().map(|(member, score)| (member.to_vec(), score_text(score))).collect())
-                } else if let Ok(Some(stream)) = view.stream(&key) {
-                    Value::Stream(model::Stream::read(stream))
-                } else {
-                    let mut fields = std::collections::BTreeMap::new();
-                    if let Ok(Some(hash)) = view.hash(&key) {
-                        hash.for_each(|field, value| drop(fields.insert(field.to_vec(), value.to_vec())));
-                    }
-                    Value::Hash(fields)
-                };
-                let elements: Vec<Vec<u8>> = match &value {
-                    Value::String(_) | Value::List(_) | Value::Stream(_) => Vec::new(),
-                    Value::Set(members) => members.iter().cloned().collect(),
-                    Value::Hash(fields) | Value::SortedSet(fields) => fields.keys().cloned().collect(),
-                };
-                let lifetimes = elements.into_iter().filter_map(|element| {
-                    let deadline_ms = view.member_deadline_ms(&key, &element)?;
-                    Some((element, deadline_ms))
-                });
-                let lifetimes = lifetimes.collect();
-                state.insert((db, key), (value, deadline_ms, lifetimes));
+                state.extend(read(&view, &key).map(|found| ((db, key), found)));
             }
         }
         state
     }
+}
+
+/// What a key holds, as the model writes it.
+pub fn read(view: &View<'_>, key: &[u8]) -> Option<(Value, Option<u64>, Lifetimes)> {
+    let deadline_ms = view.deadline_ms(key)?;
+    let value = if let Ok(Some(string)) = view.string(key) {
+        Value::String(StringRef::to_vec(string))
+    } else if let Ok(Some(set)) = view.set(key) {
+        let mut members = std::collections::BTreeSet::new();
+        set.for_each(|member| {
+            members.insert(member.to_vec());
+        });
+        Value::Set(members)
+    } else if let Ok(Some(list)) = view.list(key) {
+        Value::List(list.iter().map(|element| element.to_vec()).collect())
+    } else if let Ok(Some(set)) = view.sorted_set(key) {
+        Value::SortedSet(set.iter().map(|(member, score)| (member.to_vec(), score_text(score))).collect())
+    } else if let Ok(Some(stream)) = view.stream(key) {
+        Value::Stream(model::Stream::read(stream))
+    } else {
+        let mut fields = std::collections::BTreeMap::new();
+        if let Ok(Some(hash)) = view.hash(key) {
+            hash.for_each(|field, value| drop(fields.insert(field.to_vec(), value.to_vec())));
+        }
+        Value::Hash(fields)
+    };
+    let elements: Vec<Vec<u8>> = match &value {
+        Value::String(_) | Value::List(_) | Value::Stream(_) => Vec::new(),
+        Value::Set(members) => members.iter().cloned().collect(),
+        Value::Hash(fields) | Value::SortedSet(fields) => fields.keys().cloned().collect(),
+    };
+    let lifetimes = elements.into_iter().filter_map(|element| {
+        let deadline_ms = view.member_deadline_ms(key, &element)?;
+        Some((element, deadline_ms))
+    });
+    Some((value, deadline_ms, lifetimes.collect()))
 }
 
 /// The value of a Put, in the model's words.

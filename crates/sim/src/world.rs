@@ -121,6 +121,19 @@ impl World {
         self.hosts[index].machine.as_mut().expect("alive").command(commands, now)
     }
 
+    /// A client on host `index` sends a command that may have to wait.
+    pub fn wait(&mut self, index: usize, command: Vec<String>) {
+        let now = self.now(index);
+        self.hosts[index].machine.as_mut().expect("alive").wait(command, now);
+    }
+
+    /// Has every change of the key on host `index` been told to those who want to hear of it?
+    pub fn examine(&mut self, index: usize, key: &str) -> Result<(), String> {
+        let now = self.now(index);
+        let examined = self.hosts[index].machine.as_mut().expect("alive").examine(key, now);
+        examined.map_err(|what| format!("host{index}: {what}"))
+    }
+
     /// A host gets another master, or loses one.
     pub fn replicaof(&mut self, index: usize, words: &str) {
         let command: Vec<String> = format!("REPLICAOF {words}").split(' ').map(str::to_owned).collect();
@@ -173,9 +186,9 @@ impl World {
         let due: Vec<_> = self.hosts[index].dials.extract_if(.., |(due_us, ..)| *due_us <= now_us).collect();
         for (_, link, target) in due {
             let there = self.hosts.get(target).is_some_and(|host| host.machine.is_some());
-            let node = self.hosts[index].machine.as_ref().expect("alive").node.clone();
             if !there || !self.network.reachable(index, target) {
-                node.handle(link, Input::ConnectFailed { reason: "connection refused" }, now);
+                let machine = self.hosts[index].machine.as_ref().expect("alive");
+                machine.handle(link, Input::ConnectFailed { reason: "connection refused" }, now);
                 continue;
             }
             let connection = self.network.connect(index, target, &mut self.rng);
@@ -183,7 +196,7 @@ impl World {
                 self.hosts[target].machine.as_ref().expect("there").converse(&address(index), self.now(target));
             self.hosts[target].ends.insert(connection, (1, End::Session(Box::new(session))));
             self.hosts[index].ends.insert(connection, (0, End::Link(link)));
-            node.handle(link, Input::Connected, now);
+            self.hosts[index].machine.as_ref().expect("alive").handle(link, Input::Connected, now);
         }
     }
 
@@ -197,10 +210,10 @@ impl World {
                 let Some((_, end)) = host.ends.get_mut(&connection) else { break };
                 match (delivery, end) {
                     (Delivery::Bytes(bytes), End::Link(link)) => {
-                        machine.node.handle(*link, Input::Received { bytes: &bytes }, now);
+                        machine.handle(*link, Input::Received { bytes: &bytes }, now);
                     }
                     (Delivery::Closed, End::Link(link)) => {
-                        machine.node.handle(*link, Input::Closed { reason: "connection reset" }, now);
+                        machine.handle(*link, Input::Closed { reason: "connection reset" }, now);
                         host.ends.remove(&connection);
                         self.network.close(connection, side);
                         break;

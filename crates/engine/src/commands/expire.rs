@@ -5,7 +5,7 @@ use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::expiry::ExpiryUnit;
 use crate::fault::{Fault, printable};
-use keyspace::{EventClass, KeyType, Txn, View};
+use keyspace::{Collection, EventClass, KeyType, Txn, View};
 use resp::{Args, Out};
 
 pub(super) const COMMANDS: &[&Command] = &[
@@ -417,6 +417,14 @@ fn expire_member(txn: &mut Txn<'_>, args: Args<'_>, unit: ExpiryUnit, command: &
     };
     if let Some(collection) = txn.type_of(key).and_then(KeyType::collection).filter(|_| is_there) {
         txn.expire_members(key, collection, std::iter::once(member), Some(deadline_ms.max(0) as u64));
+        if deadline_ms <= txn.now_ms() as i64 {
+            let (class, name) = match collection {
+                Collection::Set => (EventClass::SET, "srem"),
+                Collection::Hash => (EventClass::HASH, "hdel"),
+                Collection::SortedSet => (EventClass::SORTED_SET, "zrem"),
+            };
+            txn.notify_removal(class, name, key);
+        }
     }
     out.integer(i64::from(is_there));
     Ok(())

@@ -191,7 +191,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     pub(super) fn field_dies<F: Fields>(&mut self, name: &[u8], at: Version) {
         let (origins, limits) = (self.author.origins, self.limits);
         let mut field = F::registers(self.record).remove(name);
-        if field.as_ref().and_then(|field| field.version).is_none_or(|written| origins.newer(at, written))
+        if field.as_ref().and_then(|field| field.version).is_none_or(|written| !origins.newer(written, at))
             && self.has::<F>()
         {
             self.with_fields(|fields: &mut F| {

@@ -141,9 +141,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         self.record.deadlines.restart(self.author.origins, self.author.version, deadline_ms);
     }
 
-    /// A deadline came into force at this point.
+    /// A deadline came into force at this point, which is that of the clear where it was past by then (SET … PXAT).
     fn die(&mut self, at: Version) {
-        if self.author.origins.newer(at, self.record.clear) {
+        if !self.author.origins.newer(self.record.clear, at) {
             self.cut(Cut { at, cause: Cause::Expiry, wins: true }, None);
         }
     }

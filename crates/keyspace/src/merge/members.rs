@@ -220,7 +220,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let origins = self.author.origins;
         match collection {
             Collection::Set => {
-                if self.record.members.get(member).is_none_or(|written| origins.newer(at, *written))
+                if self.record.members.get(member).is_none_or(|written| !origins.newer(*written, at))
                     && let Some(mut entry) = self.table.find_mut(self.hash, self.key)
                     && let Some(set) = entry.set_mut()
                 {

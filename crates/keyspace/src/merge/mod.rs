@@ -86,16 +86,12 @@ pub(crate) fn version_of(entry: &Entry) -> Version {
 }
 
 impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
-    fn entry(&self) -> Option<&Entry> {
+    pub(crate) fn entry(&self) -> Option<&Entry> {
         self.database.table.seek(self.hash, self.key)
     }
 
     pub(crate) fn key_type(&self) -> Option<KeyType> {
         self.entry().map(Entry::key_type)
-    }
-
-    pub(crate) fn is_there(&self) -> bool {
-        self.entry().is_some()
     }
 
     fn entry_mut(&mut self) -> Option<EntryMut<'_>> {

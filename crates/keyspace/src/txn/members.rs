@@ -23,9 +23,8 @@ impl Txn<'_> {
         let author = self.author(Version::ZERO, Row::All);
         let held: Vec<usize> = self.view.guard.held().collect();
         for index in held {
-            for event in self.view.guard.at_mut(index).hide_due(self.view.db as usize, author) {
-                self.notify(event.class, event.name, &event.key);
-            }
+            let events = self.view.guard.at_mut(index).hide_due(self.view.db, author);
+            self.expired_members.extend(events);
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Txn<'k> {
     changes: u64,
     /// Of the effects, by their number, those that changed nothing.
     silent: Vec<u64>,
+    /// What is to be said of keys whose elements have gone out of sight.
+    expired_members: Vec<KeyEvent>,
 }
 
 /// A buffer that outgrew this is not kept for the next transaction.
@@ -87,6 +89,7 @@ impl<'k> Txn<'k> {
             effects_db: 0,
             changes: 0,
             silent: Vec::new(),
+            expired_members: Vec::new(),
         }
     }
 
@@ -134,6 +137,12 @@ impl<'k> Txn<'k> {
     #[inline]
     pub fn take_events(&mut self) -> Vec<KeyEvent> {
         self.view.events.take()
+    }
+
+    /// The keys whose elements were found past their deadline, and went out of sight.
+    #[inline]
+    pub fn take_expired_members(&mut self) -> Vec<KeyEvent> {
+        std::mem::take(&mut self.expired_members)
     }
 
     /// Removes the keys that reads have found past their deadline; calls `expired` for each, with its database.

@@ -19,6 +19,7 @@ const KEYS: [&[u8]; 3] = [b"a", b"b", b"c"];
 const NAMES: [&[u8]; 3] = [b"x", b"y", b"17"];
 const VALUES: [&[u8]; 5] = [b"5", b"-3", b"text", b"2.5", b"9223372036854775807"];
 const MAX_LEN: usize = 1 << 20;
+const DATABASES: u32 = 2;
 
 /// A node, as far as the keyspace needs one: what the mesh would know is known here.
 struct Node {
@@ -38,6 +39,7 @@ struct Node {
 enum Step {
     Write {
         node: usize,
+        db: u32,
         writes: Vec<Write>,
     },
     /// The next record of `from`, if its causes are there.
@@ -91,7 +93,8 @@ fn write() -> impl Strategy<Value = Write> {
 
 fn step(nodes: usize, imports: u32) -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..nodes, prop::collection::vec(write(), 1..3)).prop_map(|(node, writes)| Step::Write { node, writes }),
+        4 => (0..nodes, prop_oneof![7 => Just(0), 1 => Just(1)], prop::collection::vec(write(), 1..3))
+            .prop_map(|(node, db, writes)| Step::Write { node, db, writes }),
         5 => (0..nodes, 0..nodes).prop_map(|(node, from)| Step::Deliver { node, from }),
         1 => (0..nodes).prop_map(|node| Step::Tick { node }),
         1 => (0..nodes).prop_map(|node| Step::Stabilize { node }),
@@ -115,26 +118,33 @@ fn perform(txn: &mut Txn<'_>, write: &Write) {
     match write.kind {
         0 | 1 => txn.string_set(key, value, SetDeadline::Clear),
         2 => txn.string_set(key, value, SetDeadline::Keep),
-        3 => txn.string_set(key, value, SetDeadline::At(deadline_ms)),
+        3 => {
+            // SET … PXAT may name a time that is past.
+            let deadline_ms = if write.ms.is_multiple_of(8) { START_MS - 1 } else { deadline_ms };
+            txn.string_set(key, value, SetDeadline::At(deadline_ms));
+        }
         4..=6 => drop(txn.string_increment(key, delta)),
         7 => drop(txn.string_increment_float(key, [&b"0.1"[..], b"3", b"-1.5", b"1e3", b"7"][write.value])),
         8 => drop(txn.string_append(key, value, MAX_LEN)),
         9 => drop(txn.string_set_range(key, write.name * 2, value, MAX_LEN)),
         10 if write.ms.is_multiple_of(2) => drop(txn.registers_raise(key, &registers, sparse_max)),
         10 => drop(txn.string_set_bits(key, write.ms % 40, 1 + (write.ms % 12) as u8, write.ms)),
-        11 | 12 => drop(txn.set_add(key, bytes_of(name))),
+        11 => drop(txn.set_add(key, bytes_of(name))),
+        12 => drop(txn.set_add(key, NAMES.into_iter())),
         13 => drop(txn.set_remove(key, bytes_of(name))),
-        14 | 15 => drop(txn.hash_set(key, std::iter::once((name, value)))),
+        14 => drop(txn.hash_set(key, std::iter::once((name, value)))),
+        15 => drop(txn.hash_set(key, [(name, value), (NAMES[0], value)].into_iter())),
         16 => drop(txn.hash_delete(key, bytes_of(name))),
         17 | 18 => drop(txn.hash_increment(key, name, delta)),
         19 => drop(txn.hash_increment_float(key, name, b"0.25")),
-        26 | 27 => drop(txn.sorted_set_add(key, &[(name, score)], ScoreCondition::default())),
+        26 => drop(txn.sorted_set_add(key, &[(name, score)], ScoreCondition::default())),
+        27 => drop(txn.sorted_set_add(key, &[(name, score), (NAMES[0], 1.5)], ScoreCondition::default())),
         28 => drop(txn.sorted_set_remove(key, bytes_of(name))),
         29..=31 => drop(txn.sorted_set_increment(key, name, score, ScoreCondition::default())),
         20 => drop(txn.delete(key)),
         21 => txn.expire(key, Some(deadline_ms)),
         22 => txn.expire(key, None),
-        23 => txn.copy(key, KEYS[write.name], 0),
+        23 => txn.copy(key, KEYS[write.name], u32::from(write.value == 0)),
         80..=82 => txn.expire_members(key, Collection::Hash, bytes_of(name), Some(deadline_ms)),
         83 => txn.expire_members(key, Collection::Hash, bytes_of(name), None),
         84 => txn.expire_members(key, Collection::Set, bytes_of(name), Some(deadline_ms)),
@@ -145,8 +155,12 @@ fn perform(txn: &mut Txn<'_>, write: &Write) {
         24 => {}
         32..50 => perform_on_stream(txn, write),
         50..60 => change_list(txn, write),
-        _ if write.ms.is_multiple_of(4) => drop(txn.flush_all()),
-        _ => {}
+        _ => match write.ms % 12 {
+            0..2 => drop(txn.flush_all()),
+            2 => drop(txn.flush_db()),
+            3 => txn.swap_db(0, 1),
+            _ => {}
+        },
     }
 }
 
@@ -189,10 +203,10 @@ fn perform_on_stream(txn: &mut Txn<'_>, write: &Write) {
         }
         38 => txn.stream_trim(key, Trim::MaxLen(write.ms % 3), false, 0).map(|_| ()),
         39 => txn.stream_trim(key, Trim::MinId(id), false, 0).map(|_| ()),
-        80 => txn.stream_set_id(key, id, (write.value > 2).then_some(write.ms), StreamId::new(START_MS, 2)),
+        40 => txn.stream_set_id(key, id, (write.value > 2).then_some(write.ms), StreamId::new(START_MS, 2)),
         41 | 42 => txn.stream_group_create(key, name, position),
-        83 => txn.stream_group_set(key, name, position),
-        84 => txn.stream_group_destroy(key, name).map(|_| ()),
+        43 => txn.stream_group_set(key, name, position),
+        44 => txn.stream_group_destroy(key, name).map(|_| ()),
         45..47 if has_group => {
             let deliveries = [id, StreamId::new(START_MS, write.ms % 5)];
             let deliveries =
@@ -213,7 +227,7 @@ struct World {
 impl World {
     fn new(count: usize) -> World {
         let nodes = (0..count).map(|index| {
-            let options = Options { databases: 1, single_threaded: true, hash_secret: 1, seed: 1 };
+            let options = Options { databases: DATABASES, single_threaded: true, hash_secret: 1, seed: 1 };
             let keyspace = Keyspace::new(options);
             // The order of indexes is not the order of origins.
             let origin = Origin { node: NodeId(100 - index as u64), incarnation: 1 };
@@ -228,7 +242,7 @@ impl World {
 
     fn run(&mut self, step: &Step) {
         match step {
-            Step::Write { node, writes } => self.write(*node, writes),
+            Step::Write { node, db, writes } => self.write(*node, *db, writes),
             Step::Deliver { node, from } => drop(self.deliver(*node, *from)),
             Step::Tick { node } => self.tick(*node),
             Step::Stabilize { node } => self.stabilize(*node),
@@ -237,10 +251,10 @@ impl World {
         }
     }
 
-    fn write(&mut self, index: usize, writes: &[Write]) {
+    fn write(&mut self, index: usize, db: u32, writes: &[Write]) {
         let now_ms = self.now_ms + self.nodes[index].skew_ms;
         let node = &self.nodes[index];
-        let mut txn = node.keyspace.begin(Scope::All, 0, now_ms);
+        let mut txn = node.keyspace.begin(Scope::All, db, now_ms);
         writes.iter().for_each(|write| perform(&mut txn, write));
         let committed = txn.commit(|commit| (commit.first, commit.count, commit.effects.to_vec()));
         if let Some((first, count, effects)) = committed {
@@ -304,8 +318,8 @@ impl World {
             let rows = node.rows.iter().zip(&origins).filter(|(_, of)| *of != origin).map(|(row, _)| row.get(*origin));
             causal[at].stamp = rows.min().unwrap();
         }
-        node.keyspace.stabilize(&Horizon { clock, causal: &causal }, 2, |_, _| ());
-        node.keyspace.expire_due(self.now_ms, 1, |_, _| (), |_| ());
+        node.keyspace.stabilize(self.now_ms, &Horizon { clock, causal: &causal }, 2, |_| ());
+        node.keyspace.expire_due(self.now_ms, 1, |_| ());
     }
 
     /// All of `from`, in small pieces. Writes on both sides go on before and after.
@@ -339,7 +353,11 @@ impl World {
     }
 
     fn state(&self, index: usize, now_ms: u64) -> State {
-        let txn = self.nodes[index].keyspace.begin(Scope::All, 0, now_ms);
+        (0..DATABASES).flat_map(|db| self.database(index, db, now_ms)).collect()
+    }
+
+    fn database(&self, index: usize, db: u32, now_ms: u64) -> State {
+        let txn = self.nodes[index].keyspace.begin(Scope::All, db, now_ms);
         let mut keys = Vec::new();
         let mut cursor = 0;
         loop {
@@ -379,7 +397,7 @@ impl World {
                 let of_elements =
                     names.into_iter().filter_map(|name| Some((name.clone(), txn.member_deadline_ms(&key, &name)?)));
                 let of_elements = of_elements.collect();
-                ((0, key), (value, deadline_ms, of_elements))
+                ((db, key), (value, deadline_ms, of_elements))
             })
             .collect()
     }

@@ -14,11 +14,11 @@ pub struct Stream {
     last_id: EntryId,
     max_deleted_id: EntryId,
     entries_added: u64,
-    groups: BTreeMap<Bytes, Group>,
+    pub groups: BTreeMap<Bytes, Group>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Group {
+pub struct Group {
     position: (EntryId, Option<u64>),
     consumers: BTreeSet<Bytes>,
     /// By id: consumer, time, count.
