@@ -207,6 +207,9 @@ impl IdentitiesWriter {
 
     /// All runs so far.
     pub fn identities(&mut self) -> Identities<'_> {
+        if self.runs.is_empty() {
+            return Identities { origins: &[], runs: &[], encoded: &[0] };
+        }
         self.encoded.clear();
         put_varint(&mut self.encoded, self.origins.len() as u64);
         let start = self.encoded.len();

@@ -220,6 +220,7 @@ impl Waiter {
                 true
             }
         };
+        out.finish();
         let changes = txn.changes();
         engine.stats.shared.served_dirty.fetch_add(changes, Relaxed);
         // Who goes on waiting may have become a consumer of a group.

@@ -45,7 +45,7 @@ pub use merge::operations::{CausalMark, Horizon};
 pub use stability::ByTime;
 pub use stamping::Switches;
 pub use state::{Cursor, Import, ImportError};
-pub use txn::{Commit, NewId, ScoreCondition, ScoresWritten, SetDeadline, Txn};
+pub use txn::{Commit, NewId, NotAdded, ScoreCondition, ScoresWritten, SetDeadline, Txn};
 pub use version::{OriginIndex, Row, Version};
 pub use view::{KeyType, StringRef, View};
 pub use walk::{Walk, Walked};

@@ -9,6 +9,7 @@ use support::{PATIENCE, call, raw, start};
 use testkit::{Client, Connection, Reply, ServerProcess, request};
 
 const ELEMENTS: usize = 50_000;
+const ENTRIES: usize = 12_000;
 
 fn member(number: usize) -> String {
     format!("member:{number:06}")
@@ -72,6 +73,69 @@ fn long_replies_are_complete_in_order_and_followed_by_the_next_reply() {
     let with_scores = texts(client.receive().unwrap());
     assert_eq!((with_scores.len(), &with_scores[..2]), (40_002, &[member(10), "10".to_owned()][..]));
     assert_eq!(client.receive().unwrap(), Reply::Status(b"PONG".to_vec()));
+}
+
+/// Two streams of `ENTRIES` entries each.
+fn with_streams() -> (ServerProcess, Client) {
+    let server = start(&[]);
+    let mut client = server.client().unwrap();
+    for first in (1..=ENTRIES).step_by(1000) {
+        let add = |number: usize, key| request(&["XADD", key, &format!("{number}-0"), "field", &member(number)]);
+        let pipeline: Vec<u8> =
+            (first..first + 1000).flat_map(|number| [add(number, "a"), add(number, "b")].concat()).collect();
+        client.send(&pipeline).unwrap();
+        (0..2000).for_each(|_| drop(client.receive().unwrap()));
+    }
+    (server, client)
+}
+
+/// The ids of entries, whose fields have to be those that were added.
+fn ids(entries: &Reply) -> Vec<usize> {
+    let Reply::Array(entries) = entries else { panic!("an array: {entries}") };
+    let id = |entry: &Reply| {
+        let Reply::Array(parts) = entry else { panic!("an entry: {entry}") };
+        let id = String::from_utf8_lossy(parts[0].bytes().unwrap()).strip_suffix("-0").unwrap().parse().unwrap();
+        assert_eq!(texts(parts[1].clone()), ["field".to_owned(), member(id)]);
+        id
+    };
+    entries.iter().map(id).collect()
+}
+
+#[test]
+fn long_replies_of_streams_are_complete_too() {
+    let (_server, mut client) = with_streams();
+    let all: Vec<usize> = (1..=ENTRIES).collect();
+    assert_eq!(call(&mut client, &["XDEL", "a", "6000-0"]), Reply::Integer(1));
+    let mut of_a = all.clone();
+    of_a.retain(|number| *number != 6_000);
+    let mut asked = |words: &[&str]| ids(&call(&mut client, words));
+    assert_eq!(asked(&["XRANGE", "a", "-", "+"]), of_a);
+    assert_eq!(asked(&["XREVRANGE", "a", "+", "-"]), of_a.iter().rev().copied().collect::<Vec<_>>());
+    assert_eq!(asked(&["XRANGE", "b", "(7", "11507", "COUNT", "11000"]), all[7..11_007]);
+    assert_eq!(asked(&["XREVRANGE", "b", "11507", "7", "COUNT", "11000"])[10_999], 508);
+    let mut pipeline = request(&["XREAD", "STREAMS", "a", "none", "b", "0", "0", "100"]);
+    pipeline.extend(request(&["PING"]));
+    client.send(&pipeline).unwrap();
+    let Reply::Array(streams) = client.receive().unwrap() else { panic!("an array") };
+    let streams = streams.into_iter().map(|stream| {
+        let Reply::Array(parts) = stream else { panic!("a stream: {stream}") };
+        (parts[0].bytes().unwrap().to_vec(), ids(&parts[1]))
+    });
+    let expected = [(b"a".to_vec(), of_a), (b"b".to_vec(), all[100..].to_vec())];
+    assert!(streams.eq(expected));
+    assert_eq!(client.receive().unwrap(), Reply::Status(b"PONG".to_vec()));
+}
+
+#[test]
+fn who_waits_for_a_stream_gets_a_long_one_whole() {
+    let (server, mut client) = with_streams();
+    let mut waiting = server.client().unwrap();
+    waiting.send(&request(&["XREAD", "BLOCK", "0", "STREAMS", "later", "0"])).unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    call(&mut client, &["RENAME", "a", "later"]);
+    let Reply::Array(streams) = waiting.receive().unwrap() else { panic!("an array") };
+    let Reply::Array(parts) = &streams[0] else { panic!("a stream") };
+    assert_eq!(ids(&parts[1]).len(), ENTRIES);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! collection costs what it holds.
 
 /// The allocation that an allocator with four size classes per doubling makes of `bytes`.
-fn size_class(bytes: usize) -> usize {
+pub(crate) fn size_class(bytes: usize) -> usize {
     if bytes <= 64 {
         return bytes.next_multiple_of(8);
     }

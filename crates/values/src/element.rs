@@ -22,14 +22,6 @@ impl<'a> Element<'a> {
         self.with_bytes(<[u8]>::len)
     }
 
-    /// Bytes in a compact encoding, at most, but for a head.
-    pub(crate) fn size(self) -> usize {
-        match self {
-            Element::Int(_) => 10,
-            Element::Bytes(bytes) => bytes.len() + 10,
-        }
-    }
-
     /// Do clients see the same?
     pub fn equals(self, other: Element<'_>) -> bool {
         match (self, other) {

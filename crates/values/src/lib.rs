@@ -16,6 +16,7 @@ mod listpack;
 mod sample;
 mod segments;
 mod set;
+mod sliding;
 mod sorted_set;
 mod stream;
 mod table;
@@ -28,7 +29,7 @@ pub use list::{List, ListIter, ListIterBack};
 pub use listpack::Listpack;
 pub use set::{Set, SetIter};
 pub use sorted_set::{SortedSet, SortedSetIter};
-pub use stream::{Consumer, Fields, Group, Pending, Position, Stream, StreamEntry, StreamId, Trim};
+pub use stream::{Consumer, Fields, Group, Pending, Position, Stream, StreamEntry, StreamId, StreamPart, Trim};
 pub use table::Prefetch;
 
 use std::fmt;

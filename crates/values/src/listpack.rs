@@ -4,7 +4,11 @@
 //! An entry is its encoding, its data and the length of both, readable from the end.
 //! https://github.com/antirez/listpack/blob/master/listpack.md
 
-use crate::{Element, Malformed, buffer};
+mod entry;
+
+use crate::sliding::Sliding;
+use crate::{Element, Malformed};
+use entry::{back_len_width, canonical, decode, decode_back_len};
 use stdx::parse_i64;
 
 const HEADER_LEN: usize = 6;
@@ -16,9 +20,23 @@ const MAX_LEN: usize = 1 << 30;
 
 /// A sequence of elements, in the bytes that RDB files hold. Elements are addressed by the offset
 /// of their entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Listpack {
-    bytes: Vec<u8>,
+    bytes: Sliding,
+}
+
+impl PartialEq for Listpack {
+    fn eq(&self, other: &Listpack) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Listpack {}
+
+impl std::fmt::Debug for Listpack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
 }
 
 impl Default for Listpack {
@@ -29,7 +47,7 @@ impl Default for Listpack {
 
 impl Listpack {
     pub fn new() -> Listpack {
-        Listpack { bytes: vec![HEADER_LEN as u8 + 1, 0, 0, 0, 0, 0, END] }
+        Listpack { bytes: vec![HEADER_LEN as u8 + 1, 0, 0, 0, 0, 0, END].into() }
     }
 
     /// Takes bytes from outside, after checking every entry.
@@ -37,17 +55,18 @@ impl Listpack {
         if bytes.len() <= HEADER_LEN || bytes.len() > MAX_LEN || bytes.last() != Some(&END) {
             return Err(Malformed);
         }
-        let listpack = Listpack { bytes };
+        let listpack = Listpack { bytes: bytes.into() };
         let mut at = HEADER_LEN;
         let mut count = 0usize;
         while at < listpack.end() {
             let (_, len) = decode(&listpack.bytes[at..listpack.end()]).ok_or(Malformed)?;
-            let (back_len, back_len_len) = encode_back_len(len);
+            let mut back_len = [0; 5];
+            let width = entry::write_back_len(len, &mut back_len);
             at += len;
-            if listpack.bytes[..listpack.end()].get(at..at + back_len_len) != Some(&back_len[..back_len_len]) {
+            if listpack.bytes[..listpack.end()].get(at..at + width) != Some(&back_len[..width]) {
                 return Err(Malformed);
             }
-            at += back_len_len;
+            at += width;
             count += 1;
         }
         let total = u32::from_le_bytes([0, 1, 2, 3].map(|index| listpack.bytes[index])) as usize;
@@ -139,7 +158,7 @@ impl Listpack {
             return None;
         }
         let len = decode_back_len(&self.bytes[..offset])?;
-        offset.checked_sub(len + encode_back_len(len).1)
+        offset.checked_sub(len + back_len_width(len))
     }
 
     /// The offset of the first entry.
@@ -172,7 +191,7 @@ impl Listpack {
                 skip = stride;
             }
             skip -= 1;
-            at += len + encode_back_len(len).1;
+            at += len + back_len_width(len);
         }
         None
     }
@@ -184,14 +203,35 @@ impl Listpack {
 
     /// Inserts before the entry at `offset`.
     pub fn insert(&mut self, offset: usize, bytes: &[u8]) {
-        self.write_entry(offset, 0, bytes);
-        self.add_to_count(1);
+        self.write(offset, 0, Element::Bytes(bytes));
+        self.update_header(1);
+    }
+
+    /// Inserts several elements before the entry at `offset`.
+    pub(crate) fn insert_all<'e>(&mut self, offset: usize, elements: impl Iterator<Item = Element<'e>> + Clone) {
+        let elements = elements.map(canonical);
+        let size = elements.clone().map(entry::size).sum();
+        self.bytes.resize_range(offset, 0, size);
+        let mut rest = &mut self.bytes[offset..offset + size];
+        let mut count = 0;
+        elements.for_each(|element| {
+            let written = entry::write(element, rest);
+            rest = &mut std::mem::take(&mut rest)[written..];
+            count += 1;
+        });
+        self.update_header(count);
     }
 
     /// The entry at `offset` becomes `bytes`.
     pub fn replace(&mut self, offset: usize, bytes: &[u8]) {
+        self.replace_element(offset, Element::Bytes(bytes));
+    }
+
+    /// The entry at `offset` becomes this element.
+    pub(crate) fn replace_element(&mut self, offset: usize, element: Element<'_>) {
         if let Some(old_len) = self.entry_len(offset) {
-            self.write_entry(offset, old_len, bytes);
+            self.write(offset, old_len, element);
+            self.update_header(0);
         }
     }
 
@@ -205,26 +245,8 @@ impl Listpack {
             end += len;
             removed += 1;
         }
-        buffer::resize_range(&mut self.bytes, offset, end - offset, 0);
-        self.write_total();
-        self.add_to_count(-(removed as isize));
-    }
-
-    /// Inserts all that is in `run` before the entry at `offset`.
-    pub(crate) fn insert_run(&mut self, offset: usize, run: &Run) {
-        buffer::resize_range(&mut self.bytes, offset, 0, run.bytes.len());
-        self.bytes[offset..offset + run.bytes.len()].copy_from_slice(&run.bytes);
-        self.write_total();
-        self.add_to_count(run.len as isize);
-    }
-
-    /// The entry at `offset` becomes this integer.
-    pub(crate) fn replace_integer(&mut self, offset: usize, value: i64) {
-        let mut head = [0; 9];
-        let len = encode_integer(value, &mut head);
-        if let Some(old_len) = self.entry_len(offset) {
-            self.write_parts(offset, old_len, &head[..len], &[]);
-        }
+        self.bytes.resize_range(offset, end - offset, 0);
+        self.update_header(-(removed as isize));
     }
 
     /// Removes all entries from the one at `offset` on.
@@ -237,10 +259,9 @@ impl Listpack {
     pub fn append(&mut self, other: &Listpack) {
         let (at, count) = (self.end(), other.len());
         let entries = &other.bytes[HEADER_LEN..other.end()];
-        buffer::resize_range(&mut self.bytes, at, 0, entries.len());
+        self.bytes.resize_range(at, 0, entries.len());
         self.bytes[at..at + entries.len()].copy_from_slice(entries);
-        self.write_total();
-        self.add_to_count(count as isize);
+        self.update_header(count as isize);
     }
 
     /// The entries from `offset` on become a listpack of their own.
@@ -248,13 +269,11 @@ impl Listpack {
         let count = self.iter_from(offset).count();
         let end = self.end();
         let mut tail = Listpack::new();
-        buffer::resize_range(&mut tail.bytes, HEADER_LEN, 0, end - offset);
+        tail.bytes.resize_range(HEADER_LEN, 0, end - offset);
         tail.bytes[HEADER_LEN..HEADER_LEN + end - offset].copy_from_slice(&self.bytes[offset..end]);
-        tail.write_total();
-        tail.add_to_count(count as isize);
-        buffer::resize_range(&mut self.bytes, offset, end - offset, 0);
-        self.write_total();
-        self.add_to_count(-(count as isize));
+        tail.update_header(count as isize);
+        self.bytes.resize_range(offset, end - offset, 0);
+        self.update_header(-(count as isize));
         tail
     }
 
@@ -270,72 +289,28 @@ impl Listpack {
         Some(len + back_len_width(len))
     }
 
-    fn write_entry(&mut self, offset: usize, old_len: usize, bytes: &[u8]) {
-        let (head, head_len, data) = encode(bytes);
-        self.write_parts(offset, old_len, &head[..head_len], data);
-    }
-
-    fn write_parts(&mut self, offset: usize, old_len: usize, head: &[u8], data: &[u8]) {
-        let (head_len, len) = (head.len(), head.len() + data.len());
-        let (back_len, back_len_len) = encode_back_len(len);
-        buffer::resize_range(&mut self.bytes, offset, old_len, len + back_len_len);
-        let entry = &mut self.bytes[offset..offset + len + back_len_len];
-        entry[..head_len].copy_from_slice(head);
-        entry[head_len..len].copy_from_slice(data);
-        entry[len..].copy_from_slice(&back_len[..back_len_len]);
-        self.write_total();
-    }
-
-    fn write_total(&mut self) {
-        let total = self.bytes.len() as u32;
-        self.bytes[..4].copy_from_slice(&total.to_le_bytes());
+    /// An element takes the place of the `old_len` bytes at `offset`.
+    fn write(&mut self, offset: usize, old_len: usize, element: Element<'_>) {
+        let element = canonical(element);
+        let size = entry::size(element);
+        self.bytes.resize_range(offset, old_len, size);
+        entry::write(element, &mut self.bytes[offset..offset + size]);
     }
 
     fn header_count(&self) -> u16 {
         u16::from_le_bytes([self.bytes[4], self.bytes[5]])
     }
 
-    /// Once the count has overflowed, the header says so for good.
-    fn add_to_count(&mut self, change: isize) {
-        if self.header_count() != UNKNOWN_COUNT {
-            let count = usize::from(self.header_count()).saturating_add_signed(change);
-            let count = u16::try_from(count).unwrap_or(UNKNOWN_COUNT);
-            self.bytes[4..HEADER_LEN].copy_from_slice(&count.to_le_bytes());
+    /// After so many elements have come. Once the count has overflowed, the header says so for good.
+    fn update_header(&mut self, change: isize) {
+        let total = self.bytes.len() as u32;
+        let header = &mut self.bytes[..HEADER_LEN];
+        header[..4].copy_from_slice(&total.to_le_bytes());
+        let count = u16::from_le_bytes([header[4], header[5]]);
+        if count != UNKNOWN_COUNT {
+            let count = u16::try_from(usize::from(count).saturating_add_signed(change)).unwrap_or(UNKNOWN_COUNT);
+            header[4..].copy_from_slice(&count.to_le_bytes());
         }
-    }
-}
-
-/// Entries that are to be inserted together.
-#[derive(Default)]
-pub(crate) struct Run {
-    bytes: Vec<u8>,
-    len: usize,
-}
-
-impl Run {
-    pub(crate) fn with_capacity(bytes: usize) -> Run {
-        Run { bytes: Vec::with_capacity(bytes), len: 0 }
-    }
-
-    /// How many entries.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    pub(crate) fn push(&mut self, element: Element<'_>) {
-        let mut head = [0; 9];
-        let (head, head_len, data) = match element {
-            Element::Int(value) => {
-                let head_len = encode_integer(value, &mut head);
-                (head, head_len, &[][..])
-            }
-            Element::Bytes(bytes) => encode(bytes),
-        };
-        let (back_len, back_len_len) = encode_back_len(head_len + data.len());
-        self.bytes.extend_from_slice(&head[..head_len]);
-        self.bytes.extend_from_slice(data);
-        self.bytes.extend_from_slice(&back_len[..back_len_len]);
-        self.len += 1;
     }
 }
 
@@ -382,128 +357,6 @@ impl<'a> Iterator for IterBack<'a> {
         self.at = listpack.previous(self.at)?;
         listpack.get(self.at)
     }
-}
-
-/// The first element in `bytes` and the length of its encoding and data. `None` where there is none.
-#[inline]
-fn decode(bytes: &[u8]) -> Option<(Element<'_>, usize)> {
-    let first = *bytes.first()?;
-    let string = |head_len: usize, len: usize| {
-        let end = head_len.checked_add(len)?;
-        Some((Element::Bytes(bytes.get(head_len..end)?), end))
-    };
-    let integer = |width: usize| {
-        let mut word = [0; 8];
-        word[8 - width..].copy_from_slice(bytes.get(1..1 + width)?);
-        Some((Element::Int(i64::from_le_bytes(word) >> (64 - 8 * width)), 1 + width))
-    };
-    let low_bits = usize::from(first & 0x0f);
-    match first {
-        0x00..=0x7f => Some((Element::Int(first.into()), 1)),
-        0x80..=0xbf => string(1, usize::from(first & 0x3f)),
-        0xc0..=0xdf => {
-            let value = i16::from_be_bytes([first & 0x1f, *bytes.get(1)?]);
-            Some((Element::Int((value << 3 >> 3).into()), 2))
-        }
-        0xe0..=0xef => string(2, low_bits << 8 | usize::from(*bytes.get(1)?)),
-        0xf0 => {
-            let len = u32::from_le_bytes(bytes.get(1..5)?.try_into().ok()?);
-            string(5, len as usize)
-        }
-        0xf1 => integer(2),
-        0xf2 => integer(3),
-        0xf3 => integer(4),
-        0xf4 => integer(8),
-        _ => None,
-    }
-}
-
-/// The encoding of an element: first bytes, how many of them, and the data behind them.
-fn encode(bytes: &[u8]) -> ([u8; 9], usize, &[u8]) {
-    let mut head = [0; 9];
-    if let Some(value) = parse_i64(bytes) {
-        let head_len = encode_integer(value, &mut head);
-        return (head, head_len, &[]);
-    }
-    let len = bytes.len();
-    let head_len = match len {
-        0..64 => {
-            head[0] = 0x80 | len as u8;
-            1
-        }
-        64..4096 => {
-            head[0] = 0xe0 | (len >> 8) as u8;
-            head[1] = len as u8;
-            2
-        }
-        _ => {
-            head[0] = 0xf0;
-            head[1..5].copy_from_slice(&(len as u32).to_le_bytes());
-            5
-        }
-    };
-    (head, head_len, bytes)
-}
-
-fn encode_integer(value: i64, head: &mut [u8; 9]) -> usize {
-    let (kind, width) = match value {
-        0..=127 => {
-            head[0] = value as u8;
-            return 1;
-        }
-        -4096..=4095 => {
-            head[0] = 0xc0 | (value >> 8) as u8 & 0x1f;
-            head[1] = value as u8;
-            return 2;
-        }
-        -0x8000..=0x7fff => (0xf1, 2),
-        -0x80_0000..=0x7f_ffff => (0xf2, 3),
-        -0x8000_0000..=0x7fff_ffff => (0xf3, 4),
-        _ => (0xf4, 8),
-    };
-    head[0] = kind;
-    head[1..1 + width].copy_from_slice(&value.to_le_bytes()[..width]);
-    1 + width
-}
-
-/// `len` in groups of seven bits, the highest first; all but the first byte have the top bit set,
-/// so that it can be read from the end. The borders are Redis's (one less than the bits would hold).
-#[inline]
-fn encode_back_len(len: usize) -> ([u8; 5], usize) {
-    let width = back_len_width(len);
-    if width == 1 {
-        return ([len as u8, 0, 0, 0, 0], 1);
-    }
-    let mut bytes = [0; 5];
-    for (index, byte) in bytes[..width].iter_mut().enumerate() {
-        let group = (len >> (7 * (width - 1 - index))) as u8;
-        *byte = if index == 0 { group } else { group & 0x7f | 0x80 };
-    }
-    (bytes, width)
-}
-
-/// How many bytes the length behind an entry takes.
-#[inline]
-fn back_len_width(len: usize) -> usize {
-    match len {
-        0..=127 => 1,
-        128..16383 => 2,
-        16383..2097151 => 3,
-        2097151..268435455 => 4,
-        _ => 5,
-    }
-}
-
-/// The length at the end of `bytes`.
-fn decode_back_len(bytes: &[u8]) -> Option<usize> {
-    let mut len = 0;
-    for (index, &byte) in bytes.iter().rev().take(5).enumerate() {
-        len |= usize::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Some(len);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ proptest! {
             ..EncodingLimits::default()
         };
         let (mut stream, mut model, mut next) = (Stream::new(), BTreeMap::new(), 0);
+        let mut parts = Vec::new();
         for step in steps {
             match step {
                 Step::Add(gap, fields) => {
@@ -95,6 +96,8 @@ proptest! {
                     let (from, to) = (id(from), id(to));
                     let expected: Vec<_> = model.iter().filter(|(id, _)| (from..=to).contains(id)).map(|(id, fields)| (*id, fields.clone())).collect();
                     prop_assert_eq!(&stream.range(from, to).map(owned).collect::<Vec<_>>(), &expected);
+                    prop_assert_eq!(stream.count(from, to), expected.len());
+                    parts.push((stream.part(from, to), from, to, expected.clone()));
                     prop_assert!(stream.range_backwards(from, to).map(owned).eq(expected.into_iter().rev()));
                 }
             }
@@ -103,6 +106,59 @@ proptest! {
         prop_assert_eq!(stream.first().map(|entry| entry.id), model.keys().next().copied());
         prop_assert_eq!(stream.last().map(|entry| entry.id), model.keys().next_back().copied());
         prop_assert!(stream.range(StreamId::MIN, StreamId::MAX).map(owned).eq(model));
+        for (part, from, to, expected) in parts {
+            prop_assert!(part.range_backwards(from, to).map(owned).eq(expected.iter().rev().cloned()));
+            prop_assert!(part.range(from, to).map(owned).eq(expected));
+        }
+    }
+}
+
+/// So many blocks that they are in several chunks.
+fn of_many_blocks() -> (Stream, BTreeMap<StreamId, Fields>, EncodingLimits) {
+    let limits = EncodingLimits { stream_node_max_entries: 2, ..EncodingLimits::default() };
+    let (mut stream, mut model) = (Stream::new(), BTreeMap::new());
+    for number in 0..2000 {
+        let fields = vec![(b"a".to_vec(), number.to_string().into_bytes())];
+        insert(&mut stream, id(2 * number), &fields, &limits);
+        model.insert(id(2 * number), fields);
+    }
+    (stream, model, limits)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn behaves_as_a_map_with_many_blocks(
+        edits in prop::collection::vec((0..4000u64, any::<bool>(), 1..120u64), 0..60),
+        ends in prop::collection::vec((0..4000u64, 0..4000u64), 20),
+        trim in 0..4000u64,
+    ) {
+        let (mut stream, mut model, limits) = of_many_blocks();
+        let (before, model_before) = (stream.part(StreamId::MIN, StreamId::MAX), model.clone());
+        for (first, adds, count) in edits {
+            for number in first..first + count {
+                if adds {
+                    let fields = vec![(b"b".to_vec(), b"x".to_vec())];
+                    let is_new = model.insert(id(number), fields.clone()).is_none();
+                    prop_assert_eq!(insert(&mut stream, id(number), &fields, &limits), is_new);
+                } else {
+                    prop_assert_eq!(stream.remove(id(number)), model.remove(&id(number)).is_some());
+                }
+            }
+        }
+        let removed = stream.remove_through(id(trim));
+        prop_assert_eq!(removed, model.range(..=id(trim)).count());
+        model.retain(|other, _| *other > id(trim));
+        for (from, to) in ends {
+            let (from, to) = (id(from.min(to)), id(from.max(to)));
+            let expected = || model.range(from..=to).map(|(id, fields)| (*id, fields.clone()));
+            prop_assert_eq!(stream.count(from, to), expected().count());
+            prop_assert!(stream.range(from, to).map(owned).eq(expected()));
+            prop_assert!(stream.part(from, to).range_backwards(from, to).map(owned).eq(expected().rev()));
+        }
+        prop_assert!(stream.range(StreamId::MIN, StreamId::MAX).map(owned).eq(model));
+        prop_assert!(before.range(StreamId::MIN, StreamId::MAX).map(owned).eq(model_before));
     }
 }
 

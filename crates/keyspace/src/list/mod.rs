@@ -11,6 +11,7 @@ pub(crate) use sequence::Sequence;
 
 use crate::version::{OriginIndex, Origins, Version};
 use effect::{Creator, Identities, IdentitiesWriter, IdentityRun};
+use smallvec::SmallVec;
 use std::ops::Range;
 use values::List;
 
@@ -50,10 +51,12 @@ impl StoredList {
     }
 }
 
+/// Places in a list: ascending ranges that do not touch.
+pub(crate) type Places = SmallVec<[Range<usize>; 1]>;
+
 /// Which elements of a list an effect concerns.
 pub(crate) enum Selection {
-    /// By their places: ascending, and not touching each other.
-    At(Vec<Range<usize>>),
+    At(Places),
     Named(Vec<Run>),
 }
 
@@ -63,7 +66,7 @@ impl Selection {
         if identities.iter().next().is_some_and(|run| run.creator == Creator::Position) {
             let place = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
             let range = |run: IdentityRun| place(run.index)..place(run.index.saturating_add(run.count as i64));
-            let mut ranges: Vec<Range<usize>> = identities.iter().map(range).collect();
+            let mut ranges: Places = identities.iter().map(range).collect();
             ranges.sort_by_key(|range| range.start);
             ranges.dedup_by(|next, range| {
                 let touching = next.start <= range.end;

@@ -79,16 +79,20 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         changed
     }
 
+    /// Adds an entry.
+    pub(crate) fn stream_add(&mut self, id: StreamId, fields: &[(Element<'_>, Element<'_>)]) -> usize {
+        // The entry first: as long as the last id is below it, nothing needs to be looked for.
+        self.stream(true, [Write::Added, Write::Entry(id, fields), Write::LastId(id)].into_iter())
+    }
+
     /// Does an effect on a stream. Returns how many entries (consumers, groups …) came or went.
     pub(crate) fn stream_effect(&mut self, effect: &Effect<'_>) -> usize {
         let group = |name, write| Write::Group(name, write);
         match *effect {
             Effect::StreamAdd { id, fields, .. } => {
-                let id = StreamId(id);
                 let fields: SmallVec<[_; 8]> =
                     fields.pairs().map(|(name, value)| (Element::Bytes(name), Element::Bytes(value))).collect();
-                // The entry first: as long as the last id is below it, nothing needs to be looked for.
-                self.stream(true, [Write::Added, Write::Entry(id, &fields), Write::LastId(id)].into_iter())
+                self.stream_add(StreamId(id), &fields)
             }
             Effect::StreamDelete { ids, max_deleted_id, .. } => {
                 let removes = ids.iter().map(|id| Write::Remove(StreamId(id)));

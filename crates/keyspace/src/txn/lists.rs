@@ -2,7 +2,7 @@
 
 use super::Txn;
 use crate::entry::{Entry, ValueRef};
-use crate::list::{Run, Selection, Sequence, name_places, name_runs};
+use crate::list::{Places, Run, Selection, Sequence, name_places, name_runs};
 use crate::merge::version_of;
 use crate::{KeyType, ValueError, codec};
 use effect::{Effect, End, IdentitiesWriter, ItemsWriter};
@@ -51,8 +51,7 @@ impl Txn<'_> {
         if source == destination && to == End::Head {
             place += 1;
         }
-        let places = place..place + 1;
-        self.list_remove(source, vec![places])?;
+        self.list_remove(source, std::iter::once(place..place + 1))?;
         self.changes -= 1;
         Ok(Some(element))
     }
@@ -63,14 +62,19 @@ impl Txn<'_> {
         let place = index..index + 1;
         let mut anchor = self.name(key, std::slice::from_ref(&place));
         let effect = Effect::ListInsert { key, anchor: anchor.identities(), toward, element };
-        let place = Selection::At(vec![place]);
+        let place = Selection::At(Places::from_elem(place, 1));
         self.merge(key, &effect, |merge| merge.list_insert(&place, toward, element));
         Ok(())
     }
 
     /// The elements in these places go: ascending ranges that do not touch and are within the list. An empty list is no
     /// key.
-    pub fn list_remove(&mut self, key: &[u8], ranges: Vec<Range<usize>>) -> Result<(), ValueError> {
+    pub fn list_remove(
+        &mut self,
+        key: &[u8],
+        ranges: impl IntoIterator<Item = Range<usize>>,
+    ) -> Result<(), ValueError> {
+        let ranges: Places = ranges.into_iter().collect();
         let all = self.switches.peers;
         // Without peers nothing removed is an effect, too: who watches the key is told, as Redis tells.
         let Some(_) = self.writable_list(key)?.filter(|_| !all || !ranges.is_empty()) else { return Ok(()) };
@@ -92,7 +96,7 @@ impl Txn<'_> {
         let place = index..index + 1;
         let mut name = self.name(key, std::slice::from_ref(&place));
         let effect = Effect::ListSet { key, element: name.identities(), value };
-        let place = Selection::At(vec![place]);
+        let place = Selection::At(Places::from_elem(place, 1));
         self.merge(key, &effect, |merge| merge.list_set(&place, value));
         Ok(())
     }

@@ -24,7 +24,7 @@ use std::ops::Deref;
 use values::EncodingLimits;
 
 pub use sorted_sets::{ScoreCondition, ScoresWritten};
-pub use streams::NewId;
+pub use streams::{NewId, NotAdded};
 
 /// What a string write does to the deadline.
 pub use effect::Deadline as SetDeadline;

@@ -5,7 +5,8 @@ use crate::entry::{Entry, ValueRef};
 use crate::version::{Row, Version};
 use crate::{KeyType, ValueError};
 use effect::{DeliveriesWriter, Delivery, Effect, GroupPosition, ItemsWriter};
-use values::{Position, Stream, StreamId, Trim};
+use smallvec::SmallVec;
+use values::{Element, Position, Stream, StreamId, Trim};
 
 /// The id that an entry is to get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,20 +21,44 @@ pub enum NewId {
 /// With other writers, the lower half of an automatic sequence number tells who gave it.
 const SLOT_BITS: u32 = 32;
 
+/// Why no entry was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAdded {
+    /// There is no stream, and none was to be made.
+    NoStream,
+    /// There is no id above the last one.
+    Exhausted,
+    /// The id is not above the last one.
+    TooSmall,
+}
+
 impl Txn<'_> {
-    /// Adds an entry; items are field, value, field, value … `None` where there is no such id above the last one.
+    /// Adds an entry; items are field, value, field, value … `creates`: also where there is no stream.
     pub fn stream_add<'a>(
         &mut self,
         key: &[u8],
         id: NewId,
-        fields: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<Option<StreamId>, ValueError> {
-        let last_id = self.writable_stream(key)?.map_or(StreamId::MIN, |stream| stream.last_id);
-        let Some(id) = self.next_stream_id(last_id, id) else { return Ok(None) };
-        let mut items = ItemsWriter::new();
-        fields.for_each(|item| items.push(item));
-        self.stream_effect(key, &Effect::StreamAdd { key, id: id.0, fields: items.items() });
-        Ok(Some(id))
+        creates: bool,
+        mut items: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> Result<Result<StreamId, NotAdded>, ValueError> {
+        let last_id = match self.writable_stream(key)? {
+            Some(stream) if stream.last_id == StreamId::MAX => return Ok(Err(NotAdded::Exhausted)),
+            Some(stream) => stream.last_id,
+            None if !creates => return Ok(Err(NotAdded::NoStream)),
+            None => StreamId::MIN,
+        };
+        let Some(id) = self.next_stream_id(last_id, id) else { return Ok(Err(NotAdded::TooSmall)) };
+        let mut recorded = ItemsWriter::new();
+        if self.switches.recording {
+            items.clone().for_each(|item| recorded.push(item));
+        }
+        let mut fields = SmallVec::<[_; 8]>::new();
+        while let (Some(name), Some(value)) = (items.next(), items.next()) {
+            fields.push((Element::Bytes(name), Element::Bytes(value)));
+        }
+        let effect = Effect::StreamAdd { key, id: id.0, fields: recorded.items() };
+        self.merge(key, &effect, |merge| merge.stream_add(id, &fields));
+        Ok(Ok(id))
     }
 
     fn next_stream_id(&self, last: StreamId, wanted: NewId) -> Option<StreamId> {

@@ -194,8 +194,8 @@ fn perform_on_stream(txn: &mut Txn<'_>, write: &Write) {
     let fields = [&b"field"[..], VALUES[write.value]];
     // What a server would refuse does nothing.
     let _ = match write.kind {
-        32..35 => txn.stream_add(key, NewId::Automatic, fields.into_iter()).map(|_| ()),
-        35 => txn.stream_add(key, NewId::Exactly(id), fields.into_iter()).map(|_| ()),
+        32..35 => txn.stream_add(key, NewId::Automatic, true, fields.into_iter()).map(|_| ()),
+        35 => txn.stream_add(key, NewId::Exactly(id), true, fields.into_iter()).map(|_| ()),
         36 => txn.stream_delete(key, [id, StreamId::new(START_MS, 1)].into_iter()).map(|_| ()),
         37 => {
             let first = txn.stream(key).ok().flatten().and_then(|stream| stream.first()).map(|first| first.id);

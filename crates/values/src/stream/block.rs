@@ -4,8 +4,8 @@
 //! An entry is its flags, its id less the block's (milliseconds and sequence), the number of fields and the fields with
 //! their values (only the values where the names are those at the beginning), and how many elements that was.
 
-use super::StreamId;
-use crate::listpack::{self, Listpack, Run};
+use super::{StreamEntry, StreamId};
+use crate::listpack::{self, Listpack};
 use crate::{Element, EncodingLimits};
 
 /// Entries and their names may take this many bytes in one block.
@@ -18,7 +18,18 @@ mod flag {
 
 #[derive(Clone, Debug)]
 pub(super) struct Block {
+    /// The id of its first entry, or of one that was that.
+    base_ms: u64,
+    base_sequence: u64,
     listpack: Listpack,
+}
+
+/// What a block begins with.
+struct Head<'a> {
+    alive: usize,
+    deleted: usize,
+    name_count: usize,
+    names: listpack::Iter<'a>,
 }
 
 /// An entry in its block.
@@ -56,29 +67,36 @@ impl<'a> Iterator for Fields<'a> {
 
 impl ExactSizeIterator for Fields<'_> {}
 
-impl Placed<'_> {
+impl<'a> Placed<'a> {
     pub(super) fn is_deleted(&self) -> bool {
         self.flags & flag::DELETED != 0
+    }
+
+    /// Unless it is deleted.
+    pub(super) fn alive(self) -> Option<StreamEntry<'a>> {
+        (!self.is_deleted()).then_some(StreamEntry { id: self.id, fields: self.fields })
     }
 }
 
 impl Block {
     /// A block for entries with these names, without any.
-    fn new<'f>(names: impl ExactSizeIterator<Item = Element<'f>>) -> Block {
-        let mut run = Run::default();
-        [0, 0, names.len() as i64].into_iter().for_each(|number| run.push(Element::Int(number)));
-        names.for_each(|name| run.push(name));
-        run.push(Element::Int(0));
+    fn new<'f>(base: StreamId, names: impl ExactSizeIterator<Item = Element<'f>> + Clone) -> Block {
+        let numbers = [0, 0, names.len() as i64].into_iter().map(Element::Int);
         let mut listpack = Listpack::new();
-        listpack.insert_run(listpack.end(), &run);
-        Block { listpack }
+        listpack.insert_all(listpack.end(), numbers.chain(names).chain([Element::Int(0)]));
+        Block { base_ms: base.ms(), base_sequence: base.sequence(), listpack }
     }
 
     /// A block with one entry, whose id is the block's.
     pub(super) fn with_entry(id: StreamId, fields: &[(Element<'_>, Element<'_>)]) -> Block {
-        let mut block = Block::new(fields.iter().map(|(name, _)| *name));
-        block.insert_at(block.listpack.end(), id, id, fields);
+        let mut block = Block::new(id, fields.iter().map(|(name, _)| *name));
+        block.push(id, fields);
         block
+    }
+
+    #[inline]
+    pub(super) fn base(&self) -> StreamId {
+        StreamId::new(self.base_ms, self.base_sequence)
     }
 
     pub(super) fn heap_size(&self) -> usize {
@@ -87,11 +105,14 @@ impl Block {
 
     /// How many entries are alive.
     pub(super) fn len(&self) -> usize {
-        self.number(0)
+        self.listpack.get(self.listpack.start()).and_then(Element::as_integer).map_or(0, |number| number as usize)
     }
 
-    fn number(&self, index: usize) -> usize {
-        self.listpack.iter().nth(index).and_then(Element::as_integer).map_or(0, |number| number as usize)
+    #[inline]
+    fn head(&self) -> Head<'_> {
+        let mut names = self.listpack.iter();
+        let mut number = || names.next().and_then(Element::as_integer).map_or(0, |number| number as usize);
+        Head { alive: number(), deleted: number(), name_count: number(), names }
     }
 
     /// No room for `additional` more bytes of fields and values, as Redis sees it.
@@ -100,119 +121,105 @@ impl Block {
             0 => MAX_BYTES,
             bytes => bytes.min(MAX_BYTES),
         };
+        let Head { alive, deleted, .. } = self.head();
         let max_entries = limits.stream_node_max_entries;
-        self.listpack.as_bytes().len() + additional >= max_bytes
-            || (max_entries > 0 && self.number(0) + self.number(1) >= max_entries)
+        self.listpack.as_bytes().len() + additional >= max_bytes || (max_entries > 0 && alive + deleted >= max_entries)
     }
 
-    /// Puts an entry behind all others. `base`: the block's id.
-    pub(super) fn push(&mut self, base: StreamId, id: StreamId, fields: &[(Element<'_>, Element<'_>)]) {
-        self.insert_at(self.listpack.end(), base, id, fields);
+    /// Puts an entry behind all others.
+    pub(super) fn push(&mut self, id: StreamId, fields: &[(Element<'_>, Element<'_>)]) {
+        self.insert_at(self.listpack.end(), id, fields);
     }
 
     /// Puts an entry in its place.
-    pub(super) fn insert(&mut self, base: StreamId, id: StreamId, fields: &[(Element<'_>, Element<'_>)]) {
-        self.insert_at(self.first_from(base, id), base, id, fields);
+    pub(super) fn insert(&mut self, id: StreamId, fields: &[(Element<'_>, Element<'_>)]) {
+        self.insert_at(self.first_from(id), id, fields);
     }
 
-    fn insert_at(&mut self, at: usize, base: StreamId, id: StreamId, fields: &[(Element<'_>, Element<'_>)]) {
-        let same_names = self.has_names(fields);
-        let mut run =
-            Run::with_capacity(32 + fields.iter().map(|(name, value)| name.size() + value.size()).sum::<usize>());
-        run.push(Element::Int(if same_names { flag::SAME_NAMES } else { 0 }));
-        run.push(Element::Int(id.ms().wrapping_sub(base.ms()) as i64));
-        run.push(Element::Int(id.sequence().wrapping_sub(base.sequence()) as i64));
-        if !same_names {
-            run.push(Element::Int(fields.len() as i64));
+    fn insert_at<'f>(&mut self, at: usize, id: StreamId, fields: &[(Element<'f>, Element<'f>)]) {
+        let Head { alive, name_count, names, .. } = self.head();
+        let same_names =
+            name_count == fields.len() && names.zip(fields).all(|(name, (wanted, _))| name.equals(*wanted));
+        let flags = if same_names { flag::SAME_NAMES } else { 0 };
+        let (ms, sequence) = (id.ms().wrapping_sub(self.base_ms), id.sequence().wrapping_sub(self.base_sequence));
+        let numbers = [flags, ms as i64, sequence as i64, fields.len() as i64].into_iter();
+        let numbers = numbers.take(if same_names { 3 } else { 4 });
+        let pair = |(name, value): &(Element<'f>, Element<'f>)| [*name, *value].into_iter().skip(same_names.into());
+        let count = numbers.len() + fields.len() * if same_names { 1 } else { 2 };
+        let elements = numbers.map(Element::Int).chain(fields.iter().flat_map(pair));
+        self.listpack.insert_all(at, elements.chain([Element::Int(count as i64)]));
+        self.set_alive(alive + 1);
+    }
+
+    fn set_alive(&mut self, alive: usize) {
+        self.listpack.replace_element(self.listpack.start(), Element::Int(alive as i64));
+    }
+
+    fn set_deleted(&mut self, deleted: usize) {
+        if let Some(offset) = self.listpack.next(self.listpack.start()) {
+            self.listpack.replace_element(offset, Element::Int(deleted as i64));
         }
-        for (name, value) in fields {
-            if !same_names {
-                run.push(*name);
-            }
-            run.push(*value);
-        }
-        run.push(Element::Int(run.len() as i64));
-        self.listpack.insert_run(at, &run);
-        self.add(0, 1);
-    }
-
-    fn has_names(&self, fields: &[(Element<'_>, Element<'_>)]) -> bool {
-        let (names, count) = self.names();
-        count == fields.len() && names.zip(fields).all(|(name, (wanted, _))| name.equals(*wanted))
-    }
-
-    /// The names at the beginning, and how many there are.
-    fn names(&self) -> (listpack::Iter<'_>, usize) {
-        let mut iter = self.listpack.iter();
-        let count = iter.nth(2).and_then(Element::as_integer).unwrap_or(0);
-        (iter, count as usize)
     }
 
     /// Where the first entry begins.
     fn entries_at(&self) -> usize {
-        let (mut names, count) = self.names();
-        names.nth(count);
+        let Head { name_count, mut names, .. } = self.head();
+        names.nth(name_count);
         names.offset()
     }
 
     /// Where the first entry that is not below `id` begins.
-    fn first_from(&self, base: StreamId, id: StreamId) -> usize {
-        self.iter(base).find(|entry| entry.id >= id).map_or(self.listpack.end(), |entry| entry.offset)
-    }
-
-    /// Adds to one of the two numbers at the beginning.
-    fn add(&mut self, index: usize, change: isize) {
-        let number = self.number(index).saturating_add_signed(change);
-        if let Some(offset) = self.listpack.offset_of(index) {
-            self.listpack.replace_integer(offset, number as i64);
-        }
+    fn first_from(&self, id: StreamId) -> usize {
+        self.iter().find(|entry| entry.id >= id).map_or(self.listpack.end(), |entry| entry.offset)
     }
 
     /// Marks an entry that is alive as deleted. False where there is none.
-    pub(super) fn remove(&mut self, base: StreamId, id: StreamId) -> bool {
-        let found = self.iter(base).skip_while(|entry| entry.id < id).take_while(|entry| entry.id == id);
+    pub(super) fn remove(&mut self, id: StreamId) -> bool {
+        let found = self.iter().skip_while(|entry| entry.id < id).take_while(|entry| entry.id == id);
         let Some((offset, flags)) =
             found.filter(|entry| !entry.is_deleted()).map(|entry| (entry.offset, entry.flags)).next()
         else {
             return false;
         };
-        self.listpack.replace_integer(offset, flags | flag::DELETED);
-        self.add(0, -1);
-        self.add(1, 1);
+        let Head { alive, deleted, .. } = self.head();
+        self.listpack.replace_element(offset, Element::Int(flags | flag::DELETED));
+        self.set_alive(alive - 1);
+        self.set_deleted(deleted + 1);
         true
     }
 
     /// Takes the entries above `id` out, into a block of their own.
-    pub(super) fn split_off(&mut self, base: StreamId, id: StreamId) -> Option<(StreamId, Block)> {
-        let mut split: Option<(StreamId, Block)> = None;
-        for entry in self.iter(base).filter(|entry| entry.id > id && !entry.is_deleted()) {
+    pub(super) fn split_off(&mut self, id: StreamId) -> Option<Block> {
+        let mut split: Option<Block> = None;
+        for entry in self.iter().filter(|entry| entry.id > id && !entry.is_deleted()) {
             let fields: Vec<_> = entry.fields.collect();
             match &mut split {
-                Some((base, block)) => block.push(*base, entry.id, &fields),
-                None => split = Some((entry.id, Block::with_entry(entry.id, &fields))),
+                Some(block) => block.push(entry.id, &fields),
+                None => split = Some(Block::with_entry(entry.id, &fields)),
             }
         }
-        let at = id.next().map_or(self.listpack.end(), |next| self.first_from(base, next));
-        let alive = split.as_ref().map_or(0, |(_, block)| block.len());
-        let deleted = self.iter(base).filter(|entry| entry.offset >= at && entry.is_deleted()).count();
+        let at = id.next().map_or(self.listpack.end(), |next| self.first_from(next));
+        let gone = split.as_ref().map_or(0, Block::len);
+        let gone_before = self.iter().filter(|entry| entry.offset >= at && entry.is_deleted()).count();
+        let Head { alive, deleted, .. } = self.head();
         self.listpack.truncate(at);
-        self.add(0, -(alive as isize));
-        self.add(1, -(deleted as isize));
+        self.set_alive(alive - gone);
+        self.set_deleted(deleted - gone_before);
         split
     }
 
     /// Entries in order, the deleted ones among them.
-    pub(super) fn iter(&self, base: StreamId) -> impl Iterator<Item = Placed<'_>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Placed<'_>> {
         let mut at = self.entries_at();
         std::iter::from_fn(move || {
-            let entry = self.entry(base, at)?;
+            let entry = self.entry(at)?;
             at = entry.end;
             Some(entry)
         })
     }
 
     /// The same, from the last one.
-    pub(super) fn iter_backwards(&self, base: StreamId) -> impl Iterator<Item = Placed<'_>> {
+    pub(super) fn iter_backwards(&self) -> impl Iterator<Item = Placed<'_>> {
         let (first, mut end) = (self.entries_at(), self.listpack.end());
         std::iter::from_fn(move || {
             if end <= first {
@@ -223,18 +230,18 @@ impl Block {
                 at = self.listpack.previous(at)?;
             }
             end = at;
-            self.entry(base, at)
+            self.entry(at)
         })
     }
 
-    fn entry(&self, base: StreamId, offset: usize) -> Option<Placed<'_>> {
+    fn entry(&self, offset: usize) -> Option<Placed<'_>> {
         let mut iter = self.listpack.iter_from(offset);
         let mut number = || iter.next()?.as_integer();
         let (flags, ms, sequence) = (number()?, number()?, number()?);
-        let id = StreamId::new(base.ms().wrapping_add(ms as u64), base.sequence().wrapping_add(sequence as u64));
-        let (names, count) = self.names();
+        let id = StreamId::new(self.base_ms.wrapping_add(ms as u64), self.base_sequence.wrapping_add(sequence as u64));
         let fields = if flags & flag::SAME_NAMES != 0 {
-            Fields { names: Some(names), elements: iter.clone(), remaining: count }
+            let Head { name_count, names, .. } = self.head();
+            Fields { names: Some(names), elements: iter.clone(), remaining: name_count }
         } else {
             let count = iter.next()?.as_integer()? as usize;
             Fields { names: None, elements: iter.clone(), remaining: count }

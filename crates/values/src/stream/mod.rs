@@ -1,6 +1,7 @@
 //! Streams: entries by id, and the groups that read them.
 
 mod block;
+mod blocks;
 mod group;
 mod id;
 
@@ -10,13 +11,13 @@ pub use id::StreamId;
 
 use crate::{Element, Encoding, EncodingLimits};
 use block::Block;
+use blocks::Blocks;
 use std::collections::BTreeMap;
 
 /// Entries by id, and the groups that read them. An empty stream is a key all the same.
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
-    /// By an id that is not above those in the block, and above all that are in the blocks before.
-    blocks: BTreeMap<StreamId, Block>,
+    blocks: Blocks,
     len: usize,
     /// Not below the id of any entry, nor any that was there.
     pub last_id: StreamId,
@@ -32,6 +33,24 @@ pub struct Stream {
 pub struct StreamEntry<'a> {
     pub id: StreamId,
     pub fields: Fields<'a>,
+}
+
+/// Entries of a stream, shared with it until one of the two is written.
+#[derive(Clone, Debug)]
+pub struct StreamPart {
+    blocks: Blocks,
+}
+
+impl StreamPart {
+    /// As of a stream.
+    pub fn range(&self, from: StreamId, to: StreamId) -> impl Iterator<Item = StreamEntry<'_>> {
+        self.blocks.range(from, to)
+    }
+
+    /// As of a stream.
+    pub fn range_backwards(&self, from: StreamId, to: StreamId) -> impl Iterator<Item = StreamEntry<'_>> {
+        self.blocks.range_backwards(from, to)
+    }
 }
 
 /// What XTRIM leaves.
@@ -68,9 +87,8 @@ impl Stream {
 
     /// Bytes on the heap, as MEMORY USAGE counts.
     pub fn heap_size(&self) -> usize {
-        let blocks: usize = self.blocks.values().map(|block| size_of::<(StreamId, Block)>() + block.heap_size()).sum();
         let groups = self.groups.iter().map(|(name, group)| name.len() + size_of::<Group>() + group.heap_size());
-        blocks + groups.sum::<usize>()
+        self.blocks.heap_size() + groups.sum::<usize>()
     }
 
     pub fn contains(&self, id: StreamId) -> bool {
@@ -91,78 +109,74 @@ impl Stream {
 
     /// Entries in order; both ends belong to the range.
     pub fn range(&self, from: StreamId, to: StreamId) -> impl Iterator<Item = StreamEntry<'_>> {
-        let first = self.blocks.range(..=from).next_back().map_or(from, |(base, _)| *base);
-        let entries = self.blocks.range(first..).flat_map(|(base, block)| block.iter(*base));
-        let entries = entries.skip_while(move |entry| entry.id < from).take_while(move |entry| entry.id <= to);
-        entries.filter(|entry| !entry.is_deleted()).map(|entry| StreamEntry { id: entry.id, fields: entry.fields })
+        self.blocks.range(from, to)
     }
 
     /// The same, from the last one.
     pub fn range_backwards(&self, from: StreamId, to: StreamId) -> impl Iterator<Item = StreamEntry<'_>> {
-        let entries = self.blocks.range(..=to).rev().flat_map(|(base, block)| block.iter_backwards(*base));
-        let entries = entries.skip_while(move |entry| entry.id > to).take_while(move |entry| entry.id >= from);
-        entries.filter(|entry| !entry.is_deleted()).map(|entry| StreamEntry { id: entry.id, fields: entry.fields })
+        self.blocks.range_backwards(from, to)
+    }
+
+    /// How many entries there are in a range, in no time.
+    pub fn count(&self, from: StreamId, to: StreamId) -> usize {
+        let before = |id: StreamId| {
+            let block = self.blocks.iter_from(id).take(1).flat_map(Block::iter);
+            let entries = block.take_while(|entry| entry.id < id).filter(|entry| !entry.is_deleted());
+            self.blocks.entries_before(id) + entries.count()
+        };
+        to.next().map_or(self.len, before).saturating_sub(before(from))
+    }
+
+    /// The entries of a range as they are now, for whoever needs much time with them.
+    pub fn part(&self, from: StreamId, to: StreamId) -> StreamPart {
+        StreamPart { blocks: self.blocks.part(from, to) }
     }
 
     /// Puts an entry in its place; one with the same id gives way. True where the id is new.
     pub fn insert(&mut self, id: StreamId, fields: &[(Element<'_>, Element<'_>)], limits: &EncodingLimits) -> bool {
-        let is_newest = id > self.last_id;
-        let is_new = is_newest || !self.remove(id);
-        self.last_id = self.last_id.max(id);
-        self.len += 1;
         let additional = fields.iter().map(|(name, value)| name.byte_len() + value.byte_len()).sum();
-        let mut rest = None;
-        match self.blocks.range_mut(..=id).next_back() {
-            Some((base, block)) if !block.is_full_for(additional, limits) => {
-                if is_newest {
-                    block.push(*base, id, fields)
-                } else {
-                    block.insert(*base, id, fields)
-                }
+        let has_room = |block: &Block| !block.is_full_for(additional, limits);
+        if id > self.last_id {
+            self.last_id = id;
+            self.len += 1;
+            match self.blocks.newest_mut().filter(|block| has_room(block)) {
+                Some(block) => block.push(id, fields),
+                None => self.blocks.push(Block::with_entry(id, fields)),
             }
-            Some((&base, block)) => {
-                if !is_newest {
-                    rest = block.split_off(base, id);
-                }
-                if block.len() == 0 {
-                    self.blocks.remove(&base);
-                }
-                self.blocks.insert(id, Block::with_entry(id, fields));
-            }
-            None => drop(self.blocks.insert(id, Block::with_entry(id, fields))),
+            return true;
         }
-        self.blocks.extend(rest);
+        let is_new = !self.remove(id);
+        self.len += 1;
+        let place = self.blocks.place_of(id);
+        match place.filter(|place| self.blocks.get(*place).is_some_and(has_room)) {
+            Some(place) => drop(self.blocks.edit(place, |block| block.insert(id, fields))),
+            None => {
+                let rest = place.and_then(|place| self.blocks.edit(place, |block| block.split_off(id)));
+                self.blocks.insert(Block::with_entry(id, fields));
+                rest.flatten().into_iter().for_each(|block| self.blocks.insert(block));
+            }
+        }
         is_new
     }
 
     /// True where the entry was there.
     pub fn remove(&mut self, id: StreamId) -> bool {
-        let Some((&base, block)) = self.blocks.range_mut(..=id).next_back() else { return false };
-        let removed = block.remove(base, id);
-        if removed {
-            self.len -= 1;
-            if block.len() == 0 {
-                self.blocks.remove(&base);
-            }
-        }
+        let Some(place) = self.blocks.place_of(id) else { return false };
+        let removed = self.blocks.edit(place, |block| block.remove(id)).unwrap_or(false);
+        self.len -= usize::from(removed);
         removed
     }
 
     /// Removes all entries up to and with this id; returns how many there were.
     pub fn remove_through(&mut self, id: StreamId) -> usize {
         let before = self.len;
-        while let Some(first) = self.blocks.first_entry() {
-            let (base, block) = (*first.key(), first.get());
-            let goes = |entry: &block::Placed<'_>| !entry.is_deleted() && entry.id <= id;
-            if block.iter_backwards(base).find(|entry| !entry.is_deleted()).is_none_or(|last| last.id <= id) {
-                self.len -= first.remove().len();
-                continue;
-            }
-            let ids: Vec<StreamId> = block.iter(base).filter(goes).map(|entry| entry.id).collect();
-            for id in ids {
-                self.remove(id);
-            }
-            break;
+        let last = |block: &Block| block.iter_backwards().find(|entry| !entry.is_deleted()).map(|entry| entry.id);
+        while let Some(block) = self.blocks.pop_first_if(|block| last(block).is_none_or(|last| last <= id)) {
+            self.len -= block.len();
+        }
+        let ids: Vec<StreamId> = self.range(StreamId::MIN, id).map(|entry| entry.id).collect();
+        for id in ids {
+            self.remove(id);
         }
         before - self.len
     }
@@ -171,11 +185,11 @@ impl Stream {
     /// entries where that is not 0.
     pub fn trim_point(&self, trim: Trim, approximate: bool, limit: usize) -> Option<StreamId> {
         let (mut point, mut gone) = (None, 0);
-        for (base, block) in &self.blocks {
+        for block in self.blocks.iter_from(StreamId::MIN) {
             if limit > 0 && gone + block.len() > limit {
                 break;
             }
-            let last = block.iter_backwards(*base).find(|entry| !entry.is_deleted())?.id;
+            let last = block.iter_backwards().find(|entry| !entry.is_deleted())?.id;
             let goes_whole = match trim {
                 Trim::MaxLen(len) => (self.len - gone).saturating_sub(block.len()) as u64 >= len,
                 Trim::MinId(id) => last < id,
@@ -190,7 +204,7 @@ impl Stream {
                     Trim::MaxLen(len) => ((self.len - gone) as u64).saturating_sub(len),
                     Trim::MinId(_) => u64::MAX,
                 };
-                let alive = block.iter(*base).filter(|entry| !entry.is_deleted()).map(|entry| entry.id);
+                let alive = block.iter().filter(|entry| !entry.is_deleted()).map(|entry| entry.id);
                 let below = |id: &StreamId| !matches!(trim, Trim::MinId(min) if *id >= min);
                 point = alive.take_while(below).take(excess.min(usize::MAX as u64) as usize).last().or(point);
             }

@@ -312,7 +312,7 @@ fn ltrim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     if let Some(len) = txn.writable_list(key)?.map(List::len) {
         let kept = places(start, stop, len);
         let around = [0..kept.start, kept.end..len];
-        txn.list_remove(key, around.into_iter().filter(|range| !range.is_empty()).collect())?;
+        txn.list_remove(key, around.into_iter().filter(|range| !range.is_empty()))?;
         txn.notify_removal(EventClass::LIST, "ltrim", key);
     }
     out.ok();

@@ -77,7 +77,7 @@ fn take(txn: &mut Txn<'_>, key: &[u8], end: End, count: usize, len: usize) -> Re
         return Ok(());
     }
     let places = if end == End::Head { 0..count } else { len - count..len };
-    txn.list_remove(key, vec![places])?;
+    txn.list_remove(key, std::iter::once(places))?;
     txn.notify_removal(EventClass::LIST, if end == End::Head { "lpop" } else { "rpop" }, key);
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! What comes into a stream, and what goes.
 
-use super::{DELETE, IDS, INVALID_ID, KEY, STREAM, UPDATE, id, ids, parse_id, reply_id};
+use super::reply::reply_id;
+use super::{DELETE, IDS, INVALID_ID, KEY, STREAM, UPDATE, id, ids, parse_id};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::fault::Fault;
-use keyspace::{EventClass, NewId, Txn};
+use keyspace::{EventClass, NewId, NotAdded, Txn};
 use resp::{Args, Out};
 use values::{StreamId, Trim};
 
@@ -144,20 +145,24 @@ fn xadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     if options.id == NewId::Exactly(StreamId::MIN) {
         return Err(Fault::Text("ERR The ID specified in XADD must be greater than 0-0"));
     }
-    let stream = txn.stream(key)?;
-    if stream.is_none() && options.no_mkstream {
-        out.null();
-        return Ok(());
-    }
-    if stream.is_some_and(|stream| stream.last_id == StreamId::MAX) {
-        return Err(Fault::Text("ERR The stream has exhausted the last possible ID, unable to add more items"));
-    }
     if fields.iter().map(<[u8]>::len).sum::<usize>() > MAX_ENTRY_BYTES {
         return Err(Fault::Text("ERR Elements are too large to be stored"));
     }
-    let id = txn.stream_add(key, options.id, fields.iter())?;
-    let id =
-        id.ok_or(Fault::Text("ERR The ID specified in XADD is equal or smaller than the target stream top item"))?;
+    let id = match txn.stream_add(key, options.id, !options.no_mkstream, fields.iter())? {
+        Ok(id) => id,
+        Err(NotAdded::NoStream) => {
+            out.null();
+            return Ok(());
+        }
+        Err(NotAdded::Exhausted) => {
+            return Err(Fault::Text("ERR The stream has exhausted the last possible ID, unable to add more items"));
+        }
+        Err(NotAdded::TooSmall) => {
+            return Err(Fault::Text(
+                "ERR The ID specified in XADD is equal or smaller than the target stream top item",
+            ));
+        }
+    };
     txn.notify(EventClass::STREAM, "xadd", key);
     options.trim(txn, key)?;
     reply_id(out, id);

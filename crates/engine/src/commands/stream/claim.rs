@@ -1,7 +1,8 @@
 //! What was delivered and not acknowledged: seeing it, and giving it to another consumer.
 
+use super::reply::{reply_entry, reply_id};
 use super::{CONSUMER, DELETE, GROUP, IDS, KEY, READ, STREAM, UPDATE};
-use super::{group_of, id, interval, interval_start, parse_id, reply_entry, reply_id};
+use super::{group_of, id, interval, interval_start, parse_id};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::fault::{Fault, printable};

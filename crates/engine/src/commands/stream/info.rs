@@ -1,6 +1,7 @@
 //! XINFO.
 
-use super::{COUNT, GROUP, KEY, STREAM, no_such_group, reply_entries, reply_entry, reply_id, wrong_subcommand};
+use super::reply::{reply_entries, reply_entry, reply_id};
+use super::{COUNT, GROUP, KEY, STREAM, no_such_group, wrong_subcommand};
 use crate::arguments::{integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::commands::help::help;

@@ -5,13 +5,13 @@ mod claim;
 mod group;
 mod info;
 mod read;
+mod reply;
 
-use super::collection::reply_element;
 use crate::command::{Argument, Command, KeySpec};
 use crate::fault::{Fault, printable};
 use keyspace::View;
-use resp::{Args, Out};
-use values::{Group, Stream, StreamEntry, StreamId};
+use resp::Args;
+use values::{Group, Stream, StreamId};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &group::XACK,
@@ -122,38 +122,6 @@ fn bound(text: &[u8], sequence: u64) -> Result<(StreamId, bool), Fault> {
         b"+" => Ok((StreamId::MAX, false)),
         _ => Ok((id_or(text, sequence)?, false)),
     }
-}
-
-fn reply_id(out: &mut Out, id: StreamId) {
-    let (mut ms, mut sequence) = (itoa::Buffer::new(), itoa::Buffer::new());
-    let (ms, sequence) = (ms.format(id.ms()).as_bytes(), sequence.format(id.sequence()).as_bytes());
-    let mut text = [0; 41];
-    let len = ms.len() + 1 + sequence.len();
-    text[..ms.len()].copy_from_slice(ms);
-    text[ms.len()] = b'-';
-    text[ms.len() + 1..len].copy_from_slice(sequence);
-    out.bulk(&text[..len]);
-}
-
-fn reply_entry(out: &mut Out, entry: StreamEntry<'_>) {
-    out.array(2);
-    reply_id(out, entry.id);
-    out.array(2 * entry.fields.len());
-    for (name, value) in entry.fields {
-        reply_element(out, name);
-        reply_element(out, value);
-    }
-}
-
-/// Replies with as many entries as there are, or `count` of them.
-fn reply_entries<'s>(out: &mut Out, entries: impl Iterator<Item = StreamEntry<'s>>, count: usize) {
-    let deferred = out.defer();
-    let mut len = 0;
-    for entry in entries.take(count) {
-        reply_entry(out, entry);
-        len += 1;
-    }
-    out.finish_array(deferred, len);
 }
 
 fn no_such_group(group: &[u8], key: &[u8]) -> Fault {

@@ -1,6 +1,7 @@
 //! Reading entries, and waiting for them.
 
-use super::{CONSUMER, COUNT, GROUP, KEY, READ, STREAM, id, interval, reply_entries, reply_entry, reply_id};
+use super::reply::{Range, reply_entry, reply_id, reply_range, reply_ranges};
+use super::{CONSUMER, COUNT, GROUP, KEY, READ, STREAM, id, interval};
 use crate::arguments::{Cursor, integer, is};
 use crate::blocking::{Attempt, Blocking, Wait};
 use crate::command::{Argument, Begin, Command, Find, Flags, Handler, KeySpec, Reply};
@@ -58,10 +59,9 @@ fn range(view: &View<'_>, args: Args<'_>, backwards: bool, out: &mut Out) -> Rep
     match (view.stream(args.at(1))?, count) {
         (None, _) => out.array(0),
         (Some(_), Some(0)) => out.null_array(),
-        (Some(stream), count) if backwards => {
-            reply_entries(out, stream.range_backwards(from, to), count.unwrap_or(usize::MAX));
+        (Some(stream), count) => {
+            reply_range(out, stream, Range { from, to, backwards, count: count.unwrap_or(usize::MAX) });
         }
-        (Some(stream), count) => reply_entries(out, stream.range(from, to), count.unwrap_or(usize::MAX)),
     }
     Ok(())
 }
@@ -203,6 +203,14 @@ fn block_ms(text: &[u8], now_ms: u64) -> Result<Option<u64>, Fault> {
     Ok(Some(ms).filter(|ms| *ms > 0))
 }
 
+/// What is before the entries of a stream.
+fn begin_stream(out: &mut Out, key: &[u8]) {
+    if out.protocol == Protocol::Resp2 {
+        out.array(2);
+    }
+    out.bulk(key);
+}
+
 /// The reply of streams with their entries: how many there are is known at the end.
 struct Streams {
     deferred: Option<resp::Deferred>,
@@ -215,10 +223,7 @@ impl Streams {
             self.deferred = Some(out.defer());
         }
         self.len += 1;
-        if out.protocol == Protocol::Resp2 {
-            out.array(2);
-        }
-        out.bulk(key);
+        begin_stream(out, key);
     }
 
     /// False where there were none.
@@ -238,16 +243,20 @@ fn xread(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Result<Attempt, Fa
     for index in 0..request.keys {
         after.push(start_after(txn.stream(request.key(index))?, request.id(index))?);
     }
-    let mut streams = Streams { deferred: None, len: 0 };
+    let mut found = Vec::new();
     for (index, after) in after.iter().enumerate() {
         let Some(stream) = txn.stream(request.key(index))? else { continue };
-        let Some(next) = after.next().filter(|next| stream.last().is_some_and(|last| last.id >= *next)) else {
-            continue;
-        };
-        streams.begin(out, request.key(index));
-        reply_entries(out, stream.range(next, StreamId::MAX), request.count);
+        if let Some(from) = after.next().filter(|from| stream.last().is_some_and(|last| last.id >= *from)) {
+            let range = Range { from, to: StreamId::MAX, backwards: false, count: request.count };
+            found.push((request.key(index), stream, range));
+        }
     }
-    if streams.finish(out) {
+    if !found.is_empty() {
+        match out.protocol {
+            Protocol::Resp2 => out.array(found.len()),
+            Protocol::Resp3 => out.map(found.len()),
+        }
+        reply_ranges(out, &found, begin_stream);
         return Ok(Attempt::Done);
     }
     let is_last = |text: &[u8]| text == b"$";
