@@ -5,7 +5,7 @@ mod support;
 
 use std::io::Read;
 use std::time::Duration;
-use support::{PATIENCE, call, raw, start};
+use support::{PATIENCE, call, eventually, raw, start};
 use testkit::{Client, Connection, Reply, ServerProcess, request};
 
 const ELEMENTS: usize = 50_000;
@@ -193,4 +193,32 @@ fn what_is_published_comes_between_replies() {
             other => panic!("{other}"),
         }
     }
+}
+
+/// More than a piece of KEYS' reply holds, and freed elsewhere.
+#[test]
+fn keys_gives_every_key_and_large_values_are_freed_by_another_thread() {
+    let server = start(&["--enable-debug-command", "yes"]);
+    let mut client = server.client().unwrap();
+    call(&mut client, &["DEBUG", "POPULATE", "40000", "a-name-of-some-length"]);
+    let mut pipeline = request(&["KEYS", "*:1*"]);
+    pipeline.extend(request(&["PING"]));
+    client.send(&pipeline).unwrap();
+    let mut keys = texts(client.receive().unwrap());
+    assert_eq!(client.receive().unwrap(), Reply::Status(b"PONG".to_vec()));
+    let numbers = (0..40_000).map(|number| number.to_string()).filter(|number| number.starts_with('1'));
+    let mut expected: Vec<String> = numbers.map(|number| format!("a-name-of-some-length:{number}")).collect();
+    keys.sort();
+    expected.sort();
+    assert!(keys == expected, "{} keys", keys.len());
+
+    call(&mut client, &["CONFIG", "SET", "stream-node-max-entries", "5"]);
+    for id in 1..1000 {
+        call(&mut client, &["XADD", "stream", &id.to_string(), "field", "value"]);
+    }
+    call(&mut client, &["CONFIG", "RESETSTAT"]);
+    assert_eq!(call(&mut client, &["DEL", "stream"]), Reply::Integer(1));
+    eventually("the stream is freed", || {
+        client.info("memory").unwrap().contains(&("lazyfreed_objects".into(), "1".into()))
+    });
 }

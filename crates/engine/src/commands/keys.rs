@@ -6,7 +6,8 @@ use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::context::SessionContext;
 use crate::session::{Parked, Resume};
 use keyspace::{Scope, Walk};
-use resp::{Args, Out};
+use resp::{Args, Out, Rest};
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 
 pub(super) const COMMANDS: &[&Command] = &[&KEYS];
@@ -26,29 +27,62 @@ const KEYS: Command = Command {
 
 /// For how long to go on at a time.
 const SLICE_NS: u64 = 1_000_000;
-/// A reply of so many bytes is not copied any more.
-const LARGE_REPLY_BYTES: usize = 1 << 20;
-/// Room for the header of the reply, whose length is known last.
-const HEADER_BYTES: usize = 32;
+/// The reply is gathered in pieces of this size: a single one would have to be copied each time it grows.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// The elements of a reply whose length is known last.
+#[derive(Default)]
+struct Elements {
+    pieces: VecDeque<Vec<u8>>,
+    count: usize,
+    bytes: usize,
+}
+
+impl Elements {
+    fn add(&mut self, key: &[u8], part: &mut Out) {
+        part.bulk(key);
+        self.count += 1;
+        if part.buffer.len() >= PIECE_BYTES {
+            self.end_piece(part);
+        }
+    }
+
+    fn end_piece(&mut self, part: &mut Out) {
+        self.bytes += part.buffer.len();
+        self.pieces.push_back(std::mem::take(&mut part.buffer));
+    }
+
+    fn reply(self, out: &mut Out) {
+        out.array(self.count);
+        out.continue_with(self);
+    }
+}
+
+impl Rest for Elements {
+    fn append_slice(&mut self, out: &mut Out) -> bool {
+        if let Some(piece) = self.pieces.pop_front() {
+            out.buffer.extend_from_slice(&piece);
+        }
+        !self.pieces.is_empty()
+    }
+}
 
 /// A walk over all keys that has not come to its end.
 struct Walking {
     pattern: Vec<u8>,
     db: u32,
     walk: Option<Walk>,
-    /// The elements of the reply behind room for its header.
-    elements: Out,
-    count: usize,
+    /// The piece that is being written.
+    part: Out,
+    elements: Elements,
 }
 
 fn keys(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let mut elements = Out::new(out.protocol);
     if context.in_transaction() {
-        return all_at_once(context, args.at(1), elements, out);
+        return all_at_once(context, args.at(1), out);
     }
-    elements.buffer.resize(HEADER_BYTES, 0);
-    let (pattern, db) = (args.at(1).to_vec(), context.session.db);
-    let mut walking = Walking { pattern, db, walk: Some(Walk::default()), elements, count: 0 };
+    let (pattern, db, elements) = (args.at(1).to_vec(), context.session.db, Elements::default());
+    let mut walking = Walking { pattern, db, walk: Some(Walk::default()), part: out.part(), elements };
     if walking.slice(context) {
         walking.reply(out);
         return Ok(());
@@ -61,15 +95,14 @@ fn keys(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Repl
 }
 
 /// Under the locks of a transaction.
-fn all_at_once(context: &mut SessionContext<'_>, pattern: &[u8], mut elements: Out, out: &mut Out) -> Reply {
+fn all_at_once(context: &mut SessionContext<'_>, pattern: &[u8], out: &mut Out) -> Reply {
     const STEP: usize = 1000;
-    let (pattern, mut count, mut cursor) = (Pattern::new(pattern), 0, 0);
+    let (pattern, mut elements, mut part, mut cursor) = (Pattern::new(pattern), Elements::default(), out.part(), 0);
     loop {
         cursor = context.with_scope(Scope::All, |txn| {
             txn.scan(cursor, STEP, |key, _| {
                 if pattern.matches(key) {
-                    elements.bulk(key);
-                    count += 1;
+                    elements.add(key, &mut part);
                 }
             })
         });
@@ -77,8 +110,8 @@ fn all_at_once(context: &mut SessionContext<'_>, pattern: &[u8], mut elements: O
             break;
         }
     }
-    out.array(count);
-    out.buffer.extend_from_slice(&elements.buffer);
+    elements.end_piece(&mut part);
+    elements.reply(out);
     Ok(())
 }
 
@@ -91,8 +124,7 @@ impl Walking {
         while let Some(walk) = self.walk {
             self.walk = engine.keyspace.walk(walk, self.db, context.now.unix_ms(), |walked| {
                 if pattern.matches(walked.key()) {
-                    self.elements.bulk(walked.key());
-                    self.count += 1;
+                    self.elements.add(walked.key(), &mut self.part);
                 }
             });
             if engine.host.monotonic_ns() - started_ns >= SLICE_NS {
@@ -102,25 +134,16 @@ impl Walking {
         self.walk.is_none()
     }
 
-    /// Puts the header in front of the elements, without moving these where they are many and nothing else waits to be sent.
     fn reply(&mut self, out: &mut Out) {
-        let mut header = Out::new(out.protocol);
-        header.array(self.count);
-        let start = HEADER_BYTES - header.buffer.len();
-        let mut reply = std::mem::take(&mut self.elements.buffer);
-        reply[start..HEADER_BYTES].copy_from_slice(&header.buffer);
-        if reply.len() >= LARGE_REPLY_BYTES && out.buffer.len() == out.sent {
-            (out.buffer, out.sent) = (reply, start);
-        } else {
-            out.buffer.extend_from_slice(&reply[start..]);
-        }
+        self.elements.end_piece(&mut self.part);
+        std::mem::take(&mut self.elements).reply(out);
     }
 }
 
 impl Parked for Walking {
     fn resume(&mut self, context: &mut SessionContext<'_>, out: &mut Out, _: Resume) -> bool {
         let limit = out.limit_bytes;
-        let is_too_long = limit > 0 && self.elements.buffer.len() as u64 > limit;
+        let is_too_long = limit > 0 && self.elements.bytes as u64 > limit;
         if !is_too_long && !self.slice(context) {
             context.engine.host.wake(&context.session.client);
             return false;

@@ -14,6 +14,9 @@ use block::Block;
 use blocks::Blocks;
 use std::collections::BTreeMap;
 
+/// What has more blocks and pending entries is not dropped where somebody waits.
+const MAX_DROPPED_PARTS: usize = 128;
+
 /// Entries by id, and the groups that read them. An empty stream is a key all the same.
 #[derive(Clone, Debug, Default)]
 pub struct Stream {
@@ -60,6 +63,15 @@ pub enum Trim {
     MaxLen(u64),
     /// No entry below this id.
     MinId(StreamId),
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let pending = self.groups.values().map(Group::pending_count);
+        if self.blocks.len() + pending.sum::<usize>() > MAX_DROPPED_PARTS {
+            stdx::discard((std::mem::take(&mut self.blocks), std::mem::take(&mut self.groups)));
+        }
+    }
 }
 
 impl Stream {
