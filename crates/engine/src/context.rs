@@ -28,6 +28,8 @@ pub struct SessionContext<'a> {
     invalidated: usize,
     /// The reply of this command is a push, which CLIENT REPLY does not silence.
     pub(crate) replies_by_push: bool,
+    /// This request was refused or queued: it does not count as executed.
+    pub(crate) has_not_run: bool,
 }
 
 impl<'a> SessionContext<'a> {
@@ -37,7 +39,17 @@ impl<'a> SessionContext<'a> {
         worker: &'a mut Worker,
         now: Now,
     ) -> SessionContext<'a> {
-        SessionContext { engine, session, now, worker, group: None, next: None, replies_by_push: false, invalidated: 0 }
+        SessionContext {
+            engine,
+            session,
+            now,
+            worker,
+            group: None,
+            next: None,
+            invalidated: 0,
+            replies_by_push: false,
+            has_not_run: false,
+        }
     }
 
     pub fn config(&self) -> &Config {
@@ -96,7 +108,7 @@ impl<'a> SessionContext<'a> {
     pub fn park(&mut self, command: Box<dyn Parked>, deadline_us: Option<u64>) {
         debug_assert!(!self.in_transaction());
         self.session.client.blocked.store(true, Relaxed);
-        self.session.parking = Some(Parking { command, deadline_us, request: None });
+        self.session.parking = Some(Parking { command, deadline_us, request: None, is_unwanted: false });
         self.next = Some(Next::Blocked { deadline_us });
     }
 

@@ -16,12 +16,12 @@ use resp::{Args, Limits, Out};
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Requests decoded ahead.
+/// Requests decoded ahead; a word has a bit for each.
 const BATCH_REQUESTS: usize = 32;
 /// What one turn may do before other connections get theirs.
 const TURN_REQUESTS: usize = 1024;
 const TURN_OUTPUT_BYTES: usize = 1 << 20;
-const TURN_NS: u64 = 2_000_000;
+const TURN_NS: u64 = 1_000_000;
 
 /// Runs the requests at the front of `input`.
 pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8], now: Now) -> Turn {
@@ -110,13 +110,14 @@ fn run_postponed(context: &mut SessionContext<'_>, out: &mut Out) -> Option<Next
     let duration_ns = context.engine.host.monotonic_ns() - started_ns;
     match (&mut context.session.parking, entry) {
         (Some(parking), Some(entry)) => parking.request = Some((entry, args.to_owned(), duration_ns)),
-        (None, Some(entry)) if context.session.postponed.is_none() => {
+        (None, Some(entry)) if context.session.postponed.is_none() && !context.has_not_run => {
             context.worker.stats.commands_processed.add(1);
             context.session.client.commands.fetch_add(1, Relaxed);
             context.count_executed(entry, args, duration_ns);
         }
         _ => {}
     }
+    context.has_not_run = false;
     match flow {
         Flow::Continue => None,
         Flow::Stop(next) => Some(next),
@@ -136,28 +137,31 @@ fn run_batch(
     out: &mut Out,
 ) -> Option<(usize, Next)> {
     let mut untimed = 0..0;
+    // One bit for each request of the batch that was refused or queued.
+    let mut not_run = 0;
     let mut stopped = None;
     for (index, request) in batch.requests.iter().enumerate() {
         let args = batch.args(request, input);
         let long = request.entry.is_some_and(|entry| !entry.is_short(args.len()));
         if long {
-            account(context, batch, untimed, input, clock_ns);
+            account(context, batch, untimed, not_run, input, clock_ns);
             untimed = index..index;
         }
         match execute(context, request.entry, args, request.first_key, out) {
             Flow::Continue => {}
             Flow::Stop(next) => stopped = Some((request.end, next)),
         }
+        not_run |= u64::from(std::mem::take(&mut context.has_not_run)) << index;
         untimed.end = index + 1;
         if long {
-            account(context, batch, untimed, input, clock_ns);
+            account(context, batch, untimed, not_run, input, clock_ns);
             untimed = index + 1..index + 1;
         }
         if stopped.is_some() {
             break;
         }
     }
-    account(context, batch, untimed, input, clock_ns);
+    account(context, batch, untimed, not_run, input, clock_ns);
     stopped
 }
 
@@ -189,6 +193,7 @@ fn execute(
     let mark = out.buffer.len();
     match verdict {
         Ok(()) if context.session.queue.is_some() && multi::is_queued(entry) => {
+            context.has_not_run = true;
             multi::enqueue(context, entry, args, out)
         }
         Ok(()) => context.call(entry, args, first_key, out),
@@ -219,6 +224,7 @@ fn take_mail(context: &SessionContext<'_>, out: &mut Out) {
 /// Answers a request that does not run. Within MULTI it spoils the transaction.
 #[cold]
 fn refuse(context: &mut SessionContext<'_>, entry: Option<&Entry>, fault: Fault, out: &mut Out) {
+    context.has_not_run = true;
     if let Some(entry) = entry {
         context.worker.stats.commands[entry.id].rejected.add(1);
     }
@@ -243,6 +249,9 @@ fn settle_reply(context: &mut SessionContext<'_>, mark: usize, out: &mut Out) ->
     let is_push = std::mem::take(&mut context.replies_by_push);
     if context.session.reply != ReplyMode::On && !is_push {
         out.truncate(mark);
+        if let Some(parking) = &mut context.session.parking {
+            parking.is_unwanted = true;
+        }
     }
     match context.session.reply {
         ReplyMode::On | ReplyMode::Off => {}
@@ -260,16 +269,24 @@ fn settle_reply(context: &mut SessionContext<'_>, mark: usize, out: &mut Out) ->
     }
 }
 
-/// Reads the clock and shares the time since the last reading among these requests of the batch.
-fn account(context: &mut SessionContext<'_>, batch: &Batch, requests: Range<usize>, input: &[u8], clock_ns: &mut u64) {
-    let requests = &batch.requests[requests];
+/// Reads the clock and shares the time since the last reading among these requests of the batch, but for those that have
+/// not run.
+fn account(
+    context: &mut SessionContext<'_>,
+    batch: &Batch,
+    range: Range<usize>,
+    not_run: u64,
+    input: &[u8],
+    clock_ns: &mut u64,
+) {
+    let requests = &batch.requests[range.clone()];
     let Some((last, before)) = requests.split_last() else { return };
     let now_ns = context.engine.host.monotonic_ns();
     let elapsed_ns = now_ns - *clock_ns;
     *clock_ns = now_ns;
     let share_ns = elapsed_ns / requests.len() as u64;
     // The last one may have to wait: it counts when it has replied.
-    let executed = match &mut context.session.parking {
+    let finished = match &mut context.session.parking {
         Some(parking) => {
             parking.request = last.entry.map(|entry| (entry, batch.args(last, input).to_owned(), share_ns));
             before
@@ -277,9 +294,11 @@ fn account(context: &mut SessionContext<'_>, batch: &Batch, requests: Range<usiz
         None if context.session.postponed.is_some() => before,
         None => requests,
     };
-    context.session.client.commands.fetch_add(executed.len() as u64, Relaxed);
-    context.worker.stats.commands_processed.add(executed.len() as u64);
-    for request in executed {
+    let executed = || finished.iter().zip(range.clone()).filter(|(_, index)| not_run >> index & 1 == 0);
+    let count = if not_run == 0 { finished.len() } else { executed().count() } as u64;
+    context.session.client.commands.fetch_add(count, Relaxed);
+    context.worker.stats.commands_processed.add(count);
+    for (request, _) in executed() {
         if let Some(entry) = request.entry {
             context.count_executed(entry, batch.args(request, input), share_ns);
         }

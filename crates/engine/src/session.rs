@@ -62,6 +62,8 @@ pub(crate) struct Parking {
     pub(crate) deadline_us: Option<u64>,
     /// What waits, and for how long it has run: it counts as executed once it has replied.
     pub(crate) request: Option<(&'static Entry, OwnedArgs, u64)>,
+    /// CLIENT REPLY says that nobody waits for the reply.
+    pub(crate) is_unwanted: bool,
 }
 
 /// CLIENT REPLY.
@@ -168,11 +170,12 @@ impl Session {
         let mut out = std::mem::take(&mut self.out);
         let engine = self.engine.clone();
         let (mark, started_ns) = (out.buffer.len(), engine.host.monotonic_ns());
-        let mut unwanted = (self.reply == ReplyMode::Off).then(|| Out::new(out.protocol));
+        let mut unwanted = parking.is_unwanted.then(|| Out::new(out.protocol));
+        let reply = unwanted.as_mut().unwrap_or(&mut out);
         let mut context = SessionContext::new(&engine, self, worker, now);
-        let mut done = parking.command.resume(&mut context, unwanted.as_mut().unwrap_or(&mut out), cause);
+        let mut done = parking.command.resume(&mut context, reply, cause);
         if cause == Resume::Unblocked && !done {
-            Fault::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK").render(&mut out);
+            Fault::Text("UNBLOCKED client unblocked via CLIENT UNBLOCK").render(reply);
             done = true;
         }
         if done && let Some((entry, args, ran_ns)) = parking.request.take() {

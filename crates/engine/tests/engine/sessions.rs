@@ -152,6 +152,38 @@ fn replies_are_switched_off_skipped_and_on_again() {
     assert!(client.poll().is_none());
 }
 
+/// The reply of a command that waits comes later, and is still the one that is not wanted.
+#[test]
+fn the_reply_of_a_command_that_waits_is_skipped_too() {
+    let server = server();
+    let (mut waiting, mut other) = (server.client(), server.client());
+    waiting.send(b"CLIENT REPLY SKIP\r\nBLPOP list 0\r\nPING after\r\n").unwrap();
+    assert!(waiting.poll().is_none());
+    other.words("RPUSH list a");
+    assert_eq!(waiting.poll().unwrap().bytes(), Some(&b"after"[..]));
+    waiting.send(b"CLIENT REPLY OFF\r\nBLPOP list 0\r\nCLIENT REPLY ON\r\n").unwrap();
+    other.call(&["CLIENT", "UNBLOCK", &waiting.id.to_string(), "ERROR"]);
+    assert_eq!(error(&waiting.poll().unwrap()), "OK");
+    assert!(waiting.poll().is_none());
+}
+
+#[test]
+fn what_was_refused_or_only_queued_counts_as_refused_not_as_executed() {
+    let server = server();
+    let mut client = server.client();
+    client.words("CONFIG RESETSTAT");
+    for words in ["GET a b", "NOSUCH a", "MULTI", "GET a", "GET b", "EXEC", "GET c"] {
+        client.words(words);
+    }
+    let info = format!("{}", client.words("INFO commandstats"));
+    assert!(info.contains("cmdstat_get:calls=3,") && info.contains("rejected_calls=1,failed_calls=0"), "{info}");
+    let histogram = client.words("LATENCY HISTOGRAM get");
+    assert_eq!(histogram.elements().unwrap()[1].elements().unwrap()[1].integer(), Some(3), "{histogram}");
+    // CONFIG RESETSTAT itself, MULTI, EXEC, three GET, INFO, LATENCY HISTOGRAM.
+    let stats = format!("{}", client.words("INFO stats"));
+    assert!(stats.contains("total_commands_processed:8\\r"), "{stats}");
+}
+
 #[test]
 fn what_needs_every_lock_runs_within_a_transaction() {
     let server = server();
