@@ -134,7 +134,7 @@ pub struct Client {
 const NO_COMMAND: u32 = u32::MAX;
 
 impl Client {
-    fn new(id: u64, connection: Connection, now: Now) -> Client {
+    fn new(id: u64, connection: Connection, mailbox: Mailbox, now: Now) -> Client {
         Client {
             id,
             connection,
@@ -168,7 +168,7 @@ impl Client {
             commands: AtomicU64::new(0),
             accounted_bytes: AtomicU64::new(0),
             dying_bytes: AtomicU64::new(0),
-            mailbox: Mailbox::default(),
+            mailbox,
             channels: AtomicU64::new(0),
             patterns: AtomicU64::new(0),
             shard_channels: AtomicU64::new(0),
@@ -329,6 +329,8 @@ pub struct Clients {
     memory_bytes: AtomicU64,
     /// Of those that were killed and that their workers have not closed yet.
     dying_bytes: AtomicU64,
+    /// What is pushed to clients and not yet among their replies.
+    mail_bytes: Arc<AtomicU64>,
     /// Unix milliseconds at which the pause ends; 0: none.
     pause_until_ms: AtomicU64,
     pause_all: AtomicBool,
@@ -337,7 +339,7 @@ pub struct Clients {
 impl Clients {
     pub fn register(&self, connection: Connection, now: Now) -> Arc<Client> {
         let id = self.next_id.fetch_add(1, Relaxed) + 1;
-        let client = Arc::new(Client::new(id, connection, now));
+        let client = Arc::new(Client::new(id, connection, Mailbox::new(self.mail_bytes.clone()), now));
         self.by_id.lock().insert(id, client.clone());
         client
     }
@@ -363,6 +365,10 @@ impl Clients {
 
     pub(crate) fn dying_bytes(&self) -> u64 {
         self.dying_bytes.load(Relaxed)
+    }
+
+    pub(crate) fn mail_bytes(&self) -> u64 {
+        self.mail_bytes.load(Relaxed)
     }
 
     /// Takes note of what a client costs now. To be called by its worker.

@@ -140,9 +140,10 @@ impl Engine {
         self.host.used_memory().saturating_sub(self.bytes_not_counted(now)) > config.maxmemory
     }
 
-    /// Bytes that maxmemory does not mean.
+    /// Bytes that maxmemory does not mean. Messages on their way are there for a moment, and evicting makes more of them.
     pub(crate) fn bytes_not_counted(&self, now: Now) -> u64 {
-        self.replication.backlog_bytes() + self.evictor.tombstones.bytes(now) + self.clients.dying_bytes()
+        let clients = self.clients.dying_bytes() + self.clients.mail_bytes();
+        self.replication.backlog_bytes() + self.evictor.tombstones.bytes(now) + clients
     }
 
     #[cold]

@@ -159,7 +159,9 @@ fn clients(context: &mut SessionContext<'_>, lines: &mut Lines) {
 }
 
 fn memory(context: &mut SessionContext<'_>, lines: &mut Lines) {
-    let memory = context.engine.host.memory();
+    let mut memory = context.engine.host.memory();
+    // This text is not what somebody wants to know of.
+    memory.used = memory.used.saturating_sub(lines.0.capacity() as u64);
     let clients: u64 = context.engine.clients.all().iter().map(|client| client.total_memory()).sum();
     let backlog = context.engine.replication.backlog_bytes();
     let overhead = memory.startup + clients + backlog;

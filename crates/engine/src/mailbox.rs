@@ -99,20 +99,33 @@ impl Message {
 }
 
 /// Messages on their way to one client.
-#[derive(Default)]
 pub(crate) struct Mailbox {
     messages: Mutex<Vec<Message>>,
     /// Of all of them; 0 where there are none.
     bytes: AtomicU64,
+    /// What waits in all mailboxes.
+    total_bytes: Arc<AtomicU64>,
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.total_bytes.fetch_sub(self.bytes(), Relaxed);
+    }
 }
 
 impl Mailbox {
+    pub(crate) fn new(total_bytes: Arc<AtomicU64>) -> Mailbox {
+        Mailbox { messages: Mutex::default(), bytes: AtomicU64::new(0), total_bytes }
+    }
+
     /// Returns how many bytes wait now, and whether there was nothing before.
     fn post(&self, message: Message) -> (u64, bool) {
         let mut messages = self.messages.lock();
         let was_empty = messages.is_empty();
-        let bytes = self.bytes.load(Relaxed) + message.size() as u64;
+        let size = message.size() as u64;
+        let bytes = self.bytes.load(Relaxed) + size;
         self.bytes.store(bytes, Relaxed);
+        self.total_bytes.fetch_add(size, Relaxed);
         messages.push(message);
         (bytes, was_empty)
     }
@@ -128,7 +141,7 @@ impl Mailbox {
         if self.bytes() != 0 && !out.is_unfinished() {
             let messages = {
                 let mut messages = self.messages.lock();
-                self.bytes.store(0, Relaxed);
+                self.total_bytes.fetch_sub(self.bytes.swap(0, Relaxed), Relaxed);
                 std::mem::take(&mut *messages)
             };
             messages.iter().for_each(|message| message.write(subscribed, out));

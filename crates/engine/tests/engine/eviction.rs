@@ -112,3 +112,37 @@ fn nothing_is_evicted_while_clients_are_paused() {
     assert_eq!(make_room(), Room::Enough);
     assert_eq!(size(&mut client), 0);
 }
+
+/// Each key that goes makes ten messages, which together take more than the key did.
+#[test]
+fn what_is_on_its_way_to_clients_is_not_evicted_for() {
+    let server = server("allkeys-random");
+    let (keyspace, engine) = (server.engine.keyspace.clone(), server.engine.clone());
+    *server.host.used_memory.lock().unwrap() = Some(Box::new(move || {
+        let messages: u64 = engine.clients.all().iter().map(|client| client.total_memory()).sum();
+        keyspace.key_count() as u64 * KEY_BYTES + messages
+    }));
+    let mut trackers: Vec<Client> = (0..10).map(|_| server.client()).collect();
+    trackers[0].words("CONFIG SET maxmemory 0");
+    for tracker in &mut trackers {
+        tracker.words("HELLO 3");
+        tracker.words("CLIENT TRACKING ON");
+    }
+    let names: Vec<String> = (0..100).map(|number| format!("{}:{number}", "k".repeat(500))).collect();
+    for name in &names {
+        trackers[0].call(&["SET", name, "x"]);
+        trackers.iter_mut().for_each(|tracker| drop(tracker.call(&["GET", name])));
+    }
+    let used = engine::Host::used_memory(&*server.host);
+    let mut config = Config::default();
+    config.maxmemory = used - 20 * KEY_BYTES;
+    config.maxmemory_policy = "allkeys-random";
+    let now = engine::Host::now(&*server.host);
+    assert_eq!(server.engine.make_room(&config, now), Room::Enough);
+    assert_eq!(server.engine.keyspace.key_count(), 80);
+    for tracker in &mut trackers {
+        assert_eq!(std::iter::from_fn(|| tracker.poll()).count(), 20);
+    }
+    assert_eq!(server.engine.make_room(&config, now), Room::Enough);
+    assert_eq!(server.engine.keyspace.key_count(), 80);
+}

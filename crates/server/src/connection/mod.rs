@@ -23,11 +23,13 @@ pub struct Desk {
 
 impl Desk {
     const INPUT_BYTES: usize = 64 * 1024;
+    /// So much is there from the start: memory that grew with the first messages would be held against maxmemory.
+    const OUTPUT_MIN_BYTES: usize = 64 * 1024;
     /// A reply buffer that grew beyond this is given back.
     const OUTPUT_BYTES: usize = 1 << 20;
 
     pub fn new(worker: Worker) -> Desk {
-        Desk { worker, input: vec![0; Desk::INPUT_BYTES].into(), output: Vec::new() }
+        Desk { worker, input: vec![0; Desk::INPUT_BYTES].into(), output: Vec::with_capacity(Desk::OUTPUT_MIN_BYTES) }
     }
 }
 
