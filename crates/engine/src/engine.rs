@@ -57,6 +57,8 @@ pub struct Engine {
     pub loading: AtomicBool,
     /// Expired keys are removed in the background (DEBUG SET-ACTIVE-EXPIRE).
     active_expire: AtomicBool,
+    /// What is done now and then is left out (DEBUG PAUSE-CRON).
+    cron_paused: AtomicBool,
     pub started: Now,
 }
 
@@ -92,6 +94,7 @@ impl Engine {
             journal: services.journal,
             loading: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),
+            cron_paused: AtomicBool::new(false),
             started,
         });
         engine.follow_config();
@@ -121,6 +124,14 @@ impl Engine {
 
     pub fn set_active_expire(&self, on: bool) {
         self.active_expire.store(on, Relaxed);
+    }
+
+    pub fn cron_paused(&self) -> bool {
+        self.cron_paused.load(Relaxed)
+    }
+
+    pub fn set_cron_paused(&self, paused: bool) {
+        self.cron_paused.store(paused, Relaxed);
     }
 
     /// Changes of the data set since the start.

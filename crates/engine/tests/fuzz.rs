@@ -1,6 +1,6 @@
 //! Arbitrary bytes as a configuration file: it is understood or refused, and what is understood survives CONFIG REWRITE.
 
-use engine::config::{Config, ConfigError, Loaded, directives, load, rewrite};
+use engine::config::{Appended, Config, ConfigError, Loaded, directives, load, rewrite};
 
 fn read(text: &[u8]) -> Result<Loaded, ConfigError> {
     load(Some("file"), &[], &mut |path: &str| match path {
@@ -28,7 +28,7 @@ fn config_files() {
         if !input.len().is_multiple_of(8) {
             return;
         }
-        let text = rewrite(&config, &String::from_utf8_lossy(input));
+        let text = rewrite(&config, &String::from_utf8_lossy(input), Appended::Changes);
         let again = read(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\nin {text:?}"));
         assert_eq!(values(&again.config), values(&config), "{text:?}");
     });

@@ -5,7 +5,7 @@ use crate::listener::{Listeners, TcpPlaces};
 use crate::{allocator, files, jemalloc, log, supervisor, sys};
 use engine::{Client, Config, CpuTime, Fault, Host, LogLevel, Memory, Now, Process, Shutdown};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 use std::{fmt, io};
 
@@ -35,6 +35,16 @@ impl ServerHost {
             started: Instant::now(),
             startup_bytes: allocator::usage().used,
         }
+    }
+}
+
+/// Names the process as the configuration says.
+pub fn show_title(config: &Config, config_file: &str) {
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| std::env::args().next().unwrap_or_default());
+    // Before the title takes its place.
+    let program = LazyLock::force(&PROGRAM);
+    if config.set_proc_title {
+        sys::set_process_title(&config.process_title(program, config_file));
     }
 }
 
@@ -155,6 +165,7 @@ impl Host for ServerHost {
                 .map_err(|error| ("dir", format!("Cannot work in this folder: {error}")))?;
         }
         log::set_level(after.loglevel);
+        show_title(after, &self.process.config_file);
         Ok(())
     }
 }

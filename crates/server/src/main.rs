@@ -55,6 +55,7 @@ fn main() -> ExitCode {
 }
 
 fn run(file: Option<&str>, directives: &[Vec<String>]) -> ExitCode {
+    sys::reserve_title_space();
     let Loaded { mut config, notices } = match config::load(file, directives, &mut files::read_with_includes) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.to_string()),
@@ -103,9 +104,7 @@ fn introduce(config: &Config, config_file: &str, notices: &[String]) {
     for notice in notices {
         log::warning!("{notice}");
     }
-    if config.set_proc_title {
-        sys::set_process_title(&format!("fluidB-server *:{}", config.port));
-    }
+    host::show_title(config, config_file);
 }
 
 fn absolute(path: &str) -> String {

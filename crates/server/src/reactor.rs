@@ -138,7 +138,7 @@ impl Reactor {
     /// A shutdown that was asked for waits until the other nodes have everything that was written here, for as long as
     /// shutdown-timeout says. Nothing is written meanwhile.
     fn end_when_in_sync(&mut self) {
-        if self.index != MAIN_WORKER {
+        if self.index != MAIN_WORKER || self.engine.cron_paused() {
             return;
         }
         if !self.hub.is_shutting_down() {
@@ -397,7 +397,7 @@ impl Reactor {
             allocator::note_peak();
             if now_us >= self.next_sweep_us {
                 self.next_sweep_us = now_us + SWEEP_INTERVAL_US;
-                if self.needs_sweep() {
+                if self.needs_sweep() && !self.engine.cron_paused() {
                     self.sweep();
                 }
             }

@@ -1,6 +1,7 @@
 //! What the operating system offers only through C: each function here is a safe face over one or two calls.
 
 use std::io;
+use std::sync::OnceLock;
 
 /// Broken-down local time; `month` counts from 0.
 pub struct LocalTime {
@@ -75,31 +76,48 @@ pub fn daemonize() -> io::Result<()> {
     Ok(())
 }
 
-/// Names the process for `ps` and `top` by overwriting its command line in place; a title longer than that is cut.
-/// Does nothing where the system does not tell where the command line lies.
-pub fn set_process_title(title: &str) {
+/// The address and the length of the memory that `ps` and `top` read the command line from.
+static TITLE_SPACE: OnceLock<(usize, usize)> = OnceLock::new();
+
+/// Finds room for `set_process_title`: the command line and, where it lies behind it, the environment, which moves to the
+/// heap. Must run while the process has one thread.
+pub fn reserve_title_space() {
     #[cfg(target_os = "linux")]
-    if let Some((start, len)) = command_line_span() {
+    if let Some([start, end, environment_start, environment_end]) = command_line_fields() {
+        let is_adjacent = environment_start == end && environment_end > end;
+        let end = if is_adjacent { environment_end } else { end };
+        for (name, value) in std::env::vars_os() {
+            // SAFETY: no other thread runs yet that could read the environment.
+            unsafe { std::env::set_var(name, value) };
+        }
+        let _ = TITLE_SPACE.set((start, end - start));
+    }
+}
+
+/// Names the process for `ps` and `top` by overwriting its command line in place; a title longer than the space that
+/// was reserved is cut. Does nothing where the system does not tell where the command line lies.
+pub fn set_process_title(title: &str) {
+    if let Some(&(start, len)) = TITLE_SPACE.get() {
         let mut bytes = vec![0; len];
         let cut = title.len().min(len - 1);
         bytes[..cut].copy_from_slice(&title.as_bytes()[..cut]);
-        // SAFETY: the kernel reports [start, start + len) as this process's argument strings: writable memory of the initial
-        // stack. Rust's `std::env::args` copies from it, so no live reference is changed; this runs before other threads start.
+        // SAFETY: the kernel reports [start, start + len) as this process's argument and environment strings: writable
+        // memory of the initial stack. `std::env::args` copied from it in `main`, and the environment has moved, so
+        // nobody in this process reads it any more.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start as *mut u8, len) };
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = title;
 }
 
-/// Where the argument strings lie: fields 48 and 49 of /proc/self/stat (proc_pid_stat(5)), zero without permission.
+/// Where the arguments begin and end, and the environment: fields 48 to 51 of /proc/self/stat (proc_pid_stat(5)), zero
+/// without permission.
 #[cfg(target_os = "linux")]
-fn command_line_span() -> Option<(usize, usize)> {
+fn command_line_fields() -> Option<[usize; 4]> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
     // The first field after the name is number 3.
-    let start: usize = fields.get(48 - 3)?.parse().ok()?;
-    let end: usize = fields.get(49 - 3)?.parse().ok()?;
-    (start != 0 && end > start + 1).then(|| (start, end - start))
+    let fields = stat.rsplit_once(") ")?.1.split_whitespace().skip(48 - 3).take(4);
+    let fields: Vec<usize> = fields.map_while(|field| field.parse().ok()).collect();
+    let fields: [usize; 4] = fields.try_into().ok()?;
+    (fields[0] != 0 && fields[1] > fields[0] + 1).then_some(fields)
 }
 
 /// Resident set size of this process, in bytes.

@@ -158,6 +158,50 @@ fn shutdown_ends_it() {
 }
 
 #[test]
+fn a_signal_can_be_called_off_while_nothing_periodic_runs() {
+    let server = start(&["--enable-debug-command", "yes"]);
+    let mut client = server.client().unwrap();
+    call(&mut client, &["DEBUG", "PAUSE-CRON", "1"]);
+    signal(server.pid(), "TERM");
+    eventually("the signal was seen", || server.log().contains("Received SIGTERM"));
+    assert_eq!(text(&call(&mut client, &["SHUTDOWN", "ABORT"])), "OK");
+    call(&mut client, &["DEBUG", "PAUSE-CRON", "0"]);
+    assert_eq!(text(&call(&mut client, &["PING"])), "PONG");
+}
+
+/// `ps` reads the title from where the command line was.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_title_follows_its_template() {
+    let server = start(&["--set-proc-title", "yes"]);
+    let mut client = server.client().unwrap();
+    let title = || fs::read_to_string(format!("/proc/{}/cmdline", server.pid())).unwrap();
+    let port = server.address.port();
+    assert!(title().trim_end_matches('\0').ends_with(&format!("fluidB-server 127.0.0.1:{port}")), "{}", title());
+    let long = "x".repeat(300);
+    let template = format!("{long} {{port}} {{config-file}}");
+    assert_eq!(text(&call(&mut client, &["CONFIG", "SET", "proc-title-template", &template])), "OK");
+    assert_eq!(title().trim_end_matches('\0'), format!("{long} {port} -"));
+    let refused = call(&mut client, &["CONFIG", "SET", "proc-title-template", "{host}"]);
+    assert!(refused.to_string().contains("template format is invalid"), "{refused}");
+}
+
+/// Every directive that CONFIG GET knows can be written into a file and read back.
+#[test]
+fn a_file_of_all_directives_starts_the_same_server() {
+    let folder = Folder::new("rewrite");
+    let file = folder.file("server.conf", "# empty\n");
+    let settings = |client: &mut Client| call(client, &["CONFIG", "GET", "[^dp]*"]).to_string();
+    let server = start(&[&file, "--enable-debug-command", "yes", "--maxmemory", "1gb"]);
+    let mut client = server.client().unwrap();
+    let before = settings(&mut client);
+    assert_eq!(text(&call(&mut client, &["DEBUG", "CONFIG-REWRITE-FORCE-ALL"])), "OK");
+    assert!(fs::read_to_string(&file).unwrap().lines().count() > 200);
+    drop(server);
+    assert_eq!(settings(&mut start(&[&file]).client().unwrap()), before);
+}
+
+#[test]
 fn a_busy_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -2,7 +2,7 @@
 
 use super::help::help;
 use crate::command::{Argument, Command, Flags, Handler, Reply};
-use crate::config::{Config, DirectiveFlags, SetError, directive_names, find_directive, rewrite};
+use crate::config::{Appended, Config, DirectiveFlags, SetError, directive_names, find_directive, rewrite};
 use crate::context::SessionContext;
 use crate::fault::Fault;
 use crate::services::LogLevel;
@@ -178,11 +178,15 @@ const REWRITE: Command = Command {
     tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
     since: "2.8.0",
     summary: "Brings the configuration file up to date.",
-    handler: Handler::Session(rewrite_file),
+    handler: Handler::Session(rewrite_changes),
     ..SUBCOMMAND
 };
 
-fn rewrite_file(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+fn rewrite_changes(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    rewrite_file(context, Appended::Changes, out)
+}
+
+pub(super) fn rewrite_file(context: &SessionContext<'_>, appended: Appended, out: &mut Out) -> Reply {
     let engine = context.engine;
     let host = &engine.host;
     let path = host.process().config_file.as_str();
@@ -192,7 +196,7 @@ fn rewrite_file(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) ->
     let _held = engine.config_change.lock();
     let replaced = host.read_file(path).and_then(|text| {
         let text = String::from_utf8_lossy(&text);
-        host.replace_file(path, rewrite(&engine.config.load(), &text).as_bytes())
+        host.replace_file(path, rewrite(&engine.config.load(), &text, appended).as_bytes())
     });
     if let Err(error) = replaced {
         host.log(LogLevel::Warning, format_args!("CONFIG REWRITE failed: {error}"));

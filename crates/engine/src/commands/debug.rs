@@ -1,13 +1,16 @@
 //! DEBUG: what test suites lean on. Allowed only where `enable-debug-command` says so.
 
+use super::config::rewrite_file;
 use super::server::SERVER;
 use crate::arguments::{integer, is};
 use crate::command::{Argument, Command, Flags, Handler, Reply};
+use crate::config::Appended;
 use crate::context::SessionContext;
 use crate::fault::{Fault, printable};
 use crate::services::LogLevel;
 use keyspace::{Scope, SetDeadline};
 use resp::{Args, Out, Protocol};
+use std::fmt::Write;
 use std::time::Duration;
 use values::Encoding;
 
@@ -30,6 +33,7 @@ type Run = fn(&mut SessionContext<'_>, Args<'_>, &mut Out) -> Reply;
 const SUBCOMMANDS: &[(&str, usize, usize, Run, &str)] = &[
     ("assert", 0, 0, crash, "Crash."),
     ("change-repl-id", 0, 0, accept, "Accepted; a node keeps its identity."),
+    ("config-rewrite-force-all", 0, 0, rewrite_all, "Write every directive into the configuration file."),
     ("dict-resizing", 1, 1, accept, "Accepted; the table never rehashes as a whole."),
     ("digest", 0, 0, digest, "A digest of the data set."),
     ("digest-value", 0, usize::MAX, digest_value, "<key> ...: a digest of each value."),
@@ -37,7 +41,7 @@ const SUBCOMMANDS: &[(&str, usize, usize, Run, &str)] = &[
     ("listpack", 1, 1, listpack, "<key>: whether it is a listpack."),
     ("log", 1, 1, log, "<text>: write a line into the log."),
     ("object", 1, 2, object, "<key>: how a value is held."),
-    ("pause-cron", 1, 1, accept, "Accepted; nothing depends on it."),
+    ("pause-cron", 1, 1, pause_cron, "0|1: leave out what is done now and then."),
     ("populate", 1, 3, populate, "<count> [prefix] [size]: create strings."),
     ("protocol", 1, 1, protocol, "<type>: a reply of that type."),
     ("quicklist", 1, 2, quicklist, "<key>: whether it is a quicklist."),
@@ -102,6 +106,16 @@ fn quicklist(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) ->
     Ok(())
 }
 
+fn rewrite_all(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    rewrite_file(context, Appended::Everything, out)
+}
+
+fn pause_cron(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    context.engine.set_cron_paused(args.at(0) != b"0");
+    out.ok();
+    Ok(())
+}
+
 /// Whoever enabled DEBUG asked for it.
 fn crash(_: &mut SessionContext<'_>, _: Args<'_>, _: &mut Out) -> Reply {
     panic!("crash requested by DEBUG")
@@ -145,14 +159,28 @@ fn log(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
 fn object(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let key = args.at(0);
     let now_seconds = context.now.unix_seconds();
+    let node_limit = context.config().list_max_listpack_size;
+    // What was asked for: nothing is compressed.
+    let compressed = u8::from(context.config().get("list-compress-depth").is_some_and(|depth| depth != "0"));
     let line = context.with_key(key, |txn| {
         let encoding = txn.encoding(key)?.name();
         let idle = txn.idle_seconds(key).unwrap_or(0);
         let bytes = txn.heap_size(key).unwrap_or(0);
-        Some(format!(
+        let mut line = format!(
             "Value at:0x0 refcount:1 encoding:{encoding} serializedlength:{bytes} lru:{} lru_seconds_idle:{idle}",
             now_seconds.saturating_sub(idle) & 0xff_ffff
-        ))
+        );
+        if let Ok(Some(list)) = txn.list(key)
+            && let Some(nodes) = list.nodes()
+        {
+            let average = list.len() as f64 / nodes as f64;
+            let _ = write!(
+                line,
+                " ql_nodes:{nodes} ql_avg_node:{average:.2} ql_listpack_max:{node_limit} ql_compressed:{compressed} \
+                 ql_uncompressed_size:{bytes}"
+            );
+        }
+        Some(line)
     });
     out.status(&line.ok_or(Fault::NoSuchKey)?);
     Ok(())

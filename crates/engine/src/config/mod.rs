@@ -11,13 +11,14 @@ mod rewrite;
 mod special;
 #[cfg(test)]
 mod tests;
+mod title;
 
 pub use command_line::CommandLine;
 pub use directive::{Directive, DirectiveFlags, Kind};
 pub(crate) use directives::names as directive_names;
 pub use directives::{all as directives, find as find_directive};
 pub use file::{ConfigError, ConfigSource, Loaded, load};
-pub use rewrite::rewrite;
+pub use rewrite::{Appended, rewrite};
 
 use crate::clients::ClientKind;
 use crate::services::LogLevel;
@@ -65,6 +66,7 @@ pub struct Config {
     /// Runs of the periodic work per second.
     pub hz: u32,
     pub set_proc_title: bool,
+    pub proc_title_template: String,
     /// Seconds that a shutdown waits for nodes that lack something.
     pub shutdown_timeout: u64,
     pub oom_score_adj_values: [i64; 3],
@@ -396,6 +398,7 @@ impl Config {
             databases: 0,
             hz: 0,
             set_proc_title: false,
+            proc_title_template: String::new(),
             shutdown_timeout: 0,
             oom_score_adj_values: [0; 3],
             requirepass: String::new(),

@@ -6,12 +6,20 @@ use super::special::{join_words, quote_if_needed};
 use super::{Config, DEFAULTS, directives, find_directive};
 use std::collections::{HashMap, VecDeque};
 
-const APPENDED: &str = "# Written by CONFIG REWRITE";
+const HEADING: &str = "# Written by CONFIG REWRITE";
+
+/// What `rewrite` appends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// What differs from the defaults.
+    Changes,
+    Everything,
+}
 
 /// `text` with the present values: comments, order and lines that still hold stay as they are; a changed value takes the
-/// place of the old one; what differs from the defaults and was not there is appended. Reading the result gives the same
+/// place of the old one; what was not there is appended, as far as `appended` says. Reading the result gives the same
 /// configuration.
-pub fn rewrite(config: &Config, text: &str) -> String {
+pub fn rewrite(config: &Config, text: &str, appended: Appended) -> String {
     let mut slots: HashMap<usize, Slot> = HashMap::new();
     for index in text.lines().filter_map(directive_of) {
         let wanted = || lines_of(config, &directives()[index]).into();
@@ -24,16 +32,17 @@ pub fn rewrite(config: &Config, text: &str) -> String {
             None => lines.push(line.to_string()),
         }
     }
-    let appended = directives().iter().enumerate().flat_map(|(index, directive)| match slots.remove(&index) {
+    let is_default = |index, directive| config.value(index, directive) == DEFAULTS.value(index, directive);
+    let rest = directives().iter().enumerate().flat_map(|(index, directive)| match slots.remove(&index) {
         Some(slot) => slot.wanted.into(),
-        None if config.value(index, directive) == DEFAULTS.value(index, directive) => Vec::new(),
+        None if appended == Appended::Changes && is_default(index, directive) => Vec::new(),
         None => lines_of(config, directive),
     });
-    let appended: Vec<String> = appended.collect();
-    if !appended.is_empty() && !lines.iter().any(|line| line == APPENDED) {
-        lines.push(APPENDED.to_string());
+    let rest: Vec<String> = rest.collect();
+    if !rest.is_empty() && !lines.iter().any(|line| line == HEADING) {
+        lines.push(HEADING.to_string());
     }
-    lines.extend(appended);
+    lines.extend(rest);
     lines.join("\n") + "\n"
 }
 

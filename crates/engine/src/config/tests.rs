@@ -357,13 +357,13 @@ fn rewriting_keeps_comments_and_order() {
         &[("maxmemory", "1073741824"), ("timeout", "0"), ("save", "300 10"), ("requirepass", "a b")],
     )
     .unwrap();
-    let rewritten = rewrite(&changed, text);
+    let rewritten = rewrite(&changed, text, Appended::Changes);
     assert_eq!(
         rewritten,
         "# my server\nport 7000\n\nslave-read-only yes\nmaxmemory 1gb\n# the end\nsave 300 10\ntimeout 0\n\
          # Written by CONFIG REWRITE\nrequirepass \"a b\"\n"
     );
-    assert_eq!(rewrite(&changed, &rewritten), rewritten);
+    assert_eq!(rewrite(&changed, &rewritten, Appended::Changes), rewritten);
 }
 
 #[test]
@@ -372,14 +372,14 @@ fn rewriting_keeps_the_order_of_lists() {
         "replicaof a 1\nreplicaof b 2\nreplicaof a 1\nmulti-master yes\nactive-replica yes\nreplica-read-only no\n";
     let config = config(text);
     assert_eq!(masters(&config), ["b:2", "a:1"]);
-    let rewritten = rewrite(&config, text);
+    let rewritten = rewrite(&config, text, Appended::Changes);
     assert_eq!(rewritten, "replicaof b 2\nreplicaof a 1\nmulti-master yes\nactive-replica yes\nreplica-read-only no\n");
 }
 
 #[test]
 fn rewriting_multi_master_round_trips() {
     let text = "replicaof 10.0.0.3 6379\nmulti-master yes\n";
-    let rewritten = rewrite(&config(text), text);
+    let rewritten = rewrite(&config(text), text, Appended::Changes);
     let again = config(&rewritten);
     assert_eq!(masters(&again), ["10.0.0.3:6379"]);
     assert!(again.multi_master && again.active_replica);
@@ -399,9 +399,11 @@ proptest! {
                 config = changed;
             }
         }
-        let again = self::config(&rewrite(&config, &text));
-        for directive in directives() {
-            prop_assert_eq!(again.get(directive.name), config.get(directive.name), "{}", directive.name);
+        for appended in [Appended::Changes, Appended::Everything] {
+            let again = self::config(&rewrite(&config, &text, appended));
+            for directive in directives() {
+                prop_assert_eq!(again.get(directive.name), config.get(directive.name), "{}", directive.name);
+            }
         }
     }
 

@@ -154,6 +154,14 @@ impl List {
         }
     }
 
+    /// How many nodes a quicklist has.
+    pub fn nodes(&self) -> Option<usize> {
+        match &self.form {
+            Form::Listpack(_) => None,
+            Form::Quicklist(quicklist) => Some(quicklist.nodes()),
+        }
+    }
+
     pub fn encoding(&self) -> Encoding {
         match self.form {
             Form::Listpack(_) => Encoding::Listpack,

@@ -140,6 +140,10 @@ impl Quicklist {
         }
     }
 
+    pub(super) fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.len

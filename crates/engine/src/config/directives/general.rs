@@ -1,5 +1,5 @@
 use crate::config::directive::*;
-use crate::config::special;
+use crate::config::{special, title};
 use crate::services::LogLevel;
 
 const SHUTDOWN_WORDS: &[&str] = &["default", "save", "nosave", "now", "force"];
@@ -115,13 +115,12 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Show addresses in the process title.",
     )
     .immutable(),
-    Directive::text(
+    Directive::other(
         "proc-title-template",
+        Kind::Text { check: title::check, set: |config, template| config.proc_title_template = template.into() },
         "{title} {listen-addr} {server-mode}",
-        no_text,
         "Form of the process title.",
-    )
-    .without_effect("the process keeps the title it was started with"),
+    ),
     Directive::other("hz", Kind::Special(special::HZ), "10", "How often per second the periodic work runs, 1 to 500."),
     Directive::bool("dynamic-hz", true, no_bool, "Raise hz with the number of clients.")
         .without_effect("periodic work does not grow with the number of clients"),
