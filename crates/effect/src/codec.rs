@@ -14,6 +14,16 @@ pub struct Items<'a> {
     encoded: &'a [u8],
 }
 
+/// Makes room for an item of a list and, where that takes an allocation, for a few more.
+#[inline]
+pub(crate) fn reserve_item(buffer: &mut Vec<u8>, len: usize) {
+    const HEAD_AND_SCORE: usize = 18;
+    const ROOM: usize = 64;
+    if buffer.capacity() - buffer.len() < len + HEAD_AND_SCORE {
+        buffer.reserve(len + ROOM);
+    }
+}
+
 /// Builds the encoding that [`Items`] reads.
 #[derive(Default)]
 pub struct ItemsWriter {
@@ -156,6 +166,7 @@ impl ItemsWriter {
     }
 
     pub fn push(&mut self, item: &[u8]) {
+        reserve_item(&mut self.buffer, item.len());
         put_bytes(&mut self.buffer, item);
     }
 

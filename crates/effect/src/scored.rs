@@ -1,7 +1,7 @@
 //! Members with scores, encoded: (varint length, member, the score as a little-endian double)*.
 
 use crate::DecodeError;
-use crate::codec::{put_bytes, take_bytes};
+use crate::codec::{put_bytes, reserve_item, take_bytes};
 use std::fmt;
 
 const SCORE_LEN: usize = 8;
@@ -82,6 +82,7 @@ impl ScoredItemsWriter {
     }
 
     pub fn push(&mut self, member: &[u8], score: f64) {
+        reserve_item(&mut self.buffer, member.len());
         put_bytes(&mut self.buffer, member);
         self.buffer.extend_from_slice(&score.to_le_bytes());
     }

@@ -224,7 +224,8 @@ impl Waiter {
         let changes = txn.changes();
         engine.stats.shared.served_dirty.fetch_add(changes, Relaxed);
         // Who goes on waiting may have become a consumer of a group.
-        let stamp = engine.commit(txn, Author { client: Some(self.client.id), ..Author::default() });
+        let stamp = engine.commit(&mut txn, Author { client: Some(self.client.id), ..Author::default() });
+        drop(txn);
         if !served {
             return true;
         }

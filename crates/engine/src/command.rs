@@ -123,6 +123,8 @@ pub struct Command {
     pub keys: &'static [KeySpec],
     /// The index of an argument that names an element of the key's collection: it is fetched ahead in pipelines.
     pub element: Option<usize>,
+    /// It takes about as long as its reply is: where that is short, the command was, too.
+    pub time_is_reply: bool,
     pub tips: &'static [&'static str],
     pub group: &'static str,
     pub since: &'static str,
@@ -145,6 +147,7 @@ impl Command {
         categories: &[],
         keys: &[],
         element: None,
+        time_is_reply: false,
         tips: &[],
         group: "",
         since: "1.0.0",

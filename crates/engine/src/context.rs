@@ -70,7 +70,9 @@ impl<'a> SessionContext<'a> {
         let mut txn = self.engine.keyspace.begin(scope, self.session.db, self.now.unix_ms());
         txn.set_touches(!self.session.client.no_touch.load(Relaxed));
         let result = f(&mut txn);
-        self.finish(txn);
+        self.commit(&mut txn);
+        drop(txn);
+        self.engine.serve_blocked();
         result
     }
 
@@ -86,8 +88,9 @@ impl<'a> SessionContext<'a> {
         self.with_scope(Scope::Keys(&hashes), f)
     }
 
+    /// Ends a transaction of this session. Once it is dropped, whoever waits for its keys is to be served.
     #[inline]
-    pub(crate) fn finish(&mut self, mut txn: Txn<'a>) {
+    pub(crate) fn commit(&mut self, txn: &mut Txn<'a>) {
         if self.engine.clients.paused(self.now).is_some() {
             txn.spare_expired();
         }
@@ -100,7 +103,6 @@ impl<'a> SessionContext<'a> {
         if let Some(stamp) = self.engine.commit(txn, author) {
             self.session.last_write = stamp;
         }
-        self.engine.serve_blocked();
     }
 
     /// Parks the session: nothing more of its input is executed before `command` has replied.

@@ -102,16 +102,20 @@ impl Engine {
     }
 
     /// Ends a transaction of this node: its effects go to every reader of the stream. Returns the
-    /// stamp of the last effect, where there was one.
+    /// stamp of the last effect, where there was one. The locks are held until the transaction is dropped.
     #[inline]
-    pub fn commit(&self, mut txn: Txn<'_>, author: Author) -> Option<Stamp> {
+    pub fn commit(&self, txn: &mut Txn<'_>, author: Author) -> Option<Stamp> {
+        if txn.is_quiet() { None } else { self.commit_news(txn, author) }
+    }
+
+    fn commit_news(&self, txn: &mut Txn<'_>, author: Author) -> Option<Stamp> {
         txn.remove_expired(|db, key| self.observe_time(ByTime::Expired { db, key }));
         txn.take_expired_members().iter().for_each(|event| self.observe_time(ByTime::MembersExpired(event)));
         let events = txn.take_events();
         if !events.is_empty() {
             self.publish_events(&events);
         }
-        txn.commit(|commit: Commit<'_>| {
+        txn.conclude(|commit: Commit<'_>| {
             self.observe(commit.effects, commit.silent, author);
             self.journal.commit(&commit);
             commit.first.plus(commit.count.saturating_sub(1))

@@ -210,7 +210,7 @@ impl Engine {
         let bytes = txn.evict(&victim.key, policy);
         if bytes.is_some() {
             self.evictor.tombstones.add(self.keyspace.tombstone_bytes(victim) as u64, now);
-            self.commit(txn, Author::default());
+            self.commit(&mut txn, Author::default());
         }
         bytes.unwrap_or(0)
     }

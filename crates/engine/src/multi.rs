@@ -88,9 +88,10 @@ pub(crate) fn exec(context: &mut SessionContext<'_>, out: &mut Out) -> Result<()
         }
     }
     context.session.executing = None;
-    if let Some(txn) = context.group.take() {
-        context.finish(txn);
+    if let Some(mut txn) = context.group.take() {
+        context.commit(&mut txn);
     }
+    context.engine.serve_blocked();
     context.session.unwatch();
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::gates::{self, Refusal};
 use crate::multi;
 use crate::services::Now;
 use crate::session::{Next, ReplyMode, Session, Turn};
-use crate::table::{Entry, table};
+use crate::table::{Effort, Entry, table};
 use crate::worker::Worker;
 use resp::{Args, Limits, Out};
 use std::ops::Range;
@@ -22,6 +22,8 @@ const BATCH_REQUESTS: usize = 32;
 const TURN_REQUESTS: usize = 1024;
 const TURN_OUTPUT_BYTES: usize = 1 << 20;
 const TURN_NS: u64 = 1_000_000;
+/// A command that takes as long as its reply is has taken some microseconds for so much at most.
+const SHORT_REPLY_BYTES: usize = 4096;
 
 /// Runs the requests at the front of `input`.
 pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8], now: Now) -> Turn {
@@ -128,7 +130,7 @@ fn run_postponed(context: &mut SessionContext<'_>, out: &mut Out) -> Option<Next
 /// what to do.
 ///
 /// The clock is read around each command that may take long, and once for a run of short ones, which
-/// then share the time.
+/// then share the time. Where the reply tells how long a command was, it ends the run if that was long.
 fn run_batch(
     context: &mut SessionContext<'_>,
     batch: &Batch,
@@ -142,27 +144,41 @@ fn run_batch(
     let mut stopped = None;
     for (index, request) in batch.requests.iter().enumerate() {
         let args = batch.args(request, input);
-        let long = request.entry.is_some_and(|entry| !entry.is_short(args.len()));
-        if long {
-            account(context, batch, untimed, not_run, input, clock_ns);
+        let effort = request.entry.map_or(Effort::Short, |entry| entry.effort(args.len()));
+        if effort == Effort::Long {
+            account(context, batch, untimed, not_run, Shares::Equal, input, clock_ns);
             untimed = index..index;
         }
+        let reply_start = out.buffer.len();
         match execute(context, request.entry, args, request.first_key, out) {
             Flow::Continue => {}
             Flow::Stop(next) => stopped = Some((request.end, next)),
         }
         not_run |= u64::from(std::mem::take(&mut context.has_not_run)) << index;
         untimed.end = index + 1;
-        if long {
-            account(context, batch, untimed, not_run, input, clock_ns);
+        let is_long = match effort {
+            Effort::Short => false,
+            Effort::AsItsReply => out.buffer.len() > reply_start + SHORT_REPLY_BYTES,
+            Effort::Long => true,
+        };
+        if is_long {
+            account(context, batch, untimed, not_run, Shares::Last, input, clock_ns);
             untimed = index + 1..index + 1;
         }
         if stopped.is_some() {
             break;
         }
     }
-    account(context, batch, untimed, not_run, input, clock_ns);
+    account(context, batch, untimed, not_run, Shares::Equal, input, clock_ns);
     stopped
+}
+
+/// How requests share the time that they took together.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shares {
+    Equal,
+    /// All of it is that of the last one: the others took next to none.
+    Last,
 }
 
 /// What becomes of the rest of the batch.
@@ -276,6 +292,7 @@ fn account(
     batch: &Batch,
     range: Range<usize>,
     not_run: u64,
+    shares: Shares,
     input: &[u8],
     clock_ns: &mut u64,
 ) {
@@ -284,23 +301,27 @@ fn account(
     let now_ns = context.engine.host.monotonic_ns();
     let elapsed_ns = now_ns - *clock_ns;
     *clock_ns = now_ns;
-    let share_ns = elapsed_ns / requests.len() as u64;
+    let (share_ns, last_share_ns) = match shares {
+        Shares::Equal => (elapsed_ns / requests.len() as u64, elapsed_ns / requests.len() as u64),
+        Shares::Last => (0, elapsed_ns),
+    };
     // The last one may have to wait: it counts when it has replied.
     let finished = match &mut context.session.parking {
         Some(parking) => {
-            parking.request = last.entry.map(|entry| (entry, batch.args(last, input).to_owned(), share_ns));
+            parking.request = last.entry.map(|entry| (entry, batch.args(last, input).to_owned(), last_share_ns));
             before
         }
         None if context.session.postponed.is_some() => before,
         None => requests,
     };
-    let executed = || finished.iter().zip(range.clone()).filter(|(_, index)| not_run >> index & 1 == 0);
+    let executed = || range.clone().zip(finished).filter(|(index, _)| not_run >> index & 1 == 0);
     let count = if not_run == 0 { finished.len() } else { executed().count() } as u64;
     context.session.client.commands.fetch_add(count, Relaxed);
     context.worker.stats.commands_processed.add(count);
-    for (request, _) in executed() {
+    for (index, request) in executed() {
         if let Some(entry) = request.entry {
-            context.count_executed(entry, batch.args(request, input), share_ns);
+            let duration_ns = if index + 1 < range.end { share_ns } else { last_share_ns };
+            context.count_executed(entry, batch.args(request, input), duration_ns);
         }
     }
 }

@@ -29,7 +29,7 @@ pub struct Entry {
     pub keys: KeyShape,
     /// With '@', in Redis's order.
     pub categories: Vec<&'static str>,
-    /// With up to so many arguments it takes so little time that the clock is not read for it alone.
+    /// With up to so many arguments it takes next to no time.
     short_args: usize,
     /// The name is at most eight letters and nothing else.
     is_short_word: bool,
@@ -37,10 +37,26 @@ pub struct Entry {
     pub subcommands: std::ops::Range<usize>,
 }
 
+/// How much time a request takes, as far as one knows beforehand: the clock is not read for short ones alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    Short,
+    /// The reply will tell.
+    AsItsReply,
+    Long,
+}
+
 impl Entry {
-    /// Is one of `arguments` arguments done in no time?
-    pub fn is_short(&self, arguments: usize) -> bool {
-        arguments <= self.short_args
+    /// Of a request with so many arguments.
+    #[inline]
+    pub fn effort(&self, arguments: usize) -> Effort {
+        if arguments <= self.short_args {
+            Effort::Short
+        } else if self.command.time_is_reply {
+            Effort::AsItsReply
+        } else {
+            Effort::Long
+        }
     }
 
     /// It may reach keys that its arguments do not name.

@@ -84,11 +84,13 @@ pub(crate) enum ValueRef<'a> {
 }
 
 impl ValueRef<'_> {
-    pub fn prefetch_element(self, element: &[u8], step: Prefetch) {
+    /// Starts to load what a lookup of `element` will touch. False where the value is too small for that.
+    pub fn prefetch_element(self, element: &[u8], step: Prefetch) -> bool {
         match self {
             ValueRef::Set(set) => set.prefetch(element, step),
             ValueRef::Hash(hash) => hash.prefetch(element, step),
-            _ => {}
+            ValueRef::SortedSet(set) => set.prefetch(element, step),
+            _ => false
         }
     }
 }

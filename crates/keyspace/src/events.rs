@@ -48,6 +48,7 @@ pub(crate) struct Events {
 }
 
 impl Events {
+    #[inline]
     pub(crate) fn new(wanted: EventClass, wants_expired: bool) -> Events {
         Events { wanted, wants_expired, ..Events::default() }
     }
@@ -55,6 +56,11 @@ impl Events {
     #[inline]
     pub(crate) fn wants(&self, class: EventClass) -> bool {
         self.wanted.intersects(class)
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.borrow().is_empty() && self.expired.borrow().is_empty()
     }
 
     pub(crate) fn take(&mut self) -> Vec<KeyEvent> {

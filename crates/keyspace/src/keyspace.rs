@@ -103,16 +103,19 @@ impl Keyspace {
     /// all entries, so that the memory works on many at a time. Shards that are in use are left out,
     /// tables that are small enough to be in the cache anyway, too.
     pub fn prefetch(&self, db: u32, hashes: impl Iterator<Item = u64> + Clone) {
-        let with_table = |hash, f: fn(&Table<KeyHash>, u64)| {
-            if let Some(guard) = self.shards.try_lock(hash) {
-                let table = &guard.shard(hash).databases[db as usize].table;
-                if table.len() >= PREFETCH_MIN_KEYS {
-                    f(table, hash);
-                }
+        let in_large_table = |hash: u64, prefetch: fn(&Table<KeyHash>, u64)| {
+            let Some(guard) = self.shards.try_lock(hash) else { return false };
+            let table = &guard.shard(hash).databases[db as usize].table;
+            let is_large = table.len() >= PREFETCH_MIN_KEYS;
+            if is_large {
+                prefetch(table, hash);
             }
+            is_large
         };
-        hashes.clone().for_each(|hash| with_table(hash, Table::prefetch_bucket));
-        hashes.for_each(|hash| with_table(hash, Table::prefetch_entry));
+        let large = hashes.clone().filter(|hash| in_large_table(*hash, Table::prefetch_bucket)).count();
+        if large > 0 {
+            hashes.for_each(|hash| _ = in_large_table(hash, Table::prefetch_entry));
+        }
     }
 
     /// Locks `scope` for reading and writing. `now_ms`: wall clock; what is past its deadline is absent.
@@ -155,12 +158,23 @@ impl Keyspace {
     /// The same for elements of large collections, once their keys have been fetched: (hash of the key, key, element).
     pub fn prefetch_elements<'e>(&self, db: u32, elements: impl Iterator<Item = (u64, &'e [u8], &'e [u8])> + Clone) {
         for step in [Prefetch::Bucket, Prefetch::Entries] {
-            for (hash, key, element) in elements.clone() {
+            let mut is_any_large = false;
+            let mut elements = elements.clone().peekable();
+            while let Some((hash, key, element)) = elements.next() {
                 if let Some(guard) = self.shards.try_lock(hash)
                     && let Some(entry) = guard.shard(hash).databases[db as usize].table.find(hash, key)
+                    && entry.value().prefetch_element(element, step)
                 {
-                    entry.value().prefetch_element(element, step);
+                    is_any_large = true;
+                    // Often a whole pipeline is about one key.
+                    let of_same_key = |next: &(u64, &[u8], &[u8])| next.0 == hash && next.1 == key;
+                    while let Some((_, _, element)) = elements.next_if(of_same_key) {
+                        entry.value().prefetch_element(element, step);
+                    }
                 }
+            }
+            if !is_any_large {
+                break;
             }
         }
     }

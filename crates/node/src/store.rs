@@ -79,7 +79,7 @@ impl KeyspaceStore {
             let Some((db, key)) = self.doubts.pop_due(now.monotonic_ms) else { return };
             let mut txn = self.keyspace.begin(Scope::Keys(&[self.keyspace.hash(&key)]), db, now.unix_ms);
             txn.restate(&key);
-            engine.commit(txn, Author::default());
+            engine.commit(&mut txn, Author::default());
             self.late.keys_restated.fetch_add(1, Relaxed);
         }
     }

@@ -7,6 +7,20 @@ const DOUBLE: Format = Format { mantissa_bits: 53, min_exponent: -1074, max_expo
 /// Reads what C's strtod reads: decimal, hexadecimal, `inf`. Refused: NaN, spaces, anything behind the number, and
 /// numbers too great or too small to be told from infinity or zero.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    parse_short_integer(text).or_else(|| parse_any_f64(text))
+}
+
+/// Most numbers are nothing but a few digits, of which a double holds fifteen exactly.
+#[inline]
+fn parse_short_integer(text: &[u8]) -> Option<f64> {
+    if text.is_empty() || text.len() > 15 {
+        return None;
+    }
+    let value = text.iter().try_fold(0u64, |value, byte| Some(value * 10 + char::from(*byte).to_digit(10)? as u64))?;
+    Some(value as f64)
+}
+
+fn parse_any_f64(text: &[u8]) -> Option<f64> {
     let FloatText { negative, magnitude } = FloatText::split(text)?;
     let value = match magnitude {
         Magnitude::Infinity => f64::INFINITY,
@@ -320,6 +334,11 @@ mod tests {
         #[test]
         fn hexadecimal_integers(value in 0u64..1 << 53) {
             prop_assert_eq!(parse_f64(format!("{value:#x}").as_bytes()), Some(value as f64));
+        }
+
+        #[test]
+        fn digits_with_and_without_leading_zeros(text in "[0-9]{1,20}") {
+            prop_assert_eq!(parse_f64(text.as_bytes()), text.parse().ok());
         }
 
         #[test]

@@ -30,6 +30,7 @@ impl Hash {
         Hash { form: Form::Listpack(Listpack::new()), deadlines: None }
     }
 
+    #[inline]
     pub fn len(&self) -> usize {
         match &self.form {
             Form::Listpack(listpack) => listpack.len() / 2,
@@ -37,15 +38,19 @@ impl Hash {
         }
     }
 
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        match &self.form {
+            Form::Listpack(listpack) => listpack.is_empty(),
+            Form::Table(table) => table.len() == 0,
+        }
     }
 
-    /// Starts to load what a lookup of `field` will touch, where the hash is large.
-    pub fn prefetch(&self, field: &[u8], step: Prefetch) {
-        if let Form::Table(table) = &self.form {
-            table.prefetch(field, step);
-        }
+    /// Starts to load what a lookup of `field` will touch, where the hash is large. False where it is not.
+    pub fn prefetch(&self, field: &[u8], step: Prefetch) -> bool {
+        let Form::Table(table) = &self.form else { return false };
+        table.prefetch(field, step);
+        true
     }
 
     /// The value of `field`, as it is stored.
@@ -261,6 +266,23 @@ impl<'a> Iterator for HashIter<'a> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.remaining, Some(self.remaining))
+    }
+
+    /// Asks only once which form it is (`for_each` comes here, too).
+    #[inline]
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut f: F) -> B {
+        match self.iter {
+            FormIter::Listpack(mut iter) => {
+                let mut result = init;
+                while let (Some(field), Some(value)) = (iter.next(), iter.next()) {
+                    result = f(result, (field, value));
+                }
+                result
+            }
+            FormIter::Table(iter) => {
+                iter.fold(init, |result, (field, value)| f(result, (Element::Bytes(field), Element::Bytes(value))))
+            }
+        }
     }
 }
 

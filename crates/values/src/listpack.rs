@@ -90,6 +90,7 @@ impl Listpack {
         }
     }
 
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.bytes.len() == HEADER_LEN + 1
     }

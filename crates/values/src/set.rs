@@ -40,15 +40,20 @@ impl Set {
         }
     }
 
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        match &self.form {
+            Form::Intset(intset) => intset.is_empty(),
+            Form::Listpack(listpack) => listpack.is_empty(),
+            Form::Table(table) => table.len() == 0,
+        }
     }
 
-    /// Starts to load what a lookup of `member` will touch, where the set is large.
-    pub fn prefetch(&self, member: &[u8], step: Prefetch) {
-        if let Form::Table(table) = &self.form {
-            table.prefetch(member, step);
-        }
+    /// Starts to load what a lookup of `member` will touch, where the set is large. False where it is not.
+    pub fn prefetch(&self, member: &[u8], step: Prefetch) -> bool {
+        let Form::Table(table) = &self.form else { return false };
+        table.prefetch(member, step);
+        true
     }
 
     pub fn contains(&self, member: &[u8]) -> bool {

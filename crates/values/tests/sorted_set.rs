@@ -161,11 +161,15 @@ fn check(set: &SortedSet, model: &BTreeMap<Vec<u8>, f64>) {
             let slice = expected.get(from..to.min(expected.len())).unwrap_or_default();
             assert!(set.range(from..to).map(pair).eq(slice.iter().cloned()));
             assert!(set.range(from..to).rev().map(pair).eq(slice.iter().rev().cloned()));
+            let mut members = Vec::new();
+            set.range(from..to).for_each_member(|member| members.push(member.to_vec()));
+            assert!(members.iter().eq(slice.iter().map(|(member, _)| member)));
         }
     }
     for bound in [-200.0, -1.0, 0.0, 1.0, 50.0, 200.0] {
-        let below = expected.iter().filter(|(_, score)| *score < bound).count();
-        assert_eq!(set.partition_point(|score, _| score < bound), below);
+        let below = |bound| expected.iter().filter(|(_, score)| *score < bound).count();
+        let between = set.ranks_between(|score, _| score < bound, |score, _| score < bound + 20.0);
+        assert_eq!(between, below(bound)..below(bound + 20.0));
     }
     let mut scanned = BTreeMap::new();
     let mut cursor = 0;

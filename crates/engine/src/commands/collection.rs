@@ -11,6 +11,7 @@ const MAX_REPLY_BYTES: usize = 1 << 30;
 /// No element is shorter in a reply.
 const MIN_ELEMENT_BYTES: usize = "$0\r\n\r\n".len();
 
+#[inline]
 pub(super) fn reply_element(out: &mut Out, element: Element<'_>) {
     match element {
         Element::Int(value) => out.bulk_integer(value),

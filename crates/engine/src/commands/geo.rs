@@ -366,8 +366,7 @@ impl<'a> Search<'a> {
         let limit = if self.any { self.count } else { usize::MAX };
         let ranges = shape.score_ranges(centre);
         let within = ranges.iter().flat_map(|(from, to)| {
-            let rank = |bound: f64| set.partition_point(|score, _| score < bound);
-            set.range(rank(*from)..rank(*to))
+            set.range(set.ranks_between(|score, _| score < *from, |score, _| score < *to))
         });
         let found = within.filter_map(|(member, score)| {
             let position = Position::from_score(score);

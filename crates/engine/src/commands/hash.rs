@@ -46,6 +46,7 @@ const ALL: Command = Command {
     flags: Flags::READONLY,
     keys: &[KeySpec::one(1, &["RO", "access"])],
     tips: &["nondeterministic_output_order"],
+    time_is_reply: true,
     complexity: "O(N), N: fields of the hash",
     arguments: &[Argument::key("key", 0)],
     ..HASH
@@ -194,14 +195,14 @@ fn reply_parts(out: &mut Out, hash: Option<&Hash>, fields: bool, values: bool) {
             }))
         });
     }
-    for (field, value) in hash {
+    hash.iter().for_each(|(field, value)| {
         if fields {
             reply_element(out, field);
         }
         if values {
             reply_element(out, value);
         }
-    }
+    });
 }
 
 const HLEN: Command = Command {

@@ -88,19 +88,18 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         new: impl FnOnce(&EncodingLimits) -> F,
         f: impl FnOnce(&mut F, &EncodingLimits) -> R,
     ) -> R {
-        if self.entry().is_some_and(|entry| entry.key_type() != F::KEY_TYPE) {
-            self.database.table.remove(self.hash, self.key);
-        }
-        let header = self.author.header(None);
-        let result = match self.database.table.slot(self.hash, self.key) {
-            Slot::Occupied(mut entry) => f(F::of(&mut entry).expect("other types are gone"), self.limits),
+        let mut entry = match self.database.table.slot(self.hash, self.key) {
+            Slot::Occupied(mut entry) => {
+                if F::of(&mut entry).is_none() {
+                    entry.overwrite(new(self.limits).into_new(), self.author.header(None));
+                }
+                entry
+            }
             Slot::Vacant(vacant) => {
-                let mut fields = new(self.limits);
-                let result = f(&mut fields, self.limits);
-                vacant.insert(Entry::new(self.key, fields.into_new(), header));
-                result
+                vacant.insert(Entry::new(self.key, new(self.limits).into_new(), self.author.header(None)))
             }
         };
+        let result = f(F::of(&mut entry).expect("other types are gone"), self.limits);
         self.stamp();
         result
     }

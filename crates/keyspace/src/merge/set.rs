@@ -14,13 +14,15 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         if !self.is_plain() {
             return self.with_record(|parts| parts.set_add(members));
         }
-        if self.entry().is_some_and(|entry| entry.key_type() != KeyType::Set) {
-            self.database.table.remove(self.hash, self.key);
-        }
-        let header = self.author.header(None);
+        let new = || NewValue::Set(Set::new());
         let mut entry = match self.database.table.slot(self.hash, self.key) {
-            Slot::Occupied(entry) => entry,
-            Slot::Vacant(vacant) => vacant.insert(Entry::new(self.key, NewValue::Set(Set::new()), header)),
+            Slot::Occupied(mut entry) => {
+                if entry.set_mut().is_none() {
+                    entry.overwrite(new(), self.author.header(None));
+                }
+                entry
+            }
+            Slot::Vacant(vacant) => vacant.insert(Entry::new(self.key, new(), self.author.header(None))),
         };
         let Some(set) = entry.set_mut() else { return 0 };
         let insert = |member: &&[u8]| {

@@ -77,6 +77,7 @@ impl<'k> Deref for Txn<'k> {
 }
 
 impl<'k> Txn<'k> {
+    #[inline]
     pub(crate) fn new(view: View<'k>, switches: Switches) -> Txn<'k> {
         let effects = if switches.recording { EFFECTS.take() } else { Vec::new() };
         Txn {
@@ -133,6 +134,12 @@ impl<'k> Txn<'k> {
         self.changes
     }
 
+    /// Is there nothing that anybody should hear of: no effects, no events, no key that was found past its deadline?
+    #[inline]
+    pub fn is_quiet(&self) -> bool {
+        self.effects.capacity() == 0 && self.view.events.is_empty() && self.expired_members.is_empty()
+    }
+
     /// The keyspace events so far, for whoever publishes them before the locks are released.
     #[inline]
     pub fn take_events(&mut self) -> Vec<KeyEvent> {
@@ -172,10 +179,15 @@ impl<'k> Txn<'k> {
     /// Ends the transaction and releases its locks. `commit` receives the effects, unless there were
     /// none or nobody listens. Called also after a handler failed half-way.
     pub fn commit<R>(mut self, commit: impl FnOnce(Commit<'_>) -> R) -> Option<R> {
+        self.conclude(commit)
+    }
+
+    /// The same, but the locks are held until the transaction is dropped, which is the next thing to do.
+    pub fn conclude<R>(&mut self, commit: impl FnOnce(Commit<'_>) -> R) -> Option<R> {
         let mut effects = std::mem::take(&mut self.effects);
         let result = (!effects.is_empty()).then(|| {
             let context = self.ticket.as_ref().map_or(0, Ticket::context);
-            let Txn { first, count, ref silent, .. } = self;
+            let Txn { first, count, ref silent, .. } = *self;
             commit(Commit { first, count, context, effects: &effects, silent })
         });
         if self.switches.recording && effects.capacity() <= EFFECTS_CAPACITY {

@@ -1,8 +1,9 @@
 //! In which leaf of the tree a member is: half of its hash, and the number of the leaf, in a linear hash table.
 
-use crate::buffer;
 use crate::linear::Buckets;
 use crate::table::SCAN_BUCKETS_PER_ENTRY;
+use crate::{Prefetch, buffer};
+use stdx::prefetch;
 
 /// Entries are the low half of a hash (above) and a leaf (below); some may be equal.
 #[derive(Clone, Debug)]
@@ -31,6 +32,15 @@ impl MemberIndex {
     pub fn leaves(&self, hash: u64) -> impl Iterator<Item = u32> {
         let bucket = self.buckets.at(self.buckets.address(hash & u64::from(u32::MAX)));
         bucket.iter().filter(move |entry| **entry >> 32 == hash & u64::from(u32::MAX)).map(|entry| *entry as u32)
+    }
+
+    /// Starts to load what `leaves` will read.
+    pub fn prefetch(&self, hash: u64, step: Prefetch) {
+        let bucket = self.buckets.at(self.buckets.address(hash & u64::from(u32::MAX)));
+        match step {
+            Prefetch::Bucket => prefetch(bucket),
+            Prefetch::Entries => prefetch(bucket.as_ptr()),
+        }
     }
 
     pub fn insert(&mut self, hash: u64, leaf: u32) {
@@ -62,12 +72,14 @@ impl MemberIndex {
 
     fn split(&mut self) {
         let (address, bit) = self.buckets.next_split();
-        let whole = std::mem::take(self.buckets.at_mut(address));
-        let mut new = Vec::new();
+        let goes = |entry: &u64| (entry >> 32) as usize & bit != 0;
         let stay = self.buckets.at_mut(address);
-        for entry in whole {
-            push(if (entry >> 32) as usize & bit == 0 { stay } else { &mut new }, entry);
-        }
+        let count = stay.iter().filter(|entry| goes(entry)).count();
+        let mut new = Vec::new();
+        buffer::reserve(&mut new, count + 1);
+        new.extend(stay.iter().filter(|entry| goes(entry)));
+        stay.retain(|entry| !goes(entry));
+        buffer::shrink(stay);
         self.buckets.push(new);
     }
 
@@ -109,7 +121,7 @@ impl MemberIndex {
 /// Appends with some room for the next ones, so that not every entry moves those before it.
 fn push(bucket: &mut Vec<u64>, entry: u64) {
     if bucket.len() == bucket.capacity() {
-        buffer::reserve(bucket, 1 + bucket.len() / 4);
+        buffer::reserve(bucket, 2 + bucket.len() / 4);
     }
     bucket.push(entry);
 }

@@ -9,7 +9,7 @@ use self::index::MemberIndex;
 use self::small::Small;
 use self::tree::{Position, Tree};
 use crate::expiring::{Deadlines, Elements};
-use crate::{Element, Encoding, EncodingLimits, sample};
+use crate::{Element, Encoding, EncodingLimits, Prefetch, sample};
 use std::ops::Range;
 use stdx::hash::hash;
 
@@ -62,8 +62,19 @@ impl SortedSet {
         }
     }
 
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        match &self.form {
+            Form::Listpack(small) => small.0.is_empty(),
+            Form::Tree(indexed) => indexed.tree.len() == 0,
+        }
+    }
+
+    /// Starts to load what a lookup of `member` will touch, where the set is large. False where it is not.
+    pub fn prefetch(&self, member: &[u8], step: Prefetch) -> bool {
+        let Form::Tree(indexed) = &self.form else { return false };
+        indexed.index.prefetch(hash(member), step);
+        true
     }
 
     pub fn score(&self, member: &[u8]) -> Option<f64> {
@@ -94,14 +105,24 @@ impl SortedSet {
         }
     }
 
-    /// How many members are before a point in the order: `is_before` says of each on which side it is.
-    pub fn partition_point(&self, is_before: impl Fn(f64, &[u8]) -> bool) -> usize {
+    /// The places between two points of the order: `is_below` says what comes before the lower one, `is_not_above` what
+    /// comes before the upper one.
+    pub fn ranks_between(
+        &self,
+        is_below: impl Fn(f64, &[u8]) -> bool,
+        is_not_above: impl Fn(f64, &[u8]) -> bool,
+    ) -> Range<usize> {
         match &self.form {
             Form::Listpack(small) => {
-                let is_before = |pair: &small::Pair<'_>| pair.member.with_bytes(|member| is_before(pair.score, member));
-                small.pairs().take_while(is_before).count()
+                let (start, offset) = small.count_from(small.first(), is_below);
+                start..start + small.count_from(offset, is_not_above).0
             }
-            Form::Tree(indexed) => indexed.tree.partition_point(&is_before),
+            Form::Tree(indexed) => {
+                let tree = &indexed.tree;
+                let start = tree.partition_point(&|pair| is_below(pair.score(), pair.member()));
+                let end = tree.partition_point(&|pair| is_not_above(pair.score(), pair.member()));
+                start..end.max(start)
+            }
         }
     }
 
@@ -171,23 +192,11 @@ impl SortedSet {
     /// The members at these places of the order, of which the end may lie behind the last one.
     pub fn range(&self, ranks: Range<usize>) -> SortedSetIter<'_> {
         let ranks = ranks.start..ranks.end.min(self.len());
-        let remaining = ranks.len();
         let iter = match &self.form {
-            Form::Listpack(small) => {
-                let offset = |rank: usize| {
-                    if rank == small.len() { Some(small.0.end()) } else { small.0.offset_of(rank * 2) }
-                };
-                let [front, back] = [ranks.start, ranks.end].map(|rank| offset(rank).unwrap_or_default());
-                FormIter::Listpack { small, front, back }
-            }
-            Form::Tree(indexed) => {
-                let tree = &indexed.tree;
-                let front = tree.position(ranks.start);
-                let back = if remaining == 0 { front } else { tree.position(ranks.end - 1) };
-                FormIter::Tree { tree, front, back }
-            }
+            Form::Listpack(small) => FormIter::Listpack { small, front: None, back: None },
+            Form::Tree(indexed) => FormIter::Tree { tree: &indexed.tree, front: None, back: None },
         };
-        SortedSetIter { iter, remaining }
+        SortedSetIter { iter, ranks }
     }
 
     /// One member, uniformly at random. `dice(n)` returns a number below `n`.
@@ -274,7 +283,7 @@ impl Indexed {
             if tree.score(at) == score || tree.change_in_place(at, score) {
                 return false;
             }
-            self.remove(member);
+            self.remove_at(at, member_hash, member);
         }
         let Indexed { tree, index } = self;
         let leaf = tree.insert(score, member, |member, from, to| index.relocate(hash(member), from, to));
@@ -283,12 +292,18 @@ impl Indexed {
     }
 
     fn remove(&mut self, member: &[u8]) -> bool {
-        let Some(at) = self.find(member) else { return false };
+        let found = self.find(member);
+        if let Some(at) = found {
+            self.remove_at(at, hash(member), member);
+        }
+        found.is_some()
+    }
+
+    fn remove_at(&mut self, at: Position, member_hash: u64, member: &[u8]) {
         let Indexed { tree, index } = self;
-        index.remove(hash(member), at.leaf);
+        index.remove(member_hash, at.leaf);
         let score = tree.score(at);
         tree.remove(score, member, |member, from, to| index.relocate(hash(member), from, to));
-        true
     }
 
     fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&[u8], f64)) -> u64 {
@@ -304,15 +319,30 @@ impl Indexed {
 #[derive(Clone, Debug)]
 pub struct SortedSetIter<'a> {
     iter: FormIter<'a>,
-    remaining: usize,
+    /// What is left.
+    ranks: Range<usize>,
 }
 
+/// Each end is looked up when it is needed: most go only one way.
 #[derive(Clone, Debug)]
 enum FormIter<'a> {
     /// Offsets of the first pair, and behind the last one.
-    Listpack { small: &'a Small, front: usize, back: usize },
+    Listpack { small: &'a Small, front: Option<usize>, back: Option<usize> },
     /// The first pair and the last one.
-    Tree { tree: &'a Tree, front: Position, back: Position },
+    Tree { tree: &'a Tree, front: Option<Position>, back: Option<Position> },
+}
+
+impl<'a> SortedSetIter<'a> {
+    /// The members alone, in order: no score is read.
+    pub fn for_each_member(self, mut f: impl FnMut(Element<'a>)) {
+        match self.iter {
+            FormIter::Listpack { small, front, .. } => {
+                let front = front.unwrap_or_else(|| small.offset_of(self.ranks.start));
+                small.0.iter_from(front).step_by(2).take(self.ranks.len()).for_each(f);
+            }
+            FormIter::Tree { .. } => self.for_each(|(member, _)| f(member)),
+        }
+    }
 }
 
 impl<'a> Iterator for SortedSetIter<'a> {
@@ -320,38 +350,39 @@ impl<'a> Iterator for SortedSetIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<(Element<'a>, f64)> {
-        self.remaining = self.remaining.checked_sub(1)?;
+        let rank = self.ranks.next()?;
         match &mut self.iter {
             FormIter::Listpack { small, front, .. } => {
-                let pair = small.pair(*front)?;
-                *front = pair.next;
+                let pair = small.pair(front.unwrap_or_else(|| small.offset_of(rank)))?;
+                *front = Some(pair.next);
                 Some((pair.member, pair.score))
             }
             FormIter::Tree { tree, front, .. } => {
-                let at = *front;
-                *front = tree.next(at);
+                let at = front.unwrap_or_else(|| tree.position(rank));
+                *front = Some(tree.next(at));
                 Some((Element::Bytes(tree.member(at)), tree.score(at)))
             }
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.remaining, Some(self.remaining))
+        self.ranks.size_hint()
     }
 }
 
 impl<'a> DoubleEndedIterator for SortedSetIter<'a> {
     fn next_back(&mut self) -> Option<(Element<'a>, f64)> {
-        self.remaining = self.remaining.checked_sub(1)?;
+        let rank = self.ranks.next_back()?;
         match &mut self.iter {
             FormIter::Listpack { small, back, .. } => {
-                let pair = small.pair(small.previous(*back)?)?;
-                *back = pair.offset;
+                let behind = back.unwrap_or_else(|| small.offset_of(rank + 1));
+                let pair = small.pair(small.previous(behind)?)?;
+                *back = Some(pair.offset);
                 Some((pair.member, pair.score))
             }
             FormIter::Tree { tree, back, .. } => {
-                let at = *back;
-                *back = tree.previous(at);
+                let at = back.unwrap_or_else(|| tree.position(rank));
+                *back = Some(tree.previous(at));
                 Some((Element::Bytes(tree.member(at)), tree.score(at)))
             }
         }

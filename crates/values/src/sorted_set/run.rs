@@ -11,6 +11,25 @@ pub(super) struct Run {
     bytes: Vec<u8>,
 }
 
+/// A pair of a run. Its member is looked up only when somebody asks: most questions are answered by the score.
+#[derive(Clone, Copy)]
+pub(super) struct Pair<'r> {
+    run: &'r Run,
+    index: usize,
+}
+
+impl<'r> Pair<'r> {
+    #[inline]
+    pub fn score(self) -> f64 {
+        self.run.scores[self.index]
+    }
+
+    #[inline]
+    pub fn member(self) -> &'r [u8] {
+        self.run.member(self.index)
+    }
+}
+
 impl Run {
     #[inline]
     pub fn len(&self) -> usize {
@@ -33,6 +52,11 @@ impl Run {
     }
 
     #[inline]
+    pub fn pair(&self, index: usize) -> Pair<'_> {
+        Pair { run: self, index }
+    }
+
+    #[inline]
     pub fn member(&self, index: usize) -> &[u8] {
         &self.bytes[self.start(index)..self.ends[index] as usize]
     }
@@ -43,11 +67,11 @@ impl Run {
 
     /// How many pairs at the beginning are before a point in the order.
     #[inline]
-    pub fn partition_point(&self, is_before: &impl Fn(f64, &[u8]) -> bool) -> usize {
+    pub fn partition_point(&self, is_before: &impl Fn(Pair<'_>) -> bool) -> usize {
         let (mut from, mut to) = (0, self.len());
         while from < to {
             let middle = (from + to) / 2;
-            if is_before(self.score(middle), self.member(middle)) {
+            if is_before(self.pair(middle)) {
                 from = middle + 1;
             } else {
                 to = middle;

@@ -28,7 +28,23 @@ impl Small {
     }
 
     pub fn first(&self) -> usize {
-        self.0.offset_of(0).unwrap_or(self.0.end())
+        self.0.start()
+    }
+
+    /// Where the pair at `rank` is, or, behind the last one, the end.
+    pub fn offset_of(&self, rank: usize) -> usize {
+        if rank == 0 { self.first() } else { self.0.offset_of(rank * 2).unwrap_or(self.0.end()) }
+    }
+
+    /// How many pairs from `offset` on are before a point in the order, and where the next one is.
+    pub fn count_from(&self, offset: usize, is_before: impl Fn(f64, &[u8]) -> bool) -> (usize, usize) {
+        let (mut count, mut at) = (0, offset);
+        while let Some(pair) = self.pair(at)
+            && pair.member.with_bytes(|member| is_before(pair.score, member))
+        {
+            (count, at) = (count + 1, pair.next);
+        }
+        (count, at)
     }
 
     /// The member of the pair that ends at `offset`.
@@ -62,6 +78,7 @@ impl Small {
 }
 
 /// Scores that are integers are kept as such, others as text.
+#[inline]
 fn score_of(element: Element<'_>) -> f64 {
     match element {
         Element::Int(value) => value as f64,

@@ -1,7 +1,7 @@
 //! A B+tree of (score, member) that knows how many pairs are below each node: pairs are found by their place in the
 //! order, and places by pairs, in O(log n).
 
-use super::run::Run;
+use super::run::{Pair, Run};
 use crate::segments::{Part, Segments};
 
 /// No leaf has more pairs, and no node more children.
@@ -65,14 +65,14 @@ impl Default for Tree {
 
 /// Whether a pair comes before `(score, member)`.
 #[inline]
-pub(super) fn is_before(score: f64, member: &[u8]) -> impl Fn(f64, &[u8]) -> bool {
-    move |other_score, other| other_score < score || (other_score == score && other < member)
+pub(super) fn is_before(score: f64, member: &[u8]) -> impl Fn(Pair<'_>) -> bool {
+    move |other| other.score() < score || (other.score() == score && other.member() < member)
 }
 
 /// The same for separators: a pair that equals one is behind it.
 #[inline]
-fn is_not_behind(score: f64, member: &[u8]) -> impl Fn(f64, &[u8]) -> bool {
-    move |other_score, other| other_score < score || (other_score == score && other <= member)
+fn is_not_behind(score: f64, member: &[u8]) -> impl Fn(Pair<'_>) -> bool {
+    move |other| other.score() < score || (other.score() == score && other.member() <= member)
 }
 
 impl Tree {
@@ -102,7 +102,7 @@ impl Tree {
     }
 
     /// How many pairs are before a point in the order.
-    pub fn partition_point(&self, is_before: &impl Fn(f64, &[u8]) -> bool) -> usize {
+    pub fn partition_point(&self, is_before: &impl Fn(Pair<'_>) -> bool) -> usize {
         let (mut node, mut before) = (self.root, 0);
         for _ in 0..self.height {
             let branch = self.branches.at(node);
@@ -154,8 +154,8 @@ impl Tree {
         let run = &mut self.leaves.at_mut(at.leaf).run;
         let stays = at.index > 0
             && at.index + 1 < run.len()
-            && is_before(score, run.member(at.index))(run.score(at.index - 1), run.member(at.index - 1))
-            && is_before(run.score(at.index + 1), run.member(at.index + 1))(score, run.member(at.index));
+            && is_before(score, run.member(at.index))(run.pair(at.index - 1))
+            && !is_not_behind(score, run.member(at.index))(run.pair(at.index + 1));
         if stays {
             run.set_score(at.index, score);
         }
@@ -343,7 +343,7 @@ impl Tree {
 impl Branch {
     /// The child that has the first pair for which a point of the order is not before it, or ends there.
     #[inline]
-    fn child(&self, is_before: &impl Fn(f64, &[u8]) -> bool) -> usize {
+    fn child(&self, is_before: &impl Fn(Pair<'_>) -> bool) -> usize {
         self.separators.partition_point(is_before).saturating_sub(1)
     }
 

@@ -159,6 +159,7 @@ const LRANGE: Command = Command {
     arity: 4,
     flags: Flags::READONLY,
     keys: &[KeySpec::one(1, &["RO", "access"])],
+    time_is_reply: true,
     complexity: "O(S + N), S: nodes between the first element and the nearer end, N: number of elements",
     summary: "The elements from one index to another.",
     arguments: START_STOP,

@@ -93,6 +93,7 @@ const SMEMBERS: Command = Command {
     flags: Flags::READONLY,
     keys: &[KeySpec::one(1, &["RO", "access"])],
     tips: &["nondeterministic_output_order"],
+    time_is_reply: true,
     complexity: "O(N), N: members of the set",
     summary: "All members of a set.",
     arguments: &[Argument::key("key", 0)],

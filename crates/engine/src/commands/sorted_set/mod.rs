@@ -68,6 +68,7 @@ const ZADD: Command = Command {
     arity: -4,
     flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]),
     keys: &[KeySpec::one(1, &["RW", "update"])],
+    element: Some(3),
     complexity: "O(log N) for every member, N: members of the sorted set",
     summary: "Gives members scores: all of them, or under conditions.",
     arguments: &[
@@ -150,6 +151,7 @@ const ZINCRBY: Command = Command {
     arity: 4,
     flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]),
     keys: &[KeySpec::one(1, &["RW", "access", "update"])],
+    element: Some(3),
     complexity: "O(log N), N: members of the sorted set",
     summary: "Adds to the score of a member.",
     arguments: &[Argument::key("key", 0), Argument::integer("increment"), Argument::string("member")],
@@ -186,6 +188,7 @@ const ZREM: Command = Command {
     arity: -3,
     flags: Flags::of(&[Flags::WRITE, Flags::FAST]),
     keys: &[KeySpec::one(1, &["RW", "delete"])],
+    element: Some(2),
     complexity: "O(log N) for every member, N: members of the sorted set",
     summary: "Takes members out of a sorted set.",
     arguments: &[Argument::key("key", 0), Argument::string("member").multiple()],
@@ -216,6 +219,7 @@ const ZCARD: Command = Command {
 const ZSCORE: Command = Command {
     name: "zscore",
     arity: 3,
+    element: Some(2),
     summary: "The score of a member.",
     arguments: &[Argument::key("key", 0), Argument::string("member")],
     handler: Handler::Read(|view, args, out| {
@@ -228,6 +232,7 @@ const ZSCORE: Command = Command {
 const ZMSCORE: Command = Command {
     name: "zmscore",
     arity: -3,
+    element: Some(2),
     since: "6.2.0",
     complexity: "O(1) for every member",
     summary: "The scores of several members.",
@@ -251,6 +256,7 @@ fn reply_score(out: &mut Out, score: Option<f64>) {
 
 const OF_RANK: Command = Command {
     arity: -3,
+    element: Some(2),
     since: "2.0.0",
     complexity: "O(log N), N: members of the sorted set",
     arguments: &[

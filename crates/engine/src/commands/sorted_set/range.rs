@@ -3,7 +3,7 @@
 use super::{LOOK, SORTED_SET, reply_pair, reply_pairs_head, store};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
-use crate::commands::collection::{SLICE_ELEMENTS, is_long, reply_in_slices};
+use crate::commands::collection::{SLICE_ELEMENTS, is_long, reply_element, reply_in_slices};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
@@ -120,23 +120,20 @@ impl<'a> Bounds<'a> {
 
     /// The places in the order that are within.
     fn ranks(&self, set: &SortedSet) -> Range<usize> {
-        let (from, to) = match *self {
+        match *self {
             Bounds::Ranks(start, stop) => {
                 let len = set.len() as i64;
                 let index = |rank: i64| if rank < 0 { rank.saturating_add(len) } else { rank };
                 let (start, stop) = (index(start).max(0).min(len), index(stop).min(len - 1));
-                (start as usize, (stop + 1).max(0) as usize)
+                start as usize..(stop + 1).max(start) as usize
             }
-            Bounds::Scores(low, high) => (
-                set.partition_point(|score, _| low.excludes_below(score)),
-                set.partition_point(|score, _| high.includes_below(score)),
-            ),
-            Bounds::Members(low, high) => (
-                set.partition_point(|_, member| low.excludes_below(member)),
-                set.partition_point(|_, member| high.includes_below(member)),
-            ),
-        };
-        from..to.max(from)
+            Bounds::Scores(low, high) => {
+                set.ranks_between(|score, _| low.excludes_below(score), |score, _| high.includes_below(score))
+            }
+            Bounds::Members(low, high) => {
+                set.ranks_between(|_, member| low.excludes_below(member), |_, member| high.includes_below(member))
+            }
+        }
     }
 }
 
@@ -226,6 +223,8 @@ fn reply_range(view: &View<'_>, args: Args<'_>, out: &mut Out, by: Option<By>, r
     reply_pairs_head(out, ranks.len(), query.with_scores);
     if is_long(ranks.len()) {
         reply_long_range(set.clone(), ranks, query.reverse, query.with_scores, out);
+    } else if !query.reverse && !query.with_scores {
+        set.range(ranks).for_each_member(|member| reply_element(out, member));
     } else {
         query.for_each(set, ranks, |pair| reply_pair(out, pair, query.with_scores));
     }
@@ -253,7 +252,8 @@ const SORT_BY: Argument =
     Argument::one_of("sortby", &[Argument::word("byscore", "BYSCORE"), Argument::word("bylex", "BYLEX")]).optional();
 const WITH_SCORES: Argument = Argument::word("withscores", "WITHSCORES").optional();
 
-const OF_RANGE: Command = Command { arity: -4, flags: Flags::READONLY, complexity: COMPLEXITY, ..LOOK };
+const OF_RANGE: Command =
+    Command { arity: -4, flags: Flags::READONLY, complexity: COMPLEXITY, time_is_reply: true, ..LOOK };
 
 pub(super) const ZRANGE: Command = Command {
     name: "zrange",
