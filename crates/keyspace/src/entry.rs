@@ -90,7 +90,7 @@ impl ValueRef<'_> {
             ValueRef::Set(set) => set.prefetch(element, step),
             ValueRef::Hash(hash) => hash.prefetch(element, step),
             ValueRef::SortedSet(set) => set.prefetch(element, step),
-            _ => false
+            _ => false,
         }
     }
 }

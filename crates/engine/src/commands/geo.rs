@@ -365,9 +365,9 @@ impl<'a> Search<'a> {
         let (Some(centre), Some(shape)) = (self.centre, self.shape) else { return Vec::new() };
         let limit = if self.any { self.count } else { usize::MAX };
         let ranges = shape.score_ranges(centre);
-        let within = ranges.iter().flat_map(|(from, to)| {
-            set.range(set.ranks_between(|score, _| score < *from, |score, _| score < *to))
-        });
+        let within = ranges
+            .iter()
+            .flat_map(|(from, to)| set.range(set.ranks_between(|score, _| score < *from, |score, _| score < *to)));
         let found = within.filter_map(|(member, score)| {
             let position = Position::from_score(score);
             let distance = shape.distance_within(centre, position)?;

@@ -19,6 +19,8 @@ const START_US: u64 = 1_700_000_000_000_000;
 #[derive(Default)]
 pub struct TestHost {
     elapsed_us: Mutex<u64>,
+    /// How far the clock goes on when it is read for nanoseconds.
+    pub reading_us: Mutex<u64>,
     woken: Mutex<Vec<u64>>,
     pub shutdowns: Mutex<Vec<Shutdown>>,
     /// Bytes in use, where a test wants to say.
@@ -39,6 +41,7 @@ impl Host for TestHost {
     }
 
     fn monotonic_ns(&self) -> u64 {
+        self.advance(*self.reading_us.lock().unwrap());
         self.now().monotonic_us * 1000
     }
 

@@ -348,6 +348,28 @@ fn a_short_threshold_puts_commands_into_the_slow_log() {
     assert_eq!(client.words("SLOWLOG LEN").integer(), Some(0));
 }
 
+/// Short replies share a reading of the clock; the time of a long one is its own.
+#[test]
+fn a_long_reply_ends_a_run_of_short_commands() {
+    let server = Server::new(Config::default());
+    let mut client = server.client();
+    client.words("HSET small field value");
+    for number in 0..300 {
+        client.words(&format!("HSET large field:{number} value-of-some-length"));
+    }
+    client.words("CONFIG SET slowlog-log-slower-than 1000");
+    *server.host.reading_us.lock().unwrap() = 1000;
+    let pipeline = ["HGETALL small", "HGETALL small", "HGETALL large", "HGETALL small", "HGETALL small"];
+    let input = pipeline.iter().flat_map(|line| request(&line.split(' ').collect::<Vec<_>>())).collect::<Vec<u8>>();
+    client.send(&input).unwrap();
+    pipeline.iter().for_each(|_| drop(client.receive().unwrap()));
+    *server.host.reading_us.lock().unwrap() = 0;
+    let entries = client.words("SLOWLOG GET");
+    let entries = entries.elements().unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].elements().unwrap()[3].elements().unwrap()[1].bytes(), Some(&b"large"[..]));
+}
+
 proptest! {
     /// However the bytes of a pipeline are cut, the replies are the same.
     #[test]
