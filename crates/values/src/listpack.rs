@@ -125,6 +125,9 @@ impl Listpack {
     /// The entry of the element at `index`, from the end that is nearer.
     #[inline]
     pub fn offset_of(&self, index: usize) -> Option<usize> {
+        if index == 0 {
+            return (!self.is_empty()).then_some(HEADER_LEN);
+        }
         let count = self.header_count();
         if count == UNKNOWN_COUNT || index < usize::from(count) / 2 {
             return self.offsets().nth(index);
@@ -208,19 +211,20 @@ impl Listpack {
         self.update_header(1);
     }
 
-    /// Inserts several elements before the entry at `offset`.
-    pub(crate) fn insert_all<'e>(&mut self, offset: usize, elements: impl Iterator<Item = Element<'e>> + Clone) {
-        let elements = elements.map(canonical);
-        let size = elements.clone().map(entry::size).sum();
+    /// Inserts several elements before the entry at `offset`; they become canonical.
+    pub(crate) fn insert_all(&mut self, offset: usize, elements: &mut [Element<'_>]) {
+        let mut size = 0;
+        for element in elements.iter_mut() {
+            *element = canonical(*element);
+            size += entry::size(*element);
+        }
         self.bytes.resize_range(offset, 0, size);
         let mut rest = &mut self.bytes[offset..offset + size];
-        let mut count = 0;
-        elements.for_each(|element| {
-            let written = entry::write(element, rest);
-            rest = &mut std::mem::take(&mut rest)[written..];
-            count += 1;
-        });
-        self.update_header(count);
+        for element in elements.iter() {
+            let written = entry::write(*element, rest);
+            rest = &mut rest[written..];
+        }
+        self.update_header(elements.len() as isize);
     }
 
     /// The entry at `offset` becomes `bytes`.

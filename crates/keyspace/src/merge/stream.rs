@@ -58,31 +58,44 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         if !self.is_plain() {
             return self.with_record(|parts| parts.stream(creates, writes));
         }
-        if creates && self.entry().is_some_and(|entry| entry.key_type() != KeyType::Stream) {
-            self.database.table.remove(self.hash, self.key);
-        }
-        let (header, limits) = (self.author.header(None), self.limits);
-        let changed = match self.database.table.slot(self.hash, self.key) {
+        let limits = self.limits;
+        self.edit_stream(creates, |stream| writes.map(|write| write.apply(stream, limits)).sum())
+    }
+
+    /// Changes a stream where nothing can be late.
+    fn edit_stream(&mut self, creates: bool, f: impl FnOnce(&mut Stream) -> usize) -> usize {
+        let header = self.author.header(None);
+        let mut entry = match self.database.table.slot(self.hash, self.key) {
             Slot::Occupied(mut entry) => {
-                let Some(stream) = entry.stream_mut() else { return 0 };
-                writes.map(|write| write.apply(stream, limits)).sum()
+                if creates && entry.key_type() != KeyType::Stream {
+                    entry.overwrite(NewValue::Stream(Stream::new()), header);
+                }
+                entry
             }
             Slot::Vacant(_) if !creates => return 0,
-            Slot::Vacant(vacant) => {
-                let mut stream = Stream::new();
-                let changed = writes.map(|write| write.apply(&mut stream, limits)).sum();
-                vacant.insert(Entry::new(self.key, NewValue::Stream(stream), header));
-                changed
-            }
+            Slot::Vacant(vacant) => vacant.insert(Entry::new(self.key, NewValue::Stream(Stream::new()), header)),
         };
-        self.stamp();
+        let Some(stream) = entry.stream_mut() else { return 0 };
+        let changed = f(stream);
+        if self.author.stamping {
+            entry.set_version(Some(self.author.version));
+        }
         changed
     }
 
     /// Adds an entry.
     pub(crate) fn stream_add(&mut self, id: StreamId, fields: &[(Element<'_>, Element<'_>)]) -> usize {
-        // The entry first: as long as the last id is below it, nothing needs to be looked for.
-        self.stream(true, [Write::Added, Write::Entry(id, fields), Write::LastId(id)].into_iter())
+        if !self.is_plain() {
+            return self.stream(true, [Write::Added, Write::Entry(id, fields), Write::LastId(id)].into_iter());
+        }
+        let limits = self.limits;
+        self.edit_stream(true, |stream| {
+            stream.entries_added += 1;
+            // The entry first: as long as the last id is below it, nothing needs to be looked for.
+            let is_new = stream.insert(id, fields, limits);
+            stream.last_id = id;
+            is_new.into()
+        })
     }
 
     /// Does an effect on a stream. Returns how many entries (consumers, groups …) came or went.

@@ -175,11 +175,11 @@ fn change_list(txn: &mut Txn<'_>, write: &Write) {
         0..=2 => drop(txn.list_push(key, end, [&element[..], value].into_iter().take(1 + write.value % 2))),
         3 | 4 => drop(txn.list_insert(key, place, end, &element)),
         5 => drop(txn.list_set(key, place, &element)),
-        6 if len > 0 => drop(txn.list_remove(key, vec![if write.name == 0 { 0..1 } else { len - 1..len }])),
-        7 if len > 0 => drop(txn.list_remove(key, vec![place..place + 1])),
-        8 if len > 3 => drop(txn.list_remove(key, vec![0..1, 2..len])),
+        6 if len > 0 => txn.list_remove(key, vec![if write.name == 0 { 0..1 } else { len - 1..len }]),
+        7 if len > 0 => txn.list_remove(key, vec![place..place + 1]),
+        8 if len > 3 => txn.list_remove(key, vec![0..1, 2..len]),
         9 if len > 0 => {
-            let _ = txn.list_remove(key, vec![0..1]);
+            txn.list_remove(key, vec![0..1]);
             let _ = txn.list_push(KEYS[write.name], end, std::iter::once(&element[..]));
         }
         _ => {}

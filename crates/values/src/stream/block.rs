@@ -7,6 +7,7 @@
 use super::{StreamEntry, StreamId};
 use crate::listpack::{self, Listpack};
 use crate::{Element, EncodingLimits};
+use smallvec::SmallVec;
 
 /// Entries and their names may take this many bytes in one block.
 pub(super) const MAX_BYTES: usize = 1 << 30;
@@ -31,6 +32,12 @@ struct Head<'a> {
     name_count: usize,
     names: listpack::Iter<'a>,
 }
+
+/// A name with its value.
+type Field<'a> = (Element<'a>, Element<'a>);
+
+/// What is to be written: of most entries it needs no allocation.
+type Elements<'a> = SmallVec<[Element<'a>; 16]>;
 
 /// An entry in its block.
 pub(super) struct Placed<'a> {
@@ -67,6 +74,13 @@ impl<'a> Iterator for Fields<'a> {
 
 impl ExactSizeIterator for Fields<'_> {}
 
+impl Head<'_> {
+    fn has_names(&self, fields: &[Field<'_>]) -> bool {
+        self.name_count == fields.len()
+            && self.names.clone().zip(fields).all(|(name, (wanted, _))| name.equals(*wanted))
+    }
+}
+
 impl<'a> Placed<'a> {
     pub(super) fn is_deleted(&self) -> bool {
         self.flags & flag::DELETED != 0
@@ -80,15 +94,17 @@ impl<'a> Placed<'a> {
 
 impl Block {
     /// A block for entries with these names, without any.
-    fn new<'f>(base: StreamId, names: impl ExactSizeIterator<Item = Element<'f>> + Clone) -> Block {
-        let numbers = [0, 0, names.len() as i64].into_iter().map(Element::Int);
+    fn new<'f>(base: StreamId, names: impl ExactSizeIterator<Item = Element<'f>>) -> Block {
+        let mut elements: Elements<'_> = [0, 0, names.len() as i64].into_iter().map(Element::Int).collect();
+        elements.extend(names);
+        elements.push(Element::Int(0));
         let mut listpack = Listpack::new();
-        listpack.insert_all(listpack.end(), numbers.chain(names).chain([Element::Int(0)]));
+        listpack.insert_all(listpack.end(), &mut elements);
         Block { base_ms: base.ms(), base_sequence: base.sequence(), listpack }
     }
 
     /// A block with one entry, whose id is the block's.
-    pub(super) fn with_entry(id: StreamId, fields: &[(Element<'_>, Element<'_>)]) -> Block {
+    pub(super) fn with_entry(id: StreamId, fields: &[Field<'_>]) -> Block {
         let mut block = Block::new(id, fields.iter().map(|(name, _)| *name));
         block.push(id, fields);
         block
@@ -116,38 +132,55 @@ impl Block {
     }
 
     /// No room for `additional` more bytes of fields and values, as Redis sees it.
-    pub(super) fn is_full_for(&self, additional: usize, limits: &EncodingLimits) -> bool {
+    fn is_full(&self, head: &Head<'_>, additional: usize, limits: &EncodingLimits) -> bool {
         let max_bytes = match limits.stream_node_max_bytes {
             0 => MAX_BYTES,
             bytes => bytes.min(MAX_BYTES),
         };
-        let Head { alive, deleted, .. } = self.head();
         let max_entries = limits.stream_node_max_entries;
-        self.listpack.as_bytes().len() + additional >= max_bytes || (max_entries > 0 && alive + deleted >= max_entries)
+        self.listpack.as_bytes().len() + additional >= max_bytes
+            || (max_entries > 0 && head.alive + head.deleted >= max_entries)
     }
 
     /// Puts an entry behind all others.
-    pub(super) fn push(&mut self, id: StreamId, fields: &[(Element<'_>, Element<'_>)]) {
-        self.insert_at(self.listpack.end(), id, fields);
+    fn push(&mut self, id: StreamId, fields: &[Field<'_>]) {
+        let head = self.head();
+        let (same_names, alive) = (head.has_names(fields), head.alive);
+        self.write(self.listpack.end(), id, fields, same_names, alive);
     }
 
-    /// Puts an entry in its place.
-    pub(super) fn insert(&mut self, id: StreamId, fields: &[(Element<'_>, Element<'_>)]) {
-        self.insert_at(self.first_from(id), id, fields);
+    /// Puts an entry in its place. False where the block is full.
+    pub(super) fn insert(
+        &mut self,
+        id: StreamId,
+        fields: &[Field<'_>],
+        is_newest: bool,
+        limits: &EncodingLimits,
+    ) -> bool {
+        let head = self.head();
+        let additional = fields.iter().map(|(name, value)| name.byte_len() + value.byte_len()).sum();
+        if self.is_full(&head, additional, limits) {
+            return false;
+        }
+        let (same_names, alive) = (head.has_names(fields), head.alive);
+        let at = if is_newest { self.listpack.end() } else { self.first_from(id) };
+        self.write(at, id, fields, same_names, alive);
+        true
     }
 
-    fn insert_at<'f>(&mut self, at: usize, id: StreamId, fields: &[(Element<'f>, Element<'f>)]) {
-        let Head { alive, name_count, names, .. } = self.head();
-        let same_names =
-            name_count == fields.len() && names.zip(fields).all(|(name, (wanted, _))| name.equals(*wanted));
-        let flags = if same_names { flag::SAME_NAMES } else { 0 };
-        let (ms, sequence) = (id.ms().wrapping_sub(self.base_ms), id.sequence().wrapping_sub(self.base_sequence));
-        let numbers = [flags, ms as i64, sequence as i64, fields.len() as i64].into_iter();
-        let numbers = numbers.take(if same_names { 3 } else { 4 });
-        let pair = |(name, value): &(Element<'f>, Element<'f>)| [*name, *value].into_iter().skip(same_names.into());
-        let count = numbers.len() + fields.len() * if same_names { 1 } else { 2 };
-        let elements = numbers.map(Element::Int).chain(fields.iter().flat_map(pair));
-        self.listpack.insert_all(at, elements.chain([Element::Int(count as i64)]));
+    fn write(&mut self, at: usize, id: StreamId, fields: &[Field<'_>], same_names: bool, alive: usize) {
+        let mut elements = Elements::new();
+        elements.push(Element::Int(if same_names { flag::SAME_NAMES } else { 0 }));
+        elements.push(Element::Int(id.ms().wrapping_sub(self.base_ms) as i64));
+        elements.push(Element::Int(id.sequence().wrapping_sub(self.base_sequence) as i64));
+        if same_names {
+            fields.iter().for_each(|(_, value)| elements.push(*value));
+        } else {
+            elements.push(Element::Int(fields.len() as i64));
+            fields.iter().for_each(|(name, value)| elements.extend([*name, *value]));
+        }
+        elements.push(Element::Int(elements.len() as i64));
+        self.listpack.insert_all(at, &mut elements);
         self.set_alive(alive + 1);
     }
 

@@ -70,10 +70,6 @@ impl Blocks {
         self.newest.as_mut()
     }
 
-    pub(super) fn get(&self, place: Place) -> Option<&Block> {
-        self.chunk(place.chunk).get(place.index)
-    }
-
     /// The last block whose id is not above `id`.
     pub(super) fn place_of(&self, id: StreamId) -> Option<Place> {
         if self.newest.as_ref().is_some_and(|newest| newest.base() <= id) {

@@ -146,27 +146,22 @@ impl Stream {
 
     /// Puts an entry in its place; one with the same id gives way. True where the id is new.
     pub fn insert(&mut self, id: StreamId, fields: &[(Element<'_>, Element<'_>)], limits: &EncodingLimits) -> bool {
-        let additional = fields.iter().map(|(name, value)| name.byte_len() + value.byte_len()).sum();
-        let has_room = |block: &Block| !block.is_full_for(additional, limits);
         if id > self.last_id {
             self.last_id = id;
             self.len += 1;
-            match self.blocks.newest_mut().filter(|block| has_room(block)) {
-                Some(block) => block.push(id, fields),
-                None => self.blocks.push(Block::with_entry(id, fields)),
+            if !self.blocks.newest_mut().is_some_and(|block| block.insert(id, fields, true, limits)) {
+                self.blocks.push(Block::with_entry(id, fields));
             }
             return true;
         }
         let is_new = !self.remove(id);
         self.len += 1;
         let place = self.blocks.place_of(id);
-        match place.filter(|place| self.blocks.get(*place).is_some_and(has_room)) {
-            Some(place) => drop(self.blocks.edit(place, |block| block.insert(id, fields))),
-            None => {
-                let rest = place.and_then(|place| self.blocks.edit(place, |block| block.split_off(id)));
-                self.blocks.insert(Block::with_entry(id, fields));
-                rest.flatten().into_iter().for_each(|block| self.blocks.insert(block));
-            }
+        let insert = |block: &mut Block| block.insert(id, fields, false, limits);
+        if place.and_then(|place| self.blocks.edit(place, insert)) != Some(true) {
+            let rest = place.and_then(|place| self.blocks.edit(place, |block| block.split_off(id)));
+            self.blocks.insert(Block::with_entry(id, fields));
+            rest.flatten().into_iter().for_each(|block| self.blocks.insert(block));
         }
         is_new
     }

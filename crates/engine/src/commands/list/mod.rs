@@ -274,7 +274,7 @@ fn lrem(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let places = txn.writable_list(key)?.map_or_else(Vec::new, |list| places_of(list, &wanted, count));
     let removed: usize = places.iter().map(Range::len).sum();
     if removed > 0 {
-        txn.list_remove(key, places)?;
+        txn.list_remove(key, places);
         txn.notify_removal(EventClass::LIST, "lrem", key);
     }
     out.integer(removed as i64);
@@ -313,7 +313,7 @@ fn ltrim(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     if let Some(len) = txn.writable_list(key)?.map(List::len) {
         let kept = places(start, stop, len);
         let around = [0..kept.start, kept.end..len];
-        txn.list_remove(key, around.into_iter().filter(|range| !range.is_empty()))?;
+        txn.list_remove(key, around.into_iter().filter(|range| !range.is_empty()));
         txn.notify_removal(EventClass::LIST, "ltrim", key);
     }
     out.ok();

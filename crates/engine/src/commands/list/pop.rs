@@ -48,19 +48,28 @@ fn pop_from_one(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, end: End) -> R
         (None, None) => out.null(),
         (None, Some(_)) => out.null_array(),
         (Some(list), None) => {
-            reply_taken(list, end, 1, out);
+            reply_end(list, end, out);
             let len = list.len();
-            take(txn, key, end, 1, len)?;
+            take(txn, key, end, 1, len);
         }
         (Some(list), Some(count)) => {
             let len = list.len();
             let count = count.min(len);
             out.array(count);
             reply_taken(list, end, count, out);
-            take(txn, key, end, count, len)?;
+            take(txn, key, end, count, len);
         }
     }
     Ok(())
+}
+
+/// The element that is to be taken from a list, which has one.
+fn reply_end(list: &List, end: End, out: &mut Out) {
+    let place = if end == End::Head { 0 } else { list.len() - 1 };
+    match list.get(place) {
+        Some(element) => reply_element(out, element),
+        None => out.null(),
+    }
 }
 
 /// The elements that are to be taken, in the order in which they are.
@@ -72,14 +81,12 @@ fn reply_taken(list: &List, end: End, count: usize, out: &mut Out) {
 }
 
 /// Removes as many of `len` elements.
-fn take(txn: &mut Txn<'_>, key: &[u8], end: End, count: usize, len: usize) -> Reply {
-    if count == 0 {
-        return Ok(());
+fn take(txn: &mut Txn<'_>, key: &[u8], end: End, count: usize, len: usize) {
+    if count > 0 {
+        let places = if end == End::Head { 0..count } else { len - count..len };
+        txn.list_remove(key, std::iter::once(places));
+        txn.notify_removal(EventClass::LIST, if end == End::Head { "lpop" } else { "rpop" }, key);
     }
-    let places = if end == End::Head { 0..count } else { len - count..len };
-    txn.list_remove(key, std::iter::once(places))?;
-    txn.notify_removal(EventClass::LIST, if end == End::Head { "lpop" } else { "rpop" }, key);
-    Ok(())
 }
 
 const SIDES: &[Argument] = &[Argument::word("left", "LEFT"), Argument::word("right", "RIGHT")];
@@ -233,9 +240,9 @@ fn pop_or_wait(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, end: End) -> Re
         if let Some(list) = txn.writable_list(key)? {
             out.array(2);
             out.bulk(key);
-            reply_taken(list, end, 1, out);
+            reply_end(list, end, out);
             let len = list.len();
-            take(txn, key, end, 1, len)?;
+            take(txn, key, end, 1, len);
             return Ok(Attempt::Done);
         }
     }
@@ -294,7 +301,7 @@ fn pop_from_several(txn: &mut Txn<'_>, several: &PopFromSeveral<'_, End>, out: &
         out.bulk(key);
         out.array(count);
         reply_taken(list, several.end, count, out);
-        take(txn, key, several.end, count, len)?;
+        take(txn, key, several.end, count, len);
         return Ok(true);
     }
     Ok(false)

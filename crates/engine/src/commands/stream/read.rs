@@ -30,6 +30,7 @@ pub(super) const XRANGE: Command = Command {
     arity: -4,
     flags: Flags::READONLY,
     keys: READ,
+    time_is_reply: true,
     complexity: "O(log N + M), N: entries of the stream, M: those that are returned",
     summary: "The entries of a range of ids.",
     arguments: &[KEY, Argument::string("start"), Argument::string("end"), COUNT],
