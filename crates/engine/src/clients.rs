@@ -9,7 +9,8 @@ use resp::Protocol;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, fence};
 
 /// How a connection came in; fixed for its life.
 #[derive(Clone, Debug, Default)]
@@ -422,6 +423,8 @@ impl Clients {
     pub fn unpause(&self) {
         self.pause_until_ms.store(0, Relaxed);
         self.pause_all.store(false, Relaxed);
+        // Whoever does not see that yet is seen to wait.
+        fence(SeqCst);
     }
 
     /// What is held back now, and until when (Unix milliseconds).

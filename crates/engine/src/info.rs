@@ -1,20 +1,23 @@
 //! INFO: the state of the node as lines of text, in sections.
 
+use crate::arguments::is;
 use crate::clients::ClientKind;
 use crate::context::SessionContext;
 use crate::engine::{FLUIDB_VERSION, REDIS_VERSION};
-use crate::key_sizes::KeySizes;
+use crate::key_sizes::{Counting, KeySizes};
 use crate::pubsub::Topic;
+use crate::slices;
 use crate::stats::CommandTotals;
 use crate::table::{Entry, table};
 use keyspace::Scope;
+use resp::{Args, Out};
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering::Relaxed;
 
 struct Section {
     name: &'static str,
     shown: Shown,
-    write: fn(&mut SessionContext<'_>, &mut Lines),
+    write: fn(&mut SessionContext<'_>, &mut Lines<'_>),
 }
 
 /// When a section is shown that was not asked for by its name.
@@ -45,12 +48,15 @@ const SECTIONS: &[Section] = &[
 ];
 
 /// "name:value" lines.
-#[derive(Default)]
-struct Lines(String);
+struct Lines<'a> {
+    text: String,
+    /// How large values are, by database.
+    sizes: &'a [KeySizes],
+}
 
-impl Lines {
+impl Lines<'_> {
     fn add(&mut self, name: &str, value: impl Display) {
-        let _ = write!(self.0, "{name}:{value}\r\n");
+        let _ = write!(self.text, "{name}:{value}\r\n");
     }
 
     /// The number, and the number as people read it.
@@ -82,13 +88,28 @@ fn human_bytes(bytes: u64) -> String {
     format!("{amount:.2}{unit}")
 }
 
-/// The sections that `names` ask for; the default ones where there are no names.
-pub(crate) fn render<'a>(context: &mut SessionContext<'_>, names: impl Iterator<Item = &'a [u8]> + Clone) -> String {
-    let asked = |word: &str| names.clone().any(|name| name.eq_ignore_ascii_case(word.as_bytes()));
-    let nothing_asked = names.clone().next().is_none();
+/// Replies with the sections that `names` ask for; the default ones where there are no names.
+pub(crate) fn reply(context: &mut SessionContext<'_>, names: Args<'_>, out: &mut Out) {
+    let sizes_asked = names.iter().any(|name| is(name, "keysizes"));
+    if !sizes_asked {
+        return out.verbatim(b"txt", render(context, names, &[]).as_bytes());
+    }
+    if let Some(group) = &mut context.group {
+        let sizes = KeySizes::of_all(group);
+        return out.verbatim(b"txt", render(context, names, &sizes).as_bytes());
+    }
+    let names = names.to_owned();
+    let counting = Counting::new(move |context: &mut SessionContext<'_>, sizes: &[KeySizes], out: &mut Out| {
+        out.verbatim(b"txt", render(context, names.args(), sizes).as_bytes());
+    });
+    slices::run(context, counting, out);
+}
+
+fn render(context: &mut SessionContext<'_>, names: Args<'_>, sizes: &[KeySizes]) -> String {
+    let asked = |word: &str| names.iter().any(|name| is(name, word));
     let all = asked("all") || asked("everything");
-    let default = nothing_asked || asked("default") || all;
-    let mut text = String::with_capacity(4096);
+    let default = names.iter().next().is_none() || asked("default") || all;
+    let mut lines = Lines { text: String::with_capacity(4096), sizes };
     for section in SECTIONS {
         let shown = match section.shown {
             Shown::Always => default,
@@ -98,18 +119,14 @@ pub(crate) fn render<'a>(context: &mut SessionContext<'_>, names: impl Iterator<
         if !shown && !asked(section.name) {
             continue;
         }
-        if !text.is_empty() {
-            text.push_str("\r\n");
-        }
-        let _ = write!(text, "# {}\r\n", section.name);
-        let mut lines = Lines(std::mem::take(&mut text));
+        let separator = if lines.text.is_empty() { "" } else { "\r\n" };
+        let _ = write!(lines.text, "{separator}# {}\r\n", section.name);
         (section.write)(context, &mut lines);
-        text = lines.0;
     }
-    text
+    lines.text
 }
 
-fn server(context: &mut SessionContext<'_>, lines: &mut Lines) {
+fn server(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     let process = context.engine.host.process();
     let uptime_seconds = context.now.monotonic_us.saturating_sub(context.engine.started.monotonic_us) / 1_000_000;
     let config = context.config();
@@ -138,7 +155,7 @@ fn server(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("io_threads_active", u8::from(config.server_threads > 1));
 }
 
-fn clients(context: &mut SessionContext<'_>, lines: &mut Lines) {
+fn clients(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     let clients = context.engine.clients.all();
     let count = |what: fn(&crate::Client) -> bool| clients.iter().filter(|client| what(client)).count();
     let largest = |what: fn(&crate::Client) -> u64| clients.iter().map(|client| what(client)).max().unwrap_or(0);
@@ -158,10 +175,10 @@ fn clients(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("total_blocking_keys_on_nokey", on_loss);
 }
 
-fn memory(context: &mut SessionContext<'_>, lines: &mut Lines) {
+fn memory(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     let mut memory = context.engine.host.memory();
     // This text is not what somebody wants to know of.
-    memory.used = memory.used.saturating_sub(lines.0.capacity() as u64);
+    memory.used = memory.used.saturating_sub(lines.text.capacity() as u64);
     let clients: u64 = context.engine.clients.all().iter().map(|client| client.total_memory()).sum();
     let backlog = context.engine.replication.backlog_bytes();
     let overhead = memory.startup + clients + backlog;
@@ -217,7 +234,7 @@ fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 /// Nothing is saved yet: this says so in the words that monitoring reads.
-fn persistence(context: &mut SessionContext<'_>, lines: &mut Lines) {
+fn persistence(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     lines.add("loading", u8::from(context.engine.loading.load(Relaxed)));
     lines.zeros(&["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"]);
     lines.add("current_fork_perc", "0.00");
@@ -238,7 +255,7 @@ fn persistence(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.zeros(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"]);
 }
 
-fn stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
+fn stats(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     let totals = context.engine.stats.totals();
     let rates = context.engine.stats.rates();
     let shared = &context.engine.stats.shared;
@@ -295,11 +312,11 @@ fn stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.zeros(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"]);
 }
 
-fn replication(context: &mut SessionContext<'_>, lines: &mut Lines) {
-    context.engine.replication.info(context.now, &mut lines.0);
+fn replication(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
+    context.engine.replication.info(context.now, &mut lines.text);
 }
 
-fn cpu(context: &mut SessionContext<'_>, lines: &mut Lines) {
+fn cpu(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     let time = context.engine.host.cpu_time();
     let seconds = |microseconds: u64| format!("{:.6}", microseconds as f64 / 1e6);
     lines.add("used_cpu_sys", seconds(time.system_us));
@@ -310,7 +327,7 @@ fn cpu(context: &mut SessionContext<'_>, lines: &mut Lines) {
     lines.add("used_cpu_user_main_thread", seconds(time.main_thread_user_us));
 }
 
-fn modules(_: &mut SessionContext<'_>, _: &mut Lines) {}
+fn modules(_: &mut SessionContext<'_>, _: &mut Lines<'_>) {}
 
 fn for_each_used_command(context: &SessionContext<'_>, mut f: impl FnMut(&Entry, CommandTotals)) {
     for entry in table().entries() {
@@ -321,7 +338,7 @@ fn for_each_used_command(context: &SessionContext<'_>, mut f: impl FnMut(&Entry,
     }
 }
 
-fn command_stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
+fn command_stats(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     for_each_used_command(context, |entry, totals| {
         let microseconds = totals.nanoseconds / 1000;
         let per_call = if totals.calls == 0 { 0.0 } else { totals.nanoseconds as f64 / 1000.0 / totals.calls as f64 };
@@ -335,13 +352,13 @@ fn command_stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
     });
 }
 
-fn error_stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
+fn error_stats(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     for (code, count) in context.engine.stats.errors() {
         lines.add(&format!("errorstat_{code}"), format_args!("count={count}"));
     }
 }
 
-fn latency_stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
+fn latency_stats(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     if !context.config().latency_tracking {
         return;
     }
@@ -358,11 +375,11 @@ fn latency_stats(context: &mut SessionContext<'_>, lines: &mut Lines) {
     });
 }
 
-fn cluster(_: &mut SessionContext<'_>, lines: &mut Lines) {
+fn cluster(_: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     lines.add("cluster_enabled", 0);
 }
 
-fn keyspace(context: &mut SessionContext<'_>, lines: &mut Lines) {
+fn keyspace(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     let home = context.session.db;
     context.with_scope(Scope::All, |txn| {
         for db in 0..txn.databases() {
@@ -377,16 +394,16 @@ fn keyspace(context: &mut SessionContext<'_>, lines: &mut Lines) {
 }
 
 /// How large values are. It looks at every key, so it has to be asked for by its name.
-fn key_sizes(context: &mut SessionContext<'_>, lines: &mut Lines) {
-    for db in 0..context.engine.keyspace.databases() {
-        for (name, value) in KeySizes::of(context, db).lines() {
+fn key_sizes(_: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
+    for (db, sizes) in lines.sizes.iter().enumerate() {
+        for (name, value) in sizes.lines() {
             lines.add(&format!("db{db}_distrib_{name}"), value);
         }
     }
 }
 
 /// What helps to understand the server itself.
-fn debug(context: &mut SessionContext<'_>, lines: &mut Lines) {
+fn debug(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     let totals = context.engine.stats.totals();
     lines.add("eventloop_duration_aof_sum", 0);
     lines.add("eventloop_duration_cron_sum", totals.cron_microseconds);

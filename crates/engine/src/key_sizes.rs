@@ -1,7 +1,9 @@
 //! How large values are: counts by powers of two, for INFO keysizes.
 
 use crate::context::SessionContext;
-use keyspace::{KeyType, Walk, Walked};
+use crate::slices::Sliced;
+use keyspace::{KeyType, Txn, Walk, Walked};
+use resp::Out;
 use std::fmt::Write;
 
 /// The types that are counted, each with the name of its line.
@@ -15,26 +17,62 @@ const LINES: [(KeyType, &str); 5] = [
 /// Empty values, then those from 2^0, 2^1 … on.
 const BINS: usize = 1 + usize::BITS as usize;
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct KeySizes {
     counts: [[u64; BINS]; LINES.len()],
 }
 
+impl Default for KeySizes {
+    fn default() -> KeySizes {
+        KeySizes { counts: [[0; BINS]; LINES.len()] }
+    }
+}
+
+/// Counts database by database, under the lock of one shard at a time.
+pub(crate) struct Counting<F> {
+    /// Of the databases that were gone through, and of the one that is.
+    sizes: Vec<KeySizes>,
+    walk: Option<Walk>,
+    /// What is said of them.
+    reply: F,
+}
+
+impl<F: FnMut(&mut SessionContext<'_>, &[KeySizes], &mut Out)> Counting<F> {
+    pub(crate) fn new(reply: F) -> Counting<F> {
+        Counting { sizes: vec![KeySizes::default()], walk: Some(Walk::default()), reply }
+    }
+}
+
+impl<F: FnMut(&mut SessionContext<'_>, &[KeySizes], &mut Out) + Send> Sliced for Counting<F> {
+    fn step(&mut self, context: &SessionContext<'_>) -> bool {
+        let (keyspace, db) = (&context.engine.keyspace, self.sizes.len() as u32 - 1);
+        if let (Some(walk), Some(sizes)) = (self.walk, self.sizes.last_mut()) {
+            self.walk = keyspace.walk(walk, db, context.now.unix_ms(), |walked| sizes.count(walked));
+        }
+        if self.walk.is_none() && db + 1 < keyspace.databases() {
+            self.sizes.push(KeySizes::default());
+            self.walk = Some(Walk::default());
+        }
+        self.walk.is_none()
+    }
+
+    fn reply(&mut self, context: &mut SessionContext<'_>, out: &mut Out) {
+        (self.reply)(context, &self.sizes, out);
+    }
+}
+
 impl KeySizes {
-    /// Of a database. Looks at every key, which takes a while; one shard is locked at a time.
-    pub(crate) fn of(context: &mut SessionContext<'_>, db: u32) -> KeySizes {
-        let mut sizes = KeySizes { counts: [[0; BINS]; LINES.len()] };
-        if let Some(group) = &mut context.group {
-            let home = group.db();
+    /// Of each database, under the locks of a transaction.
+    pub(crate) fn of_all(group: &mut Txn<'_>) -> Vec<KeySizes> {
+        let home = group.db();
+        let sizes = (0..group.databases()).map(|db| {
+            let mut sizes = KeySizes::default();
             group.select(db);
             group.for_each_key(|walked| sizes.count(walked));
-            group.select(home);
-            return sizes;
-        }
-        let mut walk = Some(Walk::default());
-        while let Some(from) = walk {
-            walk = context.engine.keyspace.walk(from, db, context.now.unix_ms(), |walked| sizes.count(walked));
-        }
+            sizes
+        });
+        let sizes = sizes.collect();
+        group.select(home);
         sizes
     }
 

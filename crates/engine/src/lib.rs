@@ -32,6 +32,7 @@ pub mod replication;
 mod secrets;
 mod services;
 mod session;
+mod slices;
 mod slowlog;
 pub mod stats;
 pub mod table;

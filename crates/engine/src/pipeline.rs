@@ -14,7 +14,8 @@ use crate::table::{Effort, Entry, table};
 use crate::worker::Worker;
 use resp::{Args, Limits, Out};
 use std::ops::Range;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::fence;
 
 /// Requests decoded ahead; a word has a bit for each.
 const BATCH_REQUESTS: usize = 32;
@@ -24,6 +25,8 @@ const TURN_OUTPUT_BYTES: usize = 1 << 20;
 const TURN_NS: u64 = 1_000_000;
 /// A command that takes as long as its reply is has taken some microseconds for so much at most.
 const SHORT_REPLY_BYTES: usize = 4096;
+/// Of a long reply a turn gives so much: it fits into the buffer that the worker lends.
+const SLICES_BYTES: usize = 256 * 1024;
 
 /// Runs the requests at the front of `input`.
 pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8], now: Now) -> Turn {
@@ -96,7 +99,7 @@ fn finish_reply(context: &SessionContext<'_>, out: &mut Out) -> bool {
     let (start, started_ns) = (out.buffer.len(), context.engine.host.monotonic_ns());
     while out.append_slice() {
         let spent_ns = context.engine.host.monotonic_ns() - started_ns;
-        if out.buffer.len() - start >= TURN_OUTPUT_BYTES || spent_ns >= TURN_NS {
+        if out.buffer.len() - start >= SLICES_BYTES || spent_ns >= TURN_NS {
             return false;
         }
     }
@@ -217,6 +220,11 @@ fn execute(
         Err(Refusal::Postpone { until_ms }) => {
             context.session.postponed = Some(args.to_owned());
             context.session.client.postponed.store(true, Relaxed);
+            fence(SeqCst);
+            // Whoever ends the pause at this moment may not have seen that this client waits.
+            if context.engine.clients.paused(context.now).is_none() {
+                context.engine.host.wake(&context.session.client);
+            }
             // A pause may be meant to last for ever.
             let wait_us = until_ms.saturating_sub(context.now.unix_ms()).saturating_mul(1000);
             return Flow::Stop(Next::Blocked { deadline_us: Some(context.now.monotonic_us.saturating_add(wait_us)) });

@@ -110,6 +110,7 @@ impl Reactor {
             }
             self.now = self.engine.host.now();
             let (woke_us, commands) = (self.now.monotonic_us, self.desk.worker.stats.commands_processed.get());
+            self.keep_up();
             for (count, event) in events.iter().enumerate() {
                 if count % CONNECTIONS_PER_CLOCK == CONNECTIONS_PER_CLOCK - 1 {
                     self.now = self.engine.host.now();
@@ -391,18 +392,24 @@ impl Reactor {
             self.room = self.engine.make_room(&self.engine.config.load(), self.now);
         }
         self.engine.evict_clients(&self.engine.config.load(), self.now);
-        if now_us >= self.next_memory_us {
-            self.next_memory_us = now_us + MEMORY_INTERVAL_US;
-            self.engine.stats.sample(self.now);
-            allocator::note_peak();
-            if now_us >= self.next_sweep_us {
-                self.next_sweep_us = now_us + SWEEP_INTERVAL_US;
-                if self.needs_sweep() && !self.engine.cron_paused() {
-                    self.sweep();
-                }
-            }
-            self.desk.worker.stats.cron_microseconds.add((self.engine.host.now().monotonic_us - now_us).max(1));
+    }
+
+    /// What is done now and then, before anything else in a turn.
+    fn keep_up(&mut self) {
+        let now_us = self.now.monotonic_us;
+        if now_us < self.next_memory_us {
+            return;
         }
+        self.next_memory_us = now_us + MEMORY_INTERVAL_US;
+        self.engine.stats.sample(self.now);
+        allocator::note_peak();
+        if now_us >= self.next_sweep_us && !self.engine.cron_paused() {
+            self.next_sweep_us = now_us + SWEEP_INTERVAL_US;
+            if self.needs_sweep() {
+                self.sweep();
+            }
+        }
+        self.desk.worker.stats.cron_microseconds.add((self.engine.host.now().monotonic_us - now_us).max(1));
     }
 
     fn needs_sweep(&self) -> bool {

@@ -222,3 +222,51 @@ fn keys_gives_every_key_and_large_values_are_freed_by_another_thread() {
         client.info("memory").unwrap().contains(&("lazyfreed_objects".into(), "1".into()))
     });
 }
+
+#[test]
+fn keys_beyond_the_limit_of_output_closes_the_connection() {
+    let server = start(&["--enable-debug-command", "yes", "--client-output-buffer-limit", "normal", "1mb", "0", "0"]);
+    let mut client = server.client().unwrap();
+    call(&mut client, &["DEBUG", "POPULATE", "50000", "a-name-of-some-length"]);
+    client.send(&request(&["KEYS", "*"])).unwrap();
+    assert!(client.receive().is_err());
+    call(&mut server.client().unwrap(), &["CONFIG", "SET", "client-output-buffer-limit", "normal 100000 0 0"]);
+    let mut client = server.client().unwrap();
+    client.send(&request(&["KEYS", "*:12*"])).unwrap();
+    assert!(client.receive().is_ok());
+    client.send(&request(&["KEYS", "*:[12]*"])).unwrap();
+    assert!(client.receive().is_err());
+    let info = server.client().unwrap().info("stats").unwrap();
+    assert!(info.contains(&("client_output_buffer_limit_disconnections".into(), "2".into())), "{info:?}");
+    let mut client = server.client().unwrap();
+    assert_eq!(texts(call(&mut client, &["KEYS", "*:1234"])).len(), 1);
+    let sizes = client.info("keysizes").unwrap();
+    assert!(sizes.contains(&("db0_distrib_strings_sizes".into(), "4=10,8=49990".into())), "{sizes:?}");
+}
+
+#[test]
+fn sets_are_compared_slice_by_slice() {
+    let (_server, mut client) = filled();
+    for first in (0..ELEMENTS).step_by(1000) {
+        let half = (first..first + 1000).filter(|number| number % 2 == 0).map(member);
+        let words: Vec<String> = ["SADD".into(), "half".into()].into_iter().chain(half).collect();
+        call(&mut client, &words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    call(&mut client, &["SADD", "half", "another"]);
+    call(&mut client, &["SADD", "few", "another", "one more", &member(4), &member(5)]);
+    let mut sorted = |words: &[&str]| {
+        let mut members = texts(call(&mut client, words));
+        members.sort();
+        members
+    };
+    let numbers = |step: usize, first: usize| (first..ELEMENTS).step_by(step).map(member);
+    assert!(sorted(&["SINTER", "set", "half"]) == numbers(2, 0).collect::<Vec<_>>());
+    assert!(sorted(&["SINTER", "set", "half", "few"]) == [member(4)]);
+    assert!(sorted(&["SDIFF", "set", "half", "missing"]) == numbers(2, 1).collect::<Vec<_>>());
+    assert!(sorted(&["SDIFF", "set", "set", "few"]).is_empty());
+    let mut all: Vec<String> = numbers(1, 0).chain(["another".into(), "one more".into()]).collect();
+    all.sort();
+    assert!(sorted(&["SUNION", "missing", "half", "set", "few", "set"]) == all);
+    assert!(sorted(&["SINTER", "set", "missing"]).is_empty());
+    assert_eq!(call(&mut client, &["SINTERCARD", "2", "set", "half"]), Reply::Integer(ELEMENTS as i64 / 2));
+}

@@ -8,6 +8,7 @@ mod load;
 mod memory;
 mod requests;
 mod server;
+mod stalls;
 mod table;
 mod workers;
 
@@ -29,6 +30,7 @@ const GROUPS: &[Group] = &[
     Group { name: "memory", run: memory::per_key },
     Group { name: "idle", run: idle::cpu },
     Group { name: "join", run: join::whole_state },
+    Group { name: "stalls", run: stalls::of_large_requests },
     Group { name: "workers", run: workers::two_against_one },
 ];
 

@@ -4,6 +4,7 @@ use crate::arguments::{Cursor, integer, is};
 use crate::command::Reply;
 use crate::fault::Fault;
 use resp::{Args, Out, Rest};
+use std::collections::VecDeque;
 use values::Element;
 
 /// Random elements may be asked for any number of times; the reply still has to fit into memory.
@@ -44,6 +45,59 @@ where
     F: FnMut(usize, &mut Out) -> Option<usize> + Send + 'static,
 {
     out.continue_with(Slices { next: Some(0), append });
+}
+
+/// Such a reply is gathered in pieces of this size: a single one would have to be copied each time it grows.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// The elements of a long reply whose length is known last.
+pub(super) struct Gathered {
+    /// The piece that is being written.
+    part: Out,
+    pieces: VecDeque<Vec<u8>>,
+    count: usize,
+    /// Of the pieces that are complete.
+    bytes: usize,
+}
+
+impl Gathered {
+    /// For whoever reads `out`.
+    pub(super) fn new(out: &Out) -> Gathered {
+        Gathered { part: out.part(), pieces: VecDeque::new(), count: 0, bytes: 0 }
+    }
+
+    pub(super) fn bulk(&mut self, element: &[u8]) {
+        self.part.bulk(element);
+        self.count += 1;
+        if self.part.buffer.len() >= PIECE_BYTES {
+            self.end_piece();
+        }
+    }
+
+    fn end_piece(&mut self) {
+        self.bytes += self.part.buffer.len();
+        self.pieces.push_back(std::mem::take(&mut self.part.buffer));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.part.buffer.len()
+    }
+
+    /// Gives all elements, behind a header that the caller has written.
+    pub(super) fn reply(&mut self, out: &mut Out) {
+        self.end_piece();
+        let mut pieces = std::mem::take(&mut self.pieces);
+        reply_in_slices(out, move |place, out| {
+            if let Some(piece) = pieces.pop_front() {
+                out.buffer.extend_from_slice(&piece);
+            }
+            (!pieces.is_empty()).then_some(place + 1)
+        });
+    }
 }
 
 /// The next place, by the cursor of a scan.

@@ -104,8 +104,7 @@ const INFO: Command = Command {
 };
 
 fn info_command(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let text = info::render(context, args.from(1).iter());
-    out.verbatim(b"txt", text.as_bytes());
+    info::reply(context, args.from(1), out);
     Ok(())
 }
 

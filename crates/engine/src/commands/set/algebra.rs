@@ -3,10 +3,10 @@
 use super::SET;
 use crate::arguments::{Cursor, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
-use crate::commands::collection::reply_element;
+use crate::commands::collection::{Gathered, SLICE_ELEMENTS, is_long, reply_element};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
-use resp::{Args, Out};
+use resp::{Args, Out, Rest};
 use values::{Element, EncodingLimits, Expiring, Set};
 
 const OF_KEYS: Command = Command {
@@ -34,7 +34,11 @@ pub(super) const SDIFF: Command = Command {
     complexity: TOTAL_COMPLEXITY,
     summary: "The members of the first set that are in none of the others.",
     handler: Handler::Read(|view, args, out| {
-        reply_members(out, &difference(&sets(view, args.from(1).iter())?));
+        let sets = sets(view, args.from(1).iter())?;
+        match Selection::difference(&sets, out) {
+            Some(selection) => out.continue_with(selection),
+            None => reply_members(out, &difference(&sets)),
+        }
         Ok(())
     }),
     ..OF_KEYS
@@ -56,7 +60,12 @@ pub(super) const SINTER: Command = Command {
     complexity: INTERSECTION_COMPLEXITY,
     summary: "The members that all the sets have.",
     handler: Handler::Read(|view, args, out| {
-        let members: Vec<Element<'_>> = intersection(sets(view, args.from(1).iter())?).collect();
+        let sets = sets(view, args.from(1).iter())?;
+        if let Some(selection) = Selection::intersection(&sets, out) {
+            out.continue_with(selection);
+            return Ok(());
+        }
+        let members: Vec<Element<'_>> = intersection(sets).collect();
         out.set(members.len());
         members.into_iter().for_each(|member| reply_element(out, member));
         Ok(())
@@ -122,7 +131,11 @@ pub(super) const SUNION: Command = Command {
     complexity: TOTAL_COMPLEXITY,
     summary: "The members that any of the sets has.",
     handler: Handler::Read(|view, args, out| {
-        reply_members(out, &union(&sets(view, args.from(1).iter())?));
+        let sets = sets(view, args.from(1).iter())?;
+        match Selection::union(&sets, out) {
+            Some(selection) => out.continue_with(selection),
+            None => reply_members(out, &union(&sets)),
+        }
         Ok(())
     }),
     ..OF_KEYS
@@ -160,6 +173,74 @@ fn store(txn: &mut Txn<'_>, destination: &[u8], members: &Set, event: &'static s
     }
     out.integer(members.len() as i64);
     Ok(())
+}
+
+/// A long reply, made slice by slice of copies of the sets: members of the first `sources` sets that the tested ones have, or
+/// have not.
+struct Selection {
+    sets: Vec<Set>,
+    sources: usize,
+    /// The tested sets must have a member; else they must not.
+    in_all: bool,
+    /// Which source is gone through, and from where on.
+    source: usize,
+    cursor: u64,
+    found: Gathered,
+}
+
+impl Selection {
+    /// `None` where no source is long.
+    fn new(sets: Vec<&Set>, sources: usize, in_all: bool, out: &Out) -> Option<Selection> {
+        if !sets.iter().take(sources).any(|set| is_long(set.len())) {
+            return None;
+        }
+        let sets = sets.into_iter().map(|set| set.contents()).collect();
+        Some(Selection { sets, sources, in_all, source: 0, cursor: 0, found: Gathered::new(out) })
+    }
+
+    fn intersection(sets: &[Option<&Set>], out: &Out) -> Option<Selection> {
+        let mut sets: Vec<&Set> = sets.iter().copied().collect::<Option<_>>()?;
+        sets.sort_by_key(|set| set.len());
+        Selection::new(sets, 1, true, out)
+    }
+
+    fn difference(sets: &[Option<&Set>], out: &Out) -> Option<Selection> {
+        let (first, others) = sets.split_first()?;
+        let others = others.iter().flatten().copied();
+        Selection::new(std::iter::once((*first)?).chain(others).collect(), 1, false, out)
+    }
+
+    fn union(sets: &[Option<&Set>], out: &Out) -> Option<Selection> {
+        let sets: Vec<&Set> = sets.iter().flatten().copied().collect();
+        let sources = sets.len();
+        Selection::new(sets, sources, false, out)
+    }
+}
+
+impl Rest for Selection {
+    fn append_slice(&mut self, out: &mut Out) -> bool {
+        let Some(source) = self.sets.get(self.source).filter(|_| self.source < self.sources) else {
+            out.set(self.found.len());
+            self.found.reply(out);
+            return false;
+        };
+        // Of a union each member is given by the first set that has it.
+        let tested = if self.sources == 1 { &self.sets[1..] } else { &self.sets[..self.source] };
+        let (in_all, found) = (self.in_all, &mut self.found);
+        // Each test takes as long as giving the member does.
+        let count = SLICE_ELEMENTS / (1 + tested.len()) + 1;
+        self.cursor = source.scan(self.cursor, count, |member| {
+            let is_wanted = match in_all {
+                true => tested.iter().all(|set| set.contains(member)),
+                false => !tested.iter().any(|set| set.contains(member)),
+            };
+            if is_wanted {
+                found.bulk(member);
+            }
+        });
+        self.source += usize::from(self.cursor == 0);
+        true
+    }
 }
 
 /// What all sets have: the members of the smallest that the others have too, small ones asked first.
