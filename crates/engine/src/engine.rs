@@ -225,7 +225,7 @@ impl Engine {
                 self.publish_event(event.class, event.name, event.db, &event.key);
                 self.observe_change(Change::Key { db: event.db, key: &event.key, deleted: false });
             }
-            ByTime::Appeared { db, key } => self.observe_change(Change::Key { db, key, deleted: false }),
+            ByTime::Changed { db, key } => self.observe_change(Change::Key { db, key, deleted: false }),
         }
     }
 

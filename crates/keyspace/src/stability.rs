@@ -4,11 +4,10 @@ use crate::deadlines::stamp_of;
 use crate::entry::Entry;
 use crate::guard::Wanted;
 use crate::merge::operations::Horizon;
-use crate::merge::{Author, Merge};
+use crate::merge::{Author, Merge, Stabilized};
 use crate::shard::{Database, Shard};
 use crate::table::KeyHasher;
 use crate::version::{Row, Version};
-use crate::view::is_expired;
 use crate::{EventClass, KeyEvent, KeyHash, KeyType, Keyspace};
 use effect::Stamp;
 use std::sync::atomic::Ordering;
@@ -20,8 +19,8 @@ pub enum ByTime<'a> {
     Expired { db: u32, key: &'a [u8] },
     /// Elements of it are gone.
     MembersExpired(&'a KeyEvent),
-    /// What was past its deadline went for good, and something newer that it had hidden is in sight.
-    Appeared { db: u32, key: &'a [u8] },
+    /// What was past its deadline went for good, and what newer effects have made of it is something else.
+    Changed { db: u32, key: &'a [u8] },
 }
 
 impl Keyspace {
@@ -64,17 +63,15 @@ impl Keyspace {
                     let Some(key) = database.recent.pop_due(horizon) else { break };
                     let mut merge =
                         Merge { database, limits: &shard.limits, author, hash: KeyHash.hash(&key), key: &key };
-                    let before = merge.sight();
-                    let stable = merge.stabilize(horizon);
-                    match (before, merge.sight()) {
-                        (Sight::Hidden | Sight::Visible, Sight::Nothing) => {
-                            shard.counters.expired.set(shard.counters.expired.get() + 1);
-                            tell(ByTime::Expired { db, key: &key });
-                        }
-                        (Sight::Hidden, Sight::Visible) => tell(ByTime::Appeared { db, key: &key }),
-                        _ => {}
+                    let was_there = merge.is_there();
+                    let Stabilized { is_stable, has_died } = merge.stabilize(horizon);
+                    if was_there && !merge.is_there() {
+                        shard.counters.expired.set(shard.counters.expired.get() + 1);
+                        tell(ByTime::Expired { db, key: &key });
+                    } else if has_died {
+                        tell(ByTime::Changed { db, key: &key });
                     }
-                    if !stable {
+                    if !is_stable {
                         database.recent.put_back(key);
                     }
                 }
@@ -144,25 +141,6 @@ impl Keyspace {
             shard.counters.expired.set(shard.counters.expired.get() + (count - before) as u64);
         }
         (count, more)
-    }
-}
-
-/// What readers see of a key.
-#[derive(Clone, Copy)]
-enum Sight {
-    Nothing,
-    /// It is past its deadline.
-    Hidden,
-    Visible,
-}
-
-impl<H: KeyHasher> Merge<'_, '_, H> {
-    fn sight(&self) -> Sight {
-        match self.entry() {
-            None => Sight::Nothing,
-            Some(entry) if is_expired(entry, self.author.access.now_ms) => Sight::Hidden,
-            Some(_) => Sight::Visible,
-        }
     }
 }
 

@@ -1,17 +1,19 @@
 //! A client of a node: what it sends, what comes back, what comes unasked.
 
 use engine::{Connection, Engine, Next, Now, Session, Worker};
+use keyspace::KeyType;
 use resp::Value;
 use std::sync::Arc;
 
 pub struct Client {
     session: Session,
-    is_waiting: bool,
+    /// The command that waits.
+    waiting: Option<Vec<String>>,
 }
 
 impl Client {
     pub fn new(engine: &Arc<Engine>, now: Now) -> Client {
-        Client { session: Session::new(engine, Connection::default(), now), is_waiting: false }
+        Client { session: Session::new(engine, Connection::default(), now), waiting: None }
     }
 
     /// Sends commands in one go; the replies as bytes.
@@ -23,17 +25,31 @@ impl Client {
 
     /// Sends a command that may have to wait, where none does.
     pub fn wait(&mut self, worker: &mut Worker, command: Vec<String>, now: Now) {
-        if !self.is_waiting {
-            self.is_waiting = self.feed(worker, &[command], now) != Next::Read;
+        if self.waiting.is_none() {
+            let next = self.feed(worker, &[&command], now);
+            self.waiting = (next != Next::Read).then_some(command);
             self.session.out.buffer.clear();
         }
     }
 
     /// The command that waits may have its reply by now.
     pub fn wait_on(&mut self, worker: &mut Worker, now: Now) {
-        if self.is_waiting {
-            self.is_waiting = self.session.resume(worker, now) != Next::Read;
+        if self.waiting.is_some() && self.session.resume(worker, now) == Next::Read {
+            self.waiting = None;
             self.session.out.buffer.clear();
+        }
+    }
+
+    /// What is waited for, and the keys that may have it.
+    pub fn awaited(&self) -> (KeyType, &[String]) {
+        let Some(words) = &self.waiting else { return (KeyType::List, &[]) };
+        match words[0].as_str() {
+            "BLPOP" | "BRPOP" => (KeyType::List, &words[1..words.len() - 1]),
+            "BLMOVE" | "BRPOPLPUSH" => (KeyType::List, &words[1..2]),
+            "BLMPOP" => (KeyType::List, &words[3..5]),
+            "BZPOPMIN" | "BZPOPMAX" => (KeyType::SortedSet, &words[1..words.len() - 1]),
+            "BZMPOP" => (KeyType::SortedSet, &words[3..4]),
+            _ => (KeyType::Stream, &[]),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::workload;
 use crate::world::{STEP_US, World, address};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Steps in which clients write and things break.
@@ -192,7 +192,22 @@ fn judge(world: &mut World, scenario: Scenario) -> Result<(), String> {
             ));
         }
     }
+    judge_stream_ids(&records)?;
     judge_messages(world, scenario, &records)
+}
+
+/// No two nodes may have chosen the same id for an entry.
+fn judge_stream_ids(records: &[Record]) -> Result<(), String> {
+    let mut chosen = BTreeMap::new();
+    for record in records {
+        for (key, id) in model::chosen_ids(record) {
+            let other = *chosen.entry((key.clone(), id)).or_insert(record.origin);
+            if other != record.origin {
+                return Err(format!("{other:?} and {:?} have both added {id:x} to {key:?}", record.origin));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// No node may have heard a message twice; those that were there all the time have heard each.

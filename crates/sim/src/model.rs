@@ -9,6 +9,7 @@ mod stream;
 
 pub use stream::Stream;
 
+use crate::clock::EPOCH_MS;
 use effect::{Collection, Deadline, Effect, EffectReader, EntryId, Origin, Stamp, VersionVector};
 use list::List;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +31,14 @@ pub struct Record {
 pub fn messages(record: &Record) -> impl Iterator<Item = String> {
     EffectReader::new(&record.effects).flatten().filter_map(|effect| match effect {
         Effect::Publish { payload, .. } => Some(String::from_utf8_lossy(payload).into_owned()),
+        _ => None,
+    })
+}
+
+/// The entries in a record whose ids its author has chosen: clients name only times before the history.
+pub fn chosen_ids(record: &Record) -> impl Iterator<Item = (Vec<u8>, EntryId)> {
+    EffectReader::new(&record.effects).flatten().filter_map(|effect| match effect {
+        Effect::StreamAdd { key, id, .. } if id >> 64 >= EPOCH_MS.into() => Some((key.to_vec(), id)),
         _ => None,
     })
 }

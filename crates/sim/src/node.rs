@@ -9,7 +9,7 @@ use engine::config::Master;
 use engine::{
     Config, Connection, CpuTime, Fault, Host, Journal, LogLevel, Memory, Next, Process, Session, Shutdown, Worker,
 };
-use keyspace::{Commit, Decoded, EventClass, Keyspace, Scope, StringRef, View};
+use keyspace::{Commit, Decoded, EventClass, KeyType, Keyspace, Scope, StringRef, View};
 use mesh::{Input, LinkId, Now};
 use node::{LinkRequest, Node};
 use std::fmt;
@@ -242,7 +242,23 @@ impl Machine {
     pub fn examine(&mut self, key: &str, now: Now) -> Result<(), String> {
         self.host.set(now);
         self.note_context();
-        self.witness.examine(key, &self.keyspace, &mut self.worker, engine_now(now))
+        let now = engine_now(now);
+        self.waiter.wait_on(&mut self.worker, now);
+        let (key_type, awaited) = self.waiter.awaited();
+        for key in awaited {
+            let found = self.witness.look(key, &self.keyspace, &mut self.worker, now);
+            let is_it = match &found {
+                // What has a deadline may have been past it before a clock was set back.
+                Some((_, deadline_ms, lifetimes)) if deadline_ms.is_some() || !lifetimes.is_empty() => false,
+                Some((Value::List(_), ..)) => key_type == KeyType::List,
+                Some((Value::SortedSet(_), ..)) => key_type == KeyType::SortedSet,
+                _ => false,
+            };
+            if is_it {
+                return Err(format!("{key} is {found:?}, and a client waits for it"));
+            }
+        }
+        self.witness.examine(key, &self.keyspace, &mut self.worker, now)
     }
 
     /// Another node has connected.

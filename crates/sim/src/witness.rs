@@ -10,16 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a key was when it was looked at. Who reads what of a stream in which group is no change of it.
-type Found = Option<(Value, Option<u64>, Lifetimes)>;
-
-fn look(key: &str, keyspace: &Keyspace, now: Now) -> Found {
-    let hash = keyspace.hash(key.as_bytes());
-    let mut found = read(&keyspace.begin(Scope::Keys(&[hash]), 0, now.unix_ms()), key.as_bytes());
-    if let Some((Value::Stream(stream), ..)) = &mut found {
-        stream.groups.clear();
-    }
-    found
-}
+pub type Found = Option<(Value, Option<u64>, Lifetimes)>;
 
 /// Time has come for a key: nobody has changed anything.
 fn is_by_time(before: &Found, found: &Found) -> bool {
@@ -63,6 +54,17 @@ impl Witness {
         Witness { watching, watched: None, tracking, cached, listening, noted, last_us: 0 }
     }
 
+    /// What a key of database 0 is. Whatever is past its deadline goes as a client comes, who has it told.
+    pub fn look(&mut self, key: &str, keyspace: &Keyspace, worker: &mut Worker, now: Now) -> Found {
+        self.watching.send(worker, &[["TYPE", key]], now);
+        let hash = keyspace.hash(key.as_bytes());
+        let mut found = read(&keyspace.begin(Scope::Keys(&[hash]), 0, now.unix_ms()), key.as_bytes());
+        if let Some((Value::Stream(stream), ..)) = &mut found {
+            stream.groups.clear();
+        }
+        found
+    }
+
     /// Looks at a key of database 0.
     pub fn examine(&mut self, key: &str, keyspace: &Keyspace, worker: &mut Worker, now: Now) -> Result<(), String> {
         // A clock that was set back brings to light what was past its deadline, and tells nobody.
@@ -71,11 +73,12 @@ impl Witness {
             self.cached.clear();
             self.noted.clear();
         }
-        // Whatever is past its deadline goes when somebody comes.
-        let watched = self.watched.as_ref().map_or(key, |(watched, _)| watched);
-        self.watching.send(worker, &[["TYPE", key], ["TYPE", watched]], now);
+        let found = self.look(key, keyspace, worker, now);
+        let watched = self.watched.take().map(|(watched, before)| {
+            let found = self.look(&watched, keyspace, worker, now);
+            (watched, before, found)
+        });
         self.hear(worker, now);
-        let found = look(key, keyspace, now);
         let complain = |key: &str, before: &Found, found: &Found, who: &str| {
             Err(format!("{key} was {before:?} and is {found:?}: a client {who}"))
         };
@@ -93,13 +96,13 @@ impl Witness {
         }
         self.tracking.send(worker, &[["TYPE", key]], now);
         let replies = self.watching.send(worker, &[&["MULTI"][..], &["EXEC"], &["WATCH", key]], now);
-        if let Some((watched, before)) = self.watched.replace((key.to_owned(), found.clone()))
+        self.watched = Some((key.to_owned(), found));
+        if let Some((watched, before, found)) = watched
             && replies.windows(4).any(|reply| reply == b"*0\r\n")
+            && before != found
+            && !is_by_time(&before, &found)
         {
-            let found = if watched == key { found } else { look(&watched, keyspace, now) };
-            if before != found && !is_by_time(&before, &found) {
-                return complain(&watched, &before, &found, "watches it");
-            }
+            return complain(&watched, &before, &found, "watches it");
         }
         Ok(())
     }

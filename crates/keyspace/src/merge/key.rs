@@ -7,6 +7,15 @@ use crate::table::{KeyHasher, Slot};
 use crate::{KeyType, Version};
 use values::{Hash, SortedSet};
 
+/// What has become of a key when what is stable about it was forgotten.
+#[derive(Clone, Copy)]
+pub(crate) struct Stabilized {
+    /// Nothing is left that the entry itself does not say: the record is gone.
+    pub(crate) is_stable: bool,
+    /// A deadline of it, or of an element, has come into force for good.
+    pub(crate) has_died: bool,
+}
+
 impl<H: KeyHasher> Merge<'_, '_, H> {
     /// What is older than this effect goes. Returns what was there, for those who want to drop it elsewhere.
     pub(crate) fn delete(&mut self) -> Option<Entry> {
@@ -81,10 +90,10 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         self.with_record(|parts| parts.redo_operations());
     }
 
-    /// Forgets what is stable about the key. True where its record is gone.
-    pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>) -> bool {
-        let is_stable = self.with_record(|parts| parts.stabilize(horizon));
-        if is_stable {
+    /// Forgets what is stable about the key.
+    pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>) -> Stabilized {
+        let stabilized = self.with_record(|parts| parts.stabilize(horizon));
+        if stabilized.is_stable {
             let list = self.database.recent.remove(self.key).and_then(|record| record.list);
             if let Some(mut entry) = self.entry_mut() {
                 let version = version_of(&entry);
@@ -97,7 +106,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
                 self.database.newest_plain = self.database.newest_plain.max(written);
             }
         }
-        is_stable
+        stabilized
     }
 
     /// What a flush of the whole database does to a key that may be newer, or hold what is.
@@ -148,17 +157,16 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
     }
 
-    /// Forgets what is stable. True where nothing is left that the entry itself does not say.
-    fn stabilize(&mut self, horizon: &Horizon<'_>) -> bool {
+    /// Forgets what is stable.
+    fn stabilize(&mut self, horizon: &Horizon<'_>) -> Stabilized {
         let origins = self.author.origins;
-        if let Some(at) = self.record.deadlines.settle(origins, horizon) {
-            self.die(at);
-        }
-        self.settle_members(horizon);
+        let died = self.record.deadlines.settle(origins, horizon);
+        died.into_iter().for_each(|at| self.die(at));
+        let member_died = self.settle_members(horizon);
         let now_ms = self.author.access.now_ms;
         let elements = self.table.find(self.hash, self.key).and_then(Entry::expiring);
         self.record.hides = elements.is_some_and(|elements| !elements.due(now_ms).is_empty());
         let there = self.key_type();
-        self.record.stabilize(horizon, there)
+        Stabilized { is_stable: self.record.stabilize(horizon, there), has_died: died.is_some() || member_died }
     }
 }

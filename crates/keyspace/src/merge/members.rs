@@ -176,8 +176,10 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms)
     }
 
-    /// Deadlines that have been passed for good kill their elements; what is known of the registers is forgotten.
-    pub(super) fn settle_members(&mut self, horizon: &Horizon<'_>) {
+    /// Deadlines that have been passed for good kill their elements; what is known of the registers is forgotten. True
+    /// where one did.
+    pub(super) fn settle_members(&mut self, horizon: &Horizon<'_>) -> bool {
+        let mut any_died = false;
         for collection in crate::lifetimes::COLLECTIONS {
             let origins = self.author.origins;
             let mut died: Vec<(Box<[u8]>, Version)> = Vec::new();
@@ -193,6 +195,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             let due = due.into_iter().flatten();
             let unwritten = due.filter(|(member, _)| self.record.lifetimes.get(collection, member).is_none());
             died.extend(unwritten.map(|(member, stamp)| (member, Version { stamp, ..Version::ZERO })));
+            any_died |= !died.is_empty();
             for (member, at) in died {
                 self.member_dies(collection, &member, at);
             }
@@ -213,6 +216,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             self.record.lifetimes = lifetimes;
         }
         self.drop_empty();
+        any_died
     }
 
     /// The deadline of an element came into force at this point; what is newer belongs to a new life of it.

@@ -14,6 +14,7 @@ mod sorted_set;
 pub(crate) mod stream;
 mod string;
 
+pub(crate) use self::key::Stabilized;
 use self::operations::Cause;
 use crate::KeyType;
 use crate::access::Access;
@@ -86,12 +87,16 @@ pub(crate) fn version_of(entry: &Entry) -> Version {
 }
 
 impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
-    pub(crate) fn entry(&self) -> Option<&Entry> {
+    fn entry(&self) -> Option<&Entry> {
         self.database.table.seek(self.hash, self.key)
     }
 
     pub(crate) fn key_type(&self) -> Option<KeyType> {
         self.entry().map(Entry::key_type)
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.entry().is_some()
     }
 
     fn entry_mut(&mut self) -> Option<EntryMut<'_>> {
