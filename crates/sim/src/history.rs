@@ -3,7 +3,7 @@
 use crate::clock::EPOCH_MS;
 use crate::model::{self, Record};
 use crate::node::Machine;
-use crate::workload;
+use crate::workload::{self, Workload};
 use crate::world::{STEP_US, World, address};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -101,11 +101,12 @@ pub fn run(scenario: Scenario, seed: u64) -> Result<(), Divergence> {
 /// Clients write, things break.
 fn live(world: &mut World, scenario: Scenario, rng: &mut SmallRng) -> Result<(), String> {
     let calm = rng.random_ratio(1, 4);
+    let workload = Workload::random(rng);
     for tag in 0..BUSY_STEPS {
         for index in world.alive() {
             let takes_writes = scenario.eager || world.hosts[index].machine.as_ref().is_some_and(Machine::has_joined);
             if rng.random_ratio(1, 6) && takes_writes {
-                world.command(index, &workload::next(rng, tag * 8 + index as u64));
+                world.command(index, &workload.next(rng, tag * 8 + index as u64));
             }
             if rng.random_ratio(1, 40) && takes_writes {
                 world.wait(index, workload::blocking(rng));

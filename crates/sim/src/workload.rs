@@ -15,6 +15,8 @@ const LISTS: [&str; 3] = ["list:a", "list:b", "list:c"];
 const SORTED_SETS: [&str; 3] = ["zset:a", "zset:b", "zset:c"];
 const STREAMS: [&str; 3] = ["stream:a", "stream:b", "stream:c"];
 const ANY: [&str; 2] = ["any:a", "any:b"];
+/// Families in a history that does not have all.
+const FEW: usize = 2;
 const MEMBERS: [&str; 5] = ["m1", "m2", "m3", "44", "5"];
 
 fn pick<'a>(rng: &mut SmallRng, from: &[&'a str]) -> &'a str {
@@ -51,36 +53,69 @@ fn words(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }
 
-/// What a client does in one go: a command, or several between MULTI and EXEC.
-pub fn next(rng: &mut SmallRng, tag: u64) -> Vec<Vec<String>> {
-    if rng.random_ratio(1, 15) {
-        let mut group = vec![words("MULTI")];
-        for index in 0..rng.random_range(1..5) {
-            group.push(command(rng, tag * 8 + index));
-        }
-        group.push(words("EXEC"));
-        return group;
-    }
-    vec![command(rng, tag * 8)]
+/// Commands of one kind. `tag` makes the values that they write unlike any others.
+type Family = fn(rng: &mut SmallRng, tag: u64) -> Vec<String>;
+
+/// All of them, and how often each comes.
+const FAMILIES: [(Family, u32); 12] = [
+    (string, 20),
+    (hyperloglog, 5),
+    (counter, 20),
+    (set, 18),
+    (hash, 18),
+    (list, 18),
+    (sorted_set, 18),
+    (geo, 3),
+    (stream, 18),
+    (expiry, 10),
+    (keys, 12),
+    (publish, 6),
+];
+
+/// What the clients of one history do.
+pub struct Workload {
+    families: Vec<(Family, u32)>,
 }
 
-/// One command. `tag` makes the values that it writes unlike any other's.
-fn command(rng: &mut SmallRng, tag: u64) -> Vec<String> {
-    match rng.random_range(0..166) {
-        0..20 => string(rng, tag),
-        20..25 => hyperloglog(rng),
-        25..45 => counter(rng),
-        45..63 => set(rng),
-        63..81 => hash(rng, tag),
-        81..91 => expiry(rng),
-        91..109 => list(rng, tag),
-        109..127 => sorted_set(rng),
-        127..131 => words(&format!("PUBLISH {CHANNEL} {tag}")),
-        131..133 => words(&format!("SPUBLISH {SHARD_CHANNEL} {tag}")),
-        133..151 => stream(rng, tag),
-        151..154 => geo(rng),
-        _ => keys(rng),
+impl Workload {
+    /// Everything.
+    pub fn whole() -> Workload {
+        Workload { families: FAMILIES.to_vec() }
     }
+
+    /// Everything, or a few families only, so that more of it meets.
+    pub fn random(rng: &mut SmallRng) -> Workload {
+        if rng.random() {
+            return Workload::whole();
+        }
+        let families = FAMILIES.choose_multiple(rng, FEW).copied().chain([(expiry as Family, 3), (keys, 3)]);
+        Workload { families: families.collect() }
+    }
+
+    /// What a client does in one go: a command, or several between MULTI and EXEC.
+    pub fn next(&self, rng: &mut SmallRng, tag: u64) -> Vec<Vec<String>> {
+        if rng.random_ratio(1, 15) {
+            let mut group = vec![words("MULTI")];
+            for index in 0..rng.random_range(1..5) {
+                group.push(self.command(rng, tag * 8 + index));
+            }
+            group.push(words("EXEC"));
+            return group;
+        }
+        vec![self.command(rng, tag * 8)]
+    }
+
+    fn command(&self, rng: &mut SmallRng, tag: u64) -> Vec<String> {
+        let (family, _) = self.families.choose_weighted(rng, |(_, weight)| *weight).expect("there are some");
+        family(rng, tag)
+    }
+}
+
+fn publish(rng: &mut SmallRng, tag: u64) -> Vec<String> {
+    words(&match rng.random_range(0..3) {
+        0 => format!("SPUBLISH {SHARD_CHANNEL} {tag}"),
+        _ => format!("PUBLISH {CHANNEL} {tag}"),
+    })
 }
 
 fn string(rng: &mut SmallRng, tag: u64) -> Vec<String> {
@@ -111,7 +146,7 @@ fn string(rng: &mut SmallRng, tag: u64) -> Vec<String> {
     })
 }
 
-fn hyperloglog(rng: &mut SmallRng) -> Vec<String> {
+fn hyperloglog(rng: &mut SmallRng, _: u64) -> Vec<String> {
     let key = key(rng, &HYPERLOGLOGS);
     words(&match rng.random_range(0..12) {
         0..7 => format!("PFADD {key} e{} e{}", rng.random_range(0..40), rng.random_range(0..40)),
@@ -123,7 +158,7 @@ fn hyperloglog(rng: &mut SmallRng) -> Vec<String> {
     })
 }
 
-fn counter(rng: &mut SmallRng) -> Vec<String> {
+fn counter(rng: &mut SmallRng, _: u64) -> Vec<String> {
     let key = key(rng, &COUNTERS);
     words(&match rng.random_range(0..12) {
         0..7 => format!("INCRBY {key} {}", number(rng)),
@@ -136,7 +171,7 @@ fn counter(rng: &mut SmallRng) -> Vec<String> {
     })
 }
 
-fn set(rng: &mut SmallRng) -> Vec<String> {
+fn set(rng: &mut SmallRng, _: u64) -> Vec<String> {
     let key = key(rng, &SETS);
     let member = pick(rng, &MEMBERS);
     words(&match rng.random_range(0..16) {
@@ -208,7 +243,7 @@ fn list(rng: &mut SmallRng, tag: u64) -> Vec<String> {
     })
 }
 
-fn sorted_set(rng: &mut SmallRng) -> Vec<String> {
+fn sorted_set(rng: &mut SmallRng, _: u64) -> Vec<String> {
     let key = key(rng, &SORTED_SETS);
     let member = pick(rng, &MEMBERS);
     words(&match rng.random_range(0..25) {
@@ -236,7 +271,7 @@ fn sorted_set(rng: &mut SmallRng) -> Vec<String> {
     })
 }
 
-fn geo(rng: &mut SmallRng) -> Vec<String> {
+fn geo(rng: &mut SmallRng, _: u64) -> Vec<String> {
     let (key, source) = (key(rng, &SORTED_SETS), pick(rng, &SORTED_SETS));
     let member = pick(rng, &MEMBERS);
     words(&match rng.random_range(0..7) {
@@ -300,7 +335,7 @@ fn stream(rng: &mut SmallRng, tag: u64) -> Vec<String> {
     })
 }
 
-fn expiry(rng: &mut SmallRng) -> Vec<String> {
+fn expiry(rng: &mut SmallRng, _: u64) -> Vec<String> {
     let key = any_key(rng);
     words(&match rng.random_range(0..10) {
         8 => format!("PEXPIREAT {key} {}", moment_ms(rng)),
@@ -313,7 +348,7 @@ fn expiry(rng: &mut SmallRng) -> Vec<String> {
     })
 }
 
-fn keys(rng: &mut SmallRng) -> Vec<String> {
+fn keys(rng: &mut SmallRng, _: u64) -> Vec<String> {
     let key = any_key(rng);
     words(&match rng.random_range(0..50) {
         42 => format!("RENAMENX {key} {}", any_key(rng)),

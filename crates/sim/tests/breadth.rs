@@ -8,7 +8,7 @@ use mesh::Now;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use sim::node::{Machine, Tape};
-use sim::workload;
+use sim::workload::{self, Workload};
 use std::collections::BTreeSet;
 
 /// Enough for every command of the workload to meet a key that it can change.
@@ -34,7 +34,7 @@ fn every_write_command_and_every_effect() {
     for tag in 0..COMMANDS {
         now = Now { unix_ms: now.unix_ms + STEP_MS, monotonic_ms: now.monotonic_ms + STEP_MS };
         let before = tape.count();
-        let mut commands = workload::next(&mut rng, tag);
+        let mut commands = Workload::whole().next(&mut rng, tag);
         if tag % 10 == 0 {
             commands = vec![workload::blocking(&mut rng)];
             machine.wait(commands[0].clone(), now);

@@ -7,7 +7,7 @@ use mesh::Now;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use sim::node::{Machine, Tape};
-use sim::workload;
+use sim::workload::Workload;
 
 const UNIX_MS: u64 = 1_700_000_000_000;
 /// Enough for every command of the workload.
@@ -31,7 +31,7 @@ fn written() -> (Machine, Vec<Vec<u8>>) {
     let mut machine = Machine::start(origin(1), &["other".to_owned()], 1, tape.clone(), now);
     let mut rng = SmallRng::seed_from_u64(1);
     for tag in 0..COMMANDS {
-        machine.command(&workload::next(&mut rng, tag), now);
+        machine.command(&Workload::whole().next(&mut rng, tag), now);
     }
     let records = tape.records(&tape.last_commits());
     assert!(records.len() as u64 > COMMANDS / 3, "most commands write");

@@ -436,7 +436,12 @@ impl World {
 /// More with PROPTEST_CASES.
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
-    ProptestConfig { cases: default.cases.max(2000), max_shrink_iters: 20_000, failure_persistence: None, ..default }
+    ProptestConfig {
+        cases: default.cases.max(2000),
+        max_shrink_iters: default.max_shrink_iters.min(20_000),
+        failure_persistence: None,
+        ..default
+    }
 }
 
 proptest! {
