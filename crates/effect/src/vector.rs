@@ -43,6 +43,12 @@ impl VersionVector {
         other.iter().all(|(origin, stamp)| self.covers(origin, stamp))
     }
 
+    /// What both of them cover.
+    pub fn common(&self, other: &VersionVector) -> VersionVector {
+        let both = self.iter().filter(|(origin, _)| other.contains(*origin));
+        VersionVector { entries: both.map(|(origin, stamp)| (origin, stamp.min(other.get(origin)))).collect() }
+    }
+
     pub fn remove(&mut self, origin: Origin) {
         self.entries.remove(&origin);
     }

@@ -18,6 +18,17 @@ pub(crate) fn stamp_of(deadline_ms: u64) -> Stamp {
 pub(crate) struct Deadlines {
     /// Ascending, never empty. The first is stable, or began the life of the key.
     writes: SmallVec<[Write; 1]>,
+    /// The last one. Who has not seen its cause must be told of it with the data set.
+    death: Option<Death>,
+}
+
+/// A deadline that came into force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Death {
+    /// Where in the order of effects.
+    pub(crate) at: Version,
+    /// The effect that wrote the deadline.
+    pub(crate) cause: Version,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,13 +47,13 @@ impl Write {
 
 impl Deadlines {
     pub(crate) fn new(version: Version, deadline_ms: Option<u64>) -> Deadlines {
-        Deadlines { writes: SmallVec::from_elem(Write { version, deadline_ms }, 1) }
+        Deadlines { writes: SmallVec::from_elem(Write { version, deadline_ms }, 1), death: None }
     }
 
     /// `None` where there are no writes.
-    pub(crate) fn from_writes(mut writes: Vec<Write>, origins: &Origins) -> Option<Deadlines> {
+    pub(crate) fn from_parts(mut writes: Vec<Write>, death: Option<Death>, origins: &Origins) -> Option<Deadlines> {
         writes.sort_by(|a, b| origins.compare(a.version, b.version));
-        (!writes.is_empty()).then(|| Deadlines { writes: SmallVec::from_vec(writes) })
+        (!writes.is_empty()).then(|| Deadlines { writes: SmallVec::from_vec(writes), death })
     }
 
     /// What the register holds.
@@ -58,6 +69,10 @@ impl Deadlines {
         &self.writes
     }
 
+    pub(crate) fn death(&self) -> Option<Death> {
+        self.death
+    }
+
     /// EXPIRE and PERSIST.
     pub(crate) fn write(&mut self, origins: &Origins, version: Version, deadline_ms: Option<u64>) {
         let at = self.writes.partition_point(|write| origins.newer(version, write.version));
@@ -67,8 +82,17 @@ impl Deadlines {
         }
     }
 
+    /// A deadline has come into force elsewhere.
+    pub(crate) fn die(&mut self, origins: &Origins, death: Death) {
+        self.restart(origins, death.at, None);
+        if self.death.is_none_or(|known| origins.newer(death.at, known.at)) {
+            self.death = Some(death);
+        }
+    }
+
     /// A clear: what became of the key before does not matter any more.
     pub(crate) fn restart(&mut self, origins: &Origins, version: Version, deadline_ms: Option<u64>) {
+        self.death.take_if(|death| origins.newer(version, death.at));
         let at = self.writes.partition_point(|write| origins.newer(version, write.version));
         if let Some(known) = self.writes.get_mut(at).filter(|write| write.version == version) {
             known.deadline_ms = deadline_ms;
@@ -87,17 +111,20 @@ impl Deadlines {
             match self.writes[0].expiry() {
                 Some(expiry) if horizon.passed(expiry) && next.is_none_or(|next| origins.newer(next, expiry)) => {
                     died = Some(expiry);
+                    self.death = Some(Death { at: expiry, cause: self.writes[0].version });
                     self.writes[0] = Write { version: expiry, deadline_ms: None };
                 }
                 _ if next.is_some_and(|next| horizon.passed(next)) => drop(self.writes.remove(0)),
-                _ => return died,
+                _ => break,
             }
         }
+        self.death.take_if(|death| horizon.known(death.cause));
+        died
     }
 
     /// Is there no more to it than what the entry says?
     pub(crate) fn is_stable(&self, horizon: &Horizon<'_>) -> bool {
-        self.writes.len() == 1 && horizon.known(self.writes[0].version)
+        self.writes.len() == 1 && horizon.known(self.writes[0].version) && self.death.is_none()
     }
 }
 

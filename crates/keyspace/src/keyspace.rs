@@ -58,6 +58,8 @@ pub struct Keyspace {
     pub(crate) horizon: AtomicU64,
     /// By `OriginIndex`: up to where the newest horizon said that everybody has seen it.
     pub(crate) known: Mutex<Vec<Stamp>>,
+    /// See `Keyspace::decided`; by `OriginIndex`.
+    pub(crate) decided: Mutex<Vec<Stamp>>,
     random: AtomicU64,
     /// See `Tracking::to_word`.
     tracking: AtomicU64,
@@ -88,6 +90,7 @@ impl Keyspace {
             origins: Origins::new(),
             horizon: AtomicU64::new(0),
             known: Mutex::new(Vec::new()),
+            decided: Mutex::new(Vec::new()),
             random: AtomicU64::new(options.seed),
             tracking: AtomicU64::new(Tracking::default().to_word()),
         }

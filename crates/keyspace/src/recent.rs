@@ -127,19 +127,19 @@ impl Record {
 
     /// Operations of a type that the key does not have cannot be; a record from elsewhere may still claim so.
     pub(crate) fn keep_operations_of(&mut self, there: Option<KeyType>) {
-        let is_claimed = |registers: &Elements<Field>| registers.values().any(|field| !field.increments.is_empty());
+        let is_claimed = |registers: &Elements<Field>| registers.values().any(|field| !field.increments.is_idle());
         let claimed = || match self {
-            Record { operations, .. } if !operations.is_empty() => KeyType::String,
+            Record { operations, .. } if !operations.is_idle() => KeyType::String,
             Record { fields, .. } if is_claimed(fields) => KeyType::Hash,
             _ => KeyType::SortedSet,
         };
         let kept = there.unwrap_or_else(claimed);
         if kept != KeyType::String {
-            self.operations = Operations::default();
+            self.operations.clear();
         }
         for (key_type, registers) in [(KeyType::Hash, &mut self.fields), (KeyType::SortedSet, &mut self.scores)] {
             if kept != key_type {
-                registers.values_mut().for_each(|field| field.increments = Operations::default());
+                registers.values_mut().for_each(|field| field.increments.clear());
             }
         }
     }
@@ -174,6 +174,7 @@ impl Record {
                 }
             });
             operations.condense(|operation| clear && horizon.known(operation.version));
+            operations.forget_cancelled(|by| horizon.known(by));
         };
         settle(&mut self.operations, clear);
         self.members.retain(|_, version| !horizon.known(*version));

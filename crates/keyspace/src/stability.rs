@@ -7,9 +7,9 @@ use crate::merge::operations::Horizon;
 use crate::merge::{Author, Merge, Stabilized};
 use crate::shard::{Database, Shard};
 use crate::table::KeyHasher;
-use crate::version::{Row, Version};
+use crate::version::{OriginIndex, Row, Version};
 use crate::{EventClass, KeyEvent, KeyHash, KeyType, Keyspace};
-use effect::Stamp;
+use effect::{Stamp, VersionVector};
 use std::sync::atomic::Ordering;
 
 /// What time has done to a key, without an effect.
@@ -33,6 +33,26 @@ impl Keyspace {
         self.known.lock().clone()
     }
 
+    /// Up to which stamp of each origin its effects may have become part of bases here, without a trace: everybody who
+    /// counted had seen them.
+    pub fn decided(&self) -> VersionVector {
+        let mut decided = VersionVector::new();
+        for (index, stamp) in self.decided.lock().iter().enumerate().filter(|(_, stamp)| **stamp > Stamp::ZERO) {
+            if let Some(origin) = self.origins.origin(OriginIndex(index as u16)) {
+                decided.advance(origin, *stamp);
+            }
+        }
+        decided
+    }
+
+    /// The same as known elsewhere, where bases come from.
+    pub(crate) fn note_decided(&self, known: &[Stamp]) {
+        let mut decided = self.decided.lock();
+        let len = decided.len().max(known.len());
+        decided.resize(len, Stamp::ZERO);
+        decided.iter_mut().zip(known).for_each(|(decided, known)| *decided = (*decided).max(*known));
+    }
+
     /// Forgets what is stable, at most about `budget` keys per shard and database; one shard is locked at
     /// a time. True where everything was looked at. A horizon never goes back. `tell` is told, under the lock, what time
     /// has done.
@@ -45,7 +65,9 @@ impl Keyspace {
     ) -> bool {
         let author = self.nobody_at(now_ms);
         self.horizon.fetch_max(horizon.clock.0, Ordering::Relaxed);
-        *self.known.lock() = horizon.causal.iter().map(|mark| mark.stamp.min(horizon.clock)).collect();
+        let known: Vec<Stamp> = horizon.causal.iter().map(|mark| mark.stamp.min(horizon.clock)).collect();
+        self.note_decided(&known);
+        *self.known.lock() = known;
         let mut done = true;
         for index in 0..self.shards.count() {
             let mut guard = self.shards.lock(Wanted::Hashes(&[index as u64]));

@@ -34,6 +34,9 @@ pub enum Row<'a> {
     All,
     /// By `OriginIndex`; an origin beyond the end was never heard of.
     Seen(&'a [Stamp]),
+    /// What a whole data set had seen, by `OriginIndex`; each clear in it no more than that. `alive`: increments
+    /// that live on there.
+    Whole { seen: &'a [Stamp], alive: &'a [Version] },
 }
 
 impl Row<'_> {
@@ -42,13 +45,16 @@ impl Row<'_> {
         match self {
             Row::All => true,
             // Whatever the row says: what one has seen has a smaller stamp.
-            Row::Seen(_) if version.stamp >= author.stamp => false,
-            Row::Seen(stamps) => {
-                version.origin == author.origin
-                    || stamps.get(version.origin.0 as usize).is_some_and(|&seen| seen >= version.stamp)
-            }
+            Row::Seen(_) | Row::Whole { .. } if version.stamp >= author.stamp => false,
+            Row::Seen(seen) => version.origin == author.origin || covers(seen, version),
+            Row::Whole { seen, alive } => covers(seen, version) && !alive.contains(&version),
         }
     }
+}
+
+/// Had somebody with this vector, by `OriginIndex`, seen the effect?
+pub(crate) fn covers(vector: &[Stamp], version: Version) -> bool {
+    vector.get(version.origin.0 as usize).is_some_and(|seen| *seen >= version.stamp)
 }
 
 /// All origins that this process has heard of. An index, once given, stays.

@@ -46,7 +46,7 @@ fn chunks(keyspace: &Keyspace) -> Vec<Vec<u8>> {
 }
 
 fn transfer(from: &Keyspace, to: &Keyspace, theirs: &VersionVector, ours: &VersionVector) {
-    let mut import = Import::begin(to, theirs, ours, false).unwrap();
+    let mut import = Import::begin(to, theirs, &from.decided(), ours, false).unwrap();
     for chunk in chunks(from) {
         import.merge(to, &chunk, |_| ()).unwrap();
     }
@@ -156,7 +156,7 @@ proptest! {
             chunk.truncate(cut.max(1));
             let here = keyspace(2);
             commit(&here, NOW_MS, |txn| txn.string_set(b"n", b"1", SetDeadline::Clear));
-            let mut import = Import::begin(&here, &vector, &vector, false).unwrap();
+            let mut import = Import::begin(&here, &vector, &vector, &vector, false).unwrap();
             let _ = import.merge(&here, &chunk, |_| ());
             import.end(&here, false, |_| ());
             here.digest(NOW_MS);

@@ -92,6 +92,7 @@ pub(crate) struct Transfer {
     /// Where the log ended when it began: to be kept until the peer subscribes.
     pub(crate) keep: Position,
     /// What the peer has when it is done.
+    pub(crate) vector: VersionVector,
     pub(crate) pin: Pin,
     pub(crate) ended_ms: u64,
 }

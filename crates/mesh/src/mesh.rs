@@ -282,7 +282,7 @@ impl Mesh {
         if self.unreported.is_empty() {
             self.report_ms = None;
         }
-        if self.may_hear_of_others() {
+        if self.is_incomplete() {
             seen.push((self.own, Stamp::ZERO));
         }
         let previous = self.vector.get(self.own);
@@ -357,17 +357,25 @@ impl Mesh {
         joining.until_ms = now.monotonic_ms + JOINING_MS;
     }
 
-    /// Has this node all that the first master had when it was reached, or no masters? Until then it may overwrite
-    /// what it has not seen, and what others have long since folded.
+    /// Has this node all that its masters had when they were reached, and they what theirs had, or no masters? Until then
+    /// it may overwrite what it has not seen, and what others have long since folded.
     pub fn has_joined(&self) -> bool {
-        self.masters.is_empty() || self.to_join.is_none()
+        self.masters.is_empty() || (self.to_join.is_none() && !self.is_reach_unknown())
     }
 
-    /// Looks whether what the first master had is here.
+    /// Looks whether what the masters had is here.
     fn join(&mut self) {
-        if self.to_join.as_ref().is_some_and(|goal| !goal.is_empty() && self.vector.dominates(goal)) {
+        let is_here = self.to_join.as_ref().is_some_and(|goal| !goal.is_empty() && self.vector.dominates(goal));
+        if is_here && !self.may_hear_of_others() {
             self.to_join = None;
         }
+    }
+
+    /// Does this node still lack something that others may have forgotten, or a master that may bring it? Until the log
+    /// moves on without it.
+    fn is_incomplete(&self) -> bool {
+        let joins = !self.masters.is_empty() && self.to_join.is_some() && !self.log.has_evicted();
+        joins || self.may_hear_of_others()
     }
 
     /// Is there a master that was never reached? It counts as a member that has nothing; like others, until the log
@@ -389,7 +397,7 @@ impl Mesh {
     fn is_reach_unknown(&self) -> bool {
         let present =
             |origin: &Origin| self.rows.is_present(*origin, self.own, &self.vector, |of| self.log.evicted(of));
-        self.may_hear_of_others() || self.incomplete.iter().any(present)
+        self.is_incomplete() || self.incomplete.iter().any(present)
     }
 
     pub(crate) fn mark_stable_dirty(&mut self) {

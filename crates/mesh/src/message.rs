@@ -56,9 +56,11 @@ pub enum Message<'a> {
     },
     /// Replica to source: send the data set.
     StateRequest,
-    /// Source to replica: the data set follows, at least as new as `vector`, with everybody's rows.
+    /// Source to replica: the data set follows, at least as new as `vector`, with everybody's rows. `decided`: up to where
+    /// effects may have become part of it without a trace by the time that it ends.
     StateBegin {
         vector: VersionVector,
+        decided: VersionVector,
         rows: Vec<(Origin, VersionVector)>,
     },
     /// A piece of the data set, in the keyspace's encoding.
@@ -167,8 +169,9 @@ impl<'a> Message<'a> {
             }
             Message::Records { batch } => return put_message(output, kind::RECORDS, batch),
             Message::StateRequest => kind::STATE_REQUEST,
-            Message::StateBegin { vector, rows } => {
+            Message::StateBegin { vector, decided, rows } => {
                 put_sized_vector(&mut payload, vector);
+                put_sized_vector(&mut payload, decided);
                 for (origin, row) in rows {
                     put_origin(&mut payload, *origin);
                     put_sized_vector(&mut payload, row);
@@ -207,12 +210,12 @@ impl<'a> Message<'a> {
                 Message::StateRequest
             }
             kind::STATE_BEGIN => {
-                let vector = take_sized_vector(&mut rest)?;
+                let (vector, decided) = (take_sized_vector(&mut rest)?, take_sized_vector(&mut rest)?);
                 let mut rows = Vec::new();
                 while !rest.is_empty() {
                     rows.push((take_origin(&mut rest)?, take_sized_vector(&mut rest)?));
                 }
-                Message::StateBegin { vector, rows }
+                Message::StateBegin { vector, decided, rows }
             }
             kind::STATE_CHUNK => Message::StateChunk { bytes: payload },
             kind::STATE_END => {
@@ -264,7 +267,7 @@ mod tests {
                 Message::Gap { floors: vector.clone() },
                 Message::Records { batch: &bytes },
                 Message::StateRequest,
-                Message::StateBegin { vector: vector.clone(), rows: vec![(origin, row.clone()), (origin, vector)] },
+                Message::StateBegin { vector: vector.clone(), decided: row.clone(), rows: vec![(origin, row.clone()), (origin, vector)] },
                 Message::StateChunk { bytes: &bytes },
                 Message::StateEnd,
                 Message::Bye { reason: &bytes },

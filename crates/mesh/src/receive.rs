@@ -59,7 +59,9 @@ impl Mesh {
                 Ok(())
             }
             Message::Records { batch } if upstream => self.receive_batch(id, batch, store, now),
-            Message::StateBegin { vector, rows } if upstream => self.state_begin(id, vector, rows, store),
+            Message::StateBegin { vector, decided, rows } if upstream => {
+                self.state_begin(id, vector, &decided, rows, store)
+            }
             Message::StateChunk { bytes } if upstream => match &self.import {
                 Some(Import { link, begun: Some(_), .. }) if *link == id => store.import(bytes),
                 _ => Err("a piece of a data set that was not asked for".to_owned()),
@@ -81,7 +83,7 @@ impl Mesh {
                 Err("a data set is asked for while it is on its way".to_owned())
             }
             Message::StateRequest if !upstream => {
-                self.begin_transfer(id, now);
+                self.begin_transfer(id, store.decided(), now);
                 Ok(())
             }
             _ => Err("a message that does not belong on this side of a link".to_owned()),
@@ -121,7 +123,7 @@ impl Mesh {
         let text = format!("Link with {} {} is up", if upstream { "master" } else { "replica" }, link.address());
         let diverged = upstream && self.options.mode == Mode::Classic && !vector.dominates(&self.vector);
         link.announced = vector.clone();
-        if let Some(goal) = self.to_join.as_mut().filter(|goal| upstream && goal.is_empty()) {
+        if let Some(goal) = self.to_join.as_mut().filter(|_| upstream) {
             goal.merge(&vector);
         }
         if let Some(downstream) = link.downstream_mut() {
@@ -376,11 +378,13 @@ impl Mesh {
         &mut self,
         id: LinkId,
         vector: VersionVector,
+        decided: &VersionVector,
         rows: Vec<(Origin, VersionVector)>,
         store: &mut dyn Store,
     ) -> Result<(), String> {
         let mentioned = rows.iter().flat_map(|(of, row)| row.iter().map(|(origin, _)| origin).chain([*of]));
-        self.admit(vector.iter().map(|(origin, _)| origin).chain(mentioned))?;
+        let named = vector.iter().chain(decided.iter()).map(|(origin, _)| origin);
+        self.admit(named.chain(mentioned))?;
         let Some(import) = self.import.as_mut().filter(|import| import.link == id && import.begun.is_none()) else {
             return Err("a data set that was not asked for".to_owned());
         };
@@ -391,7 +395,7 @@ impl Mesh {
         // What this node writes meanwhile it has, too.
         let mut ours = self.vector.clone();
         ours.advance(self.own, Stamp::MAX);
-        store.import_begin(&vector, &ours, import.replace)?;
+        store.import_begin(&vector, decided, &ours, import.replace)?;
         import.begun = Some((vector, rows));
         Ok(())
     }

@@ -42,21 +42,27 @@ impl Mesh {
         }
     }
 
-    /// The peer wants our data set: it counts from now on as a member that has what we have now.
-    pub(crate) fn begin_transfer(&mut self, id: LinkId, now: Now) {
+    /// The peer wants our data set: it counts from now on as a member that has what we have now, or less where it has
+    /// all that is `decided` here: so that is how it stays while the data set is on its way.
+    pub(crate) fn begin_transfer(&mut self, id: LinkId, mut decided: VersionVector, now: Now) {
         let (vector, keep) = (self.vector.clone(), self.log.end());
         let mut rows: Vec<_> = self.rows.iter().map(|(origin, row)| (origin, row.clone())).collect();
         rows.push((self.own, vector.clone()));
         let clock = self.watermarks().clock;
         let Some(link) = self.links.get_mut(&id) else { return };
-        link.send(&Message::StateBegin { vector: vector.clone(), rows });
+        let mut has = vector.clone();
+        if link.announced.dominates(&decided) {
+            has = vector.common(&link.announced);
+        }
+        decided.merge(&has);
+        link.send(&Message::StateBegin { vector: vector.clone(), decided, rows });
         let text = format!("Sending the data set to replica {}", link.address());
         let joiner = link.peer.filter(|peer| peer.mode != Mode::Classic).map(|peer| peer.origin);
         let announce_ms = now.monotonic_ms + ANNOUNCE_MS;
         let Some(downstream) = link.downstream_mut() else { return };
         downstream.subscriptions.clear();
-        let pin = Pin { vector, clock };
-        downstream.transfer = Some(Transfer { cursor: Some(Cursor::default()), keep, pin, ended_ms: 0 });
+        let (pin, cursor) = (Pin { vector: has, clock }, Some(Cursor::default()));
+        downstream.transfer = Some(Transfer { cursor, keep, vector, pin, ended_ms: 0 });
         downstream.announce_ms = announce_ms;
         self.counters.state_exports += 1;
         if let Some(joiner) = joiner {
@@ -80,9 +86,9 @@ impl Mesh {
             let transfer = &mut downstream.transfer;
             let done = transfer.as_ref().is_some_and(|transfer| {
                 let member = self.rows.get(peer.origin);
-                let speaks = member.is_some_and(|row| row.dominates(&transfer.pin.vector));
+                let speaks = member.is_some_and(|row| row.dominates(&transfer.vector));
                 let waited = now.monotonic_ms.saturating_sub(transfer.ended_ms) > PIN_GRACE_MS;
-                transfer.cursor.is_none() && announced.dominates(&transfer.pin.vector) && (speaks || waited)
+                transfer.cursor.is_none() && announced.dominates(&transfer.vector) && (speaks || waited)
             });
             if done {
                 *transfer = None;

@@ -22,9 +22,18 @@ pub trait Store {
     /// Appends about `budget` bytes of the data set, from `cursor` on. `None`: that was the end.
     fn export(&mut self, cursor: Cursor, budget: usize, output: &mut Vec<u8>) -> Option<Cursor>;
 
-    /// A data set of another node follows, at least as new as `theirs`. `ours`: what is here, and of this
-    /// node's own effects all. `replace`: the own data set is given up for it.
-    fn import_begin(&mut self, theirs: &VersionVector, ours: &VersionVector, replace: bool) -> Result<(), String>;
+    /// Up to which stamp of each origin effects may be part of the data set without a trace.
+    fn decided(&self) -> VersionVector;
+
+    /// A data set of another node follows, at least as new as `theirs`, where no more is `decided` when it ends. `ours`:
+    /// what is here, and of this node's own effects all. `replace`: the own data set is given up for it.
+    fn import_begin(
+        &mut self,
+        theirs: &VersionVector,
+        decided: &VersionVector,
+        ours: &VersionVector,
+        replace: bool,
+    ) -> Result<(), String>;
 
     /// A piece of it, as `export` wrote it there.
     fn import(&mut self, bytes: &[u8]) -> Result<(), String>;

@@ -227,8 +227,18 @@ impl Store for KeyspaceStore {
         next.map(|keyspace::Cursor { db, position }| Cursor { db, position })
     }
 
-    fn import_begin(&mut self, theirs: &VersionVector, ours: &VersionVector, replace: bool) -> Result<(), String> {
-        let import = Import::begin(&self.keyspace, theirs, ours, replace);
+    fn decided(&self) -> VersionVector {
+        self.keyspace.decided()
+    }
+
+    fn import_begin(
+        &mut self,
+        theirs: &VersionVector,
+        decided: &VersionVector,
+        ours: &VersionVector,
+        replace: bool,
+    ) -> Result<(), String> {
+        let import = Import::begin(&self.keyspace, theirs, decided, ours, replace);
         self.import = Some(import.map_err(|error| error.to_string())?);
         if replace {
             self.observe_change(Change::Everything);

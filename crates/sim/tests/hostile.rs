@@ -54,7 +54,7 @@ fn check(keyspace: &Keyspace) {
     keyspace.digest(UNIX_MS);
     let other = self::keyspace(true);
     let vector = VersionVector::new();
-    let mut import = Import::begin(&other, &vector, &vector, false).unwrap();
+    let mut import = Import::begin(&other, &vector, &vector, &vector, false).unwrap();
     for chunk in chunks(keyspace) {
         import.merge(&other, &chunk, |_| ()).expect("what a node says is understood");
     }
@@ -110,7 +110,7 @@ fn mutated_data_sets() {
             check(&here);
             here = keyspace(!tried.is_multiple_of(4000));
         }
-        let mut import = Import::begin(&here, &vector, &vector, false).unwrap();
+        let mut import = Import::begin(&here, &vector, &vector, &vector, false).unwrap();
         let understood = import.merge(&here, input, |_| ()).is_ok();
         import.end(&here, understood, |_| ());
     });

@@ -1,7 +1,7 @@
 //! Collections whose elements have values: each element is a register with increments on top of it.
 
 use super::cell::{Action, Cell};
-use super::operations::Cause;
+use super::operations::{Cancellation, Cause};
 use super::{Author, Cut, Merge, Parts};
 use crate::KeyType;
 use crate::entry::{Entry, NewValue};
@@ -80,6 +80,11 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
                 action.apply(&mut fields.cell(name, limits));
             },
         );
+    }
+
+    /// What clears elsewhere have cancelled in an element.
+    pub(crate) fn fields_cancel<F: Fields>(&mut self, name: &[u8], cancelled: &[Cancellation]) {
+        self.with_record(|parts| parts.cancel_in_field::<F>(name, cancelled));
     }
 
     /// Changes the collection where nothing can be late; it may be new.
@@ -186,6 +191,19 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         self.drop_empty();
     }
 
+    /// Clears elsewhere have cancelled increments in an element.
+    pub(super) fn cancel_in_field<F: Fields>(&mut self, name: &[u8], cancelled: &[Cancellation]) {
+        let limits = self.limits;
+        let mut field = F::registers(self.record).remove(name).unwrap_or_default();
+        if self.has::<F>() {
+            self.with_fields(|fields: &mut F| field.increments.cancel(cancelled, &mut fields.cell(name, limits)));
+        } else {
+            field.increments.note_cancelled(cancelled);
+        }
+        F::registers(self.record).insert(name.into(), field);
+        self.drop_empty();
+    }
+
     /// A deadline of an element came into force at this point.
     pub(super) fn field_dies<F: Fields>(&mut self, name: &[u8], at: Version) {
         let (origins, limits) = (self.author.origins, self.limits);
@@ -209,7 +227,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     pub(super) fn redo_increments<F: Fields>(&mut self) {
         let limits = self.limits;
         let mut registers = std::mem::take(F::registers(self.record));
-        for (name, field) in registers.iter_mut().filter(|(_, field)| !field.increments.is_empty()) {
+        for (name, field) in registers.iter_mut().filter(|(_, field)| !field.increments.is_idle()) {
             self.with_fields(|fields: &mut F| field.increments.restart(&mut fields.cell(name, limits)));
         }
         *F::registers(self.record) = registers;
@@ -239,8 +257,8 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let (origins, limits) = (self.author.origins, self.limits);
         self.cut_lifetimes(F::COLLECTION, cut, base.as_ref().map(|base| base as &dyn Expiring));
         let mut registers = std::mem::take(F::registers(self.record));
-        if !self.has::<F>() && base.is_none() && registers.values().all(|field| field.increments.is_empty()) {
-            registers.retain(|_, field| !cut.wins || field.is_newer(cut, origins));
+        if !self.has::<F>() && base.is_none() && registers.values().all(|field| field.increments.is_idle()) {
+            registers.retain(|_, field| !cut.wins || field.outlives(cut, origins));
         } else if cut.wins {
             let mut new = base.unwrap_or_default();
             self.with_fields(|fields: &mut F| {
@@ -294,6 +312,14 @@ impl Field {
 
     fn is_newer(&self, cut: Cut<'_>, origins: &Origins) -> bool {
         self.version.is_some_and(|version| origins.newer(version, cut.at))
+    }
+
+    /// The same of an element that is not there: is it still to be remembered?
+    fn outlives(&mut self, cut: Cut<'_>, origins: &Origins) -> bool {
+        if !self.is_newer(cut, origins) {
+            self.version = None;
+        }
+        self.version.is_some() || !self.increments.is_empty()
     }
 
     /// What becomes of this element on the way from the `old` collection to the `new` one, which holds the base.

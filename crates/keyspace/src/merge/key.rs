@@ -2,6 +2,7 @@
 
 use super::operations::{Cause, Horizon};
 use super::{Cut, Merge, Parts, version_of};
+use crate::deadlines::Death;
 use crate::entry::{Entry, NewValue, Value};
 use crate::table::{KeyHasher, Slot};
 use crate::{KeyType, Version};
@@ -77,11 +78,11 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         self.with_record(|parts| parts.restart_deadline(deadline_ms));
     }
 
-    /// Where the key came from nobody knew yet that a deadline had come into force at this point.
-    pub(crate) fn expire_at(&mut self, at: Version) {
+    /// Where the key came from nobody knew yet that a deadline had come into force.
+    pub(crate) fn die(&mut self, death: Death) {
         self.with_record(|parts| {
-            parts.die(at);
-            parts.record.deadlines.restart(parts.author.origins, at, None);
+            parts.die(death.at);
+            parts.record.deadlines.die(parts.author.origins, death);
         });
     }
 
@@ -136,7 +137,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     }
 
     fn redo_operations(&mut self) {
-        if !self.record.operations.is_empty() {
+        if !self.record.operations.is_idle() {
             let mut operations = std::mem::take(&mut self.record.operations);
             operations.restart(&mut self.string_cell());
             self.record.operations = operations;

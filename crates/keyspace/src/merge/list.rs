@@ -100,7 +100,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 
     /// A replica of somebody who has peers must understand how they name elements.
     fn names_elements(&self) -> bool {
-        self.author.stamping && matches!(self.author.row, Row::Seen(_))
+        self.author.stamping && !matches!(self.author.row, Row::All)
     }
 
     /// Changes one place of a list.

@@ -6,7 +6,7 @@
 use super::operations::Horizon;
 use super::{Cut, Merge, Parts};
 use crate::KeyType;
-use crate::deadlines::{Deadlines, stamp_of};
+use crate::deadlines::{Deadlines, Death, stamp_of};
 use crate::table::KeyHasher;
 use crate::version::Version;
 use effect::Collection;
@@ -64,13 +64,13 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         });
     }
 
-    /// Where the key came from nobody knew yet that an element's deadline had come into force at this point.
-    pub(crate) fn expire_member_at(&mut self, collection: Collection, member: &[u8], at: Version) {
+    /// Where the key came from nobody knew yet that an element's deadline had come into force.
+    pub(crate) fn expire_member(&mut self, collection: Collection, member: &[u8], death: Death) {
         self.with_record(|parts| {
             let origins = parts.author.origins;
-            if origins.newer(at, parts.record.clear) {
-                parts.register(collection, member).restart(origins, at, None);
-                parts.member_dies(collection, member, at);
+            if origins.newer(death.at, parts.record.clear) {
+                parts.register(collection, member).die(origins, death);
+                parts.member_dies(collection, member, death.at);
                 parts.drop_empty();
             }
         });
@@ -209,7 +209,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
                     Collection::Hash => self.record.fields.get(member),
                     Collection::SortedSet => self.record.scores.get(member),
                 };
-                let is_counter = field.is_some_and(|field| !field.increments.is_empty());
+                let is_counter = field.is_some_and(|field| !field.increments.is_idle());
                 let there = self.with_elements(collection, |elements| elements.deadline_ms(member)).flatten();
                 !register.is_stable(horizon) || there != deadline_ms || (is_counter && deadline_ms.is_some())
             });

@@ -43,6 +43,25 @@ pub(crate) struct Operations {
     /// Increments that an expiry has put to sleep; all older than those in the list.
     asleep: Vec<Operation>,
     mode: Mode,
+    /// For a transfer of state: what is missing here without being in one of these is part of the base.
+    cancelled: Vec<Cancellation>,
+}
+
+/// Increments that a clear had seen, which may itself have lost against a newer one since. What a clear has seen of an
+/// origin is all up to some stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cancellation {
+    /// The newest of these increments; all of its origin up to it.
+    pub(crate) newest: Version,
+    /// The newest such clear of its origin.
+    pub(crate) by: Version,
+}
+
+impl Cancellation {
+    fn concerns(&self, operation: &Operation) -> bool {
+        let Operation { version, action, .. } = operation;
+        action.is_increment() && version.origin == self.newest.origin && version.stamp <= self.newest.stamp
+    }
 }
 
 impl Operation {
@@ -53,18 +72,23 @@ impl Operation {
 
 impl Default for Operations {
     fn default() -> Operations {
-        Operations { list: VecDeque::new(), asleep: Vec::new(), mode: Mode::Ordered }
+        Operations { list: VecDeque::new(), asleep: Vec::new(), mode: Mode::Ordered, cancelled: Vec::new() }
     }
 }
 
 impl Operations {
     /// Not done yet: `restart` does them.
-    pub(crate) fn from_parts(mut asleep: Vec<Operation>, mut awake: Vec<Operation>, origins: &Origins) -> Operations {
+    pub(crate) fn from_parts(
+        mut asleep: Vec<Operation>,
+        mut awake: Vec<Operation>,
+        cancelled: Vec<Cancellation>,
+        origins: &Origins,
+    ) -> Operations {
         for list in [&mut asleep, &mut awake] {
             list.sort_by(|a, b| origins.compare(a.version, b.version));
             list.dedup_by_key(|operation| operation.version);
         }
-        Operations { list: awake.into(), asleep, mode: Mode::Ordered }
+        Operations { list: awake.into(), asleep, mode: Mode::Ordered, cancelled }
     }
 
     pub(crate) fn awake(&self) -> impl Iterator<Item = &Operation> {
@@ -76,8 +100,18 @@ impl Operations {
         (self.asleep.len(), self.list.len())
     }
 
+    /// Is there nothing to remember?
     pub(crate) fn is_empty(&self) -> bool {
+        self.is_idle() && self.cancelled.is_empty()
+    }
+
+    /// Is there nothing to do?
+    pub(crate) fn is_idle(&self) -> bool {
         self.list.is_empty() && self.asleep.is_empty()
+    }
+
+    pub(crate) fn cancelled(&self) -> &[Cancellation] {
+        &self.cancelled
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Operation> {
@@ -124,8 +158,13 @@ impl Operations {
             Cause::Clear(row) => {
                 let asleep = std::mem::take(&mut self.asleep);
                 asleep.into_iter().rev().for_each(|operation| self.list.push_front(operation));
+                let cancelled = &mut self.cancelled;
                 self.list.retain(|operation| {
-                    is_newer(operation) || (operation.action.is_increment() && !row.covers(at, operation.version))
+                    let is_seen = !is_newer(operation) && row.covers(at, operation.version);
+                    if is_seen && operation.action.is_increment() {
+                        note_cancelled(cancelled, Cancellation { newest: operation.version, by: at });
+                    }
+                    is_newer(operation) || (operation.action.is_increment() && !is_seen)
                 });
             }
             Cause::Expiry => {
@@ -148,8 +187,42 @@ impl Operations {
             Cause::Expiry => false,
             Cause::TypeClash => origins.newer(at, operation.version),
         };
+        if let Cause::Clear(_) = cause {
+            for operation in self.asleep.iter().chain(&self.list).filter(|operation| gone(operation)) {
+                note_cancelled(&mut self.cancelled, Cancellation { newest: operation.version, by: at });
+            }
+        }
         self.asleep.retain(|operation| !gone(operation));
         self.remove(gone, cell);
+    }
+
+    /// What clears elsewhere have cancelled.
+    pub(crate) fn cancel(&mut self, cancelled: &[Cancellation], cell: &mut impl Cell) {
+        let gone = |operation: &Operation| cancelled.iter().any(|cancellation| cancellation.concerns(operation));
+        self.asleep.retain(|operation| !gone(operation));
+        self.remove(gone, cell);
+        self.note_cancelled(cancelled);
+    }
+
+    /// The same where there can be no operations.
+    pub(crate) fn note_cancelled(&mut self, cancelled: &[Cancellation]) {
+        cancelled.iter().for_each(|cancellation| note_cancelled(&mut self.cancelled, *cancellation));
+    }
+
+    /// What a clear does that had `seen` so much; nothing else is left.
+    pub(crate) fn only_cancelled(&mut self, by: Version, seen: impl Fn(Version) -> bool) {
+        self.cancelled.clear();
+        let increments = self.asleep.iter().chain(&self.list).filter(|operation| operation.action.is_increment());
+        for operation in increments.filter(|operation| seen(operation.version)) {
+            note_cancelled(&mut self.cancelled, Cancellation { newest: operation.version, by });
+        }
+        self.clear();
+    }
+
+    /// Nothing is left to do; what was cancelled stays known.
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+        self.asleep.clear();
     }
 
     fn remove(&mut self, gone: impl Fn(&Operation) -> bool, cell: &mut impl Cell) {
@@ -166,13 +239,6 @@ impl Operations {
                 self.redo_from(first, cell);
             }
         }
-    }
-
-    /// Drops increments before `restart`: nothing is in a cell yet.
-    pub(crate) fn drop_increments(&mut self, gone: impl Fn(Version) -> bool) {
-        let keep = |operation: &Operation| !(operation.action.is_increment() && gone(operation.version));
-        self.asleep.retain(keep);
-        self.list.retain(keep);
     }
 
     /// Takes what is in the cell as the base and does all operations on top of it.
@@ -192,6 +258,11 @@ impl Operations {
             Mode::Counter { .. } => {}
             Mode::Ordered => self.list.iter().rev().for_each(|operation| operation.undo.apply(cell)),
         }
+    }
+
+    /// Forgets cancellations whose clears everybody knows.
+    pub(crate) fn forget_cancelled(&mut self, known: impl Fn(Version) -> bool) {
+        self.cancelled.retain(|cancellation| !known(cancellation.by));
     }
 
     /// Forgets what is stable: it is part of the base from now on. `settled` says so of one operation.
@@ -300,6 +371,17 @@ impl Mode {
             }
             Mode::Ordered => Mode::Ordered,
         }
+    }
+}
+
+fn note_cancelled(cancelled: &mut Vec<Cancellation>, Cancellation { newest, by }: Cancellation) {
+    let is_same = |noted: &&mut Cancellation| (noted.newest.origin, noted.by.origin) == (newest.origin, by.origin);
+    match cancelled.iter_mut().find(is_same) {
+        Some(noted) => {
+            noted.newest.stamp = noted.newest.stamp.max(newest.stamp);
+            noted.by.stamp = noted.by.stamp.max(by.stamp);
+        }
+        None => cancelled.push(Cancellation { newest, by }),
     }
 }
 

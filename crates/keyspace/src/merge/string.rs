@@ -1,6 +1,7 @@
 //! Strings: SET, increments, APPEND and its like.
 
 use super::cell::{Action, Cell, StringCell};
+use super::operations::Cancellation;
 use super::{Cut, Merge, Parts, version_of};
 use crate::KeyType;
 use crate::entry::{Entry, Header, NewValue, ValueRef};
@@ -84,6 +85,11 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         self.with_record(|parts| parts.string_operation(action));
     }
 
+    /// What clears elsewhere have cancelled.
+    pub(crate) fn string_cancel(&mut self, cancelled: &[Cancellation]) {
+        self.with_record(|parts| parts.string_cancel(cancelled));
+    }
+
     /// An increment of what is an integer already, or is not there, as nearly all of them are: with one
     /// lookup. `None` where it is something else, and nothing happens. Nothing can be late here.
     pub(crate) fn add_in_place(&mut self, delta: i64, touches: bool) -> Option<i64> {
@@ -121,6 +127,16 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             operations.insert(author.origins, author.version, action, &mut self.string_cell());
             self.record.operations = operations;
         }
+    }
+
+    fn string_cancel(&mut self, cancelled: &[Cancellation]) {
+        let mut operations = std::mem::take(&mut self.record.operations);
+        if operations.is_idle() {
+            operations.note_cancelled(cancelled);
+        } else {
+            operations.cancel(cancelled, &mut self.string_cell());
+        }
+        self.record.operations = operations;
     }
 
     pub(super) fn string_cell(&mut self) -> StringCell<'_, H> {

@@ -3,11 +3,11 @@
 use super::{action, flag, item};
 use crate::KeyType;
 use crate::codec::{self, Decoded};
-use crate::deadlines::{Deadlines, Write};
+use crate::deadlines::{Deadlines, Death, Write};
 use crate::lifetimes::COLLECTIONS;
 use crate::list::{Anchor, Identity, ListRegisters, Run, Sequence};
 use crate::merge::cell::Action;
-use crate::merge::operations::{Operation, Operations};
+use crate::merge::operations::{Cancellation, Operation, Operations};
 use crate::recent::stream::{GroupRecord, Presence, Raises, StreamRecord};
 use crate::recent::{Elements, Field, Record};
 use crate::version::{OriginIndex, Origins, Version};
@@ -282,7 +282,9 @@ impl<'a, 'o> Reader<'a, 'o> {
             let version = self.version()?;
             writes.push(Write { version, deadline_ms: Some(self.number()?).filter(|deadline_ms| *deadline_ms > 0) });
         }
-        Ok(Deadlines::from_writes(writes, self.origins).ok_or(DecodeError::BadNumber)?)
+        let has_died = self.number()? != 0;
+        let death = if has_died { Some(Death { at: self.version()?, cause: self.version()? }) } else { None };
+        Ok(Deadlines::from_parts(writes, death, self.origins).ok_or(DecodeError::BadNumber)?)
     }
 
     fn operations(&mut self) -> Result<Operations, ImportError> {
@@ -295,7 +297,11 @@ impl<'a, 'o> Reader<'a, 'o> {
         for _ in 0..awake {
             list.push(self.operation()?);
         }
-        Ok(Operations::from_parts(asleep, list, self.origins))
+        let mut cancelled = Vec::new();
+        for _ in 0..self.number()? {
+            cancelled.push(Cancellation { newest: self.version()?, by: self.version()? });
+        }
+        Ok(Operations::from_parts(asleep, list, cancelled, self.origins))
     }
 
     fn operation(&mut self) -> Result<Operation, ImportError> {

@@ -234,6 +234,11 @@ impl Chunk {
             // None is 0, which no deadline is: it would have deleted.
             self.number(write.deadline_ms.map_or(0, |deadline_ms| deadline_ms.max(1)));
         }
+        self.number(u64::from(register.death().is_some()));
+        if let Some(death) = register.death() {
+            self.version(death.at);
+            self.version(death.cause);
+        }
     }
 
     fn operations(&mut self, operations: &Operations) {
@@ -255,6 +260,11 @@ impl Chunk {
                     self.tagged(action::SET_BITS).number(*bit_offset).number(u64::from(*width)).number(*value)
                 }
             };
+        }
+        self.number(operations.cancelled().len() as u64);
+        for cancellation in operations.cancelled() {
+            self.version(cancellation.newest);
+            self.version(cancellation.by);
         }
     }
 
@@ -293,7 +303,7 @@ impl Chunk {
 fn base_value(entry: Option<&Entry>, record: Option<&Record>, limits: &EncodingLimits) -> Option<Vec<u8>> {
     let value = entry?.value();
     match (value, record) {
-        (ValueRef::Int(_) | ValueRef::Bytes(_), Some(record)) if !record.operations.is_empty() => {
+        (ValueRef::Int(_) | ValueRef::Bytes(_), Some(record)) if !record.operations.is_idle() => {
             let mut cell = OwnedCell { value: string_of(value).map(StringRef::to_vec) };
             record.operations.take_back(&mut cell);
             cell.value.map(|bytes| codec::encoded(ValueRef::Bytes(&bytes)))

@@ -7,37 +7,39 @@ use crate::garbage::Garbage;
 use crate::guard::Wanted;
 use crate::merge::{Author, flush, version_of};
 use crate::recent::Record;
-use crate::shard::Database;
+use crate::shard::{Database, Shard};
 use crate::table::KeyHasher;
-use crate::version::{OriginIndex, Row, Version};
+use crate::version::{OriginIndex, Row, Version, covers};
 use crate::{Change, KeyHash, Keyspace};
 use effect::{Stamp, VersionVector};
 use std::collections::HashSet;
+use values::EncodingLimits;
 
 /// A data set of another node on its way into ours. Nothing else from other nodes is applied meanwhile.
 pub struct Import {
     /// What the other node had seen when it began, and what we had.
     theirs: Vec<Stamp>,
     ours: Vec<Stamp>,
+    /// All that they may have forgotten of was seen here: only what is new is done, on top of ours. Otherwise it is done the
+    /// other way round, as what was deleted there may still be here.
+    ours_is_base: bool,
+    /// All that may be forgotten here was seen there.
+    have_all_forgotten: bool,
+    /// What is part of bases there.
+    decided: Vec<Stamp>,
     /// Hashes of the keys that they have, where we had some as well: what is missing was deleted there.
     /// (Two keys with the same 64 bits: the one stays, to be noticed by a comparison of digests.)
     received: Option<HashSet<u64>>,
-    /// Up to where everybody has seen each origin: what is older may be part of a base here.
-    known: Vec<Stamp>,
     newest: Stamp,
 }
 
-/// Had somebody with this vector seen the effect?
-pub(super) fn covers(vector: &[Stamp], version: Version) -> bool {
-    vector.get(version.origin.0 as usize).is_some_and(|seen| *seen >= version.stamp)
-}
-
 impl Import {
-    /// `theirs`: the version vector with which their walk began; `ours`: our own by now.
-    /// `replace`: what we have is given up for it.
+    /// `theirs`: the version vector with which their walk began, and `decided`: what `Keyspace::decided` will be
+    /// there at most when it ends; `ours`: our own vector by now. `replace`: what we have is given up for it.
     pub fn begin(
         keyspace: &Keyspace,
         theirs: &VersionVector,
+        decided: &VersionVector,
         ours: &VersionVector,
         replace: bool,
     ) -> Result<Import, ImportError> {
@@ -50,12 +52,16 @@ impl Import {
             }
             Ok::<_, ImportError>(stamps)
         };
-        let (theirs, ours) = (stamps(theirs)?, stamps(ours)?);
+        let ours_is_base = !replace && ours.dominates(decided);
+        let have_all_forgotten = theirs.dominates(&keyspace.decided());
+        let (theirs, ours, decided) = (stamps(theirs)?, stamps(ours)?, stamps(decided)?);
         if replace {
             keyspace.clear();
         }
         let received = (!keyspace.is_empty()).then(HashSet::new);
-        Ok(Import { theirs, ours, received, known: keyspace.known(), newest: Stamp::ZERO })
+        // What is written here from now on is newer than all that anybody who counts there has passed.
+        let newest = theirs.iter().copied().max().unwrap_or(Stamp::ZERO);
+        Ok(Import { theirs, ours, ours_is_base, have_all_forgotten, decided, received, newest })
     }
 
     /// Merges a chunk that `Keyspace::export` wrote there. After an error some of its keys are merged; the
@@ -88,11 +94,17 @@ impl Import {
         if complete && let Some(received) = &self.received {
             for index in 0..keyspace.shards.count() {
                 let mut guard = keyspace.shards.lock(Wanted::Hashes(&[index as u64]));
-                let shard = guard.at_mut(index);
-                for (db, database) in shard.databases.iter_mut().enumerate() {
+                let Shard { databases, limits, .. } = guard.at_mut(index);
+                for (db, database) in databases.iter_mut().enumerate() {
                     self.drop_missing(db as u32, database, received, &mut changed);
+                    self.cancel_missing(keyspace, (db as u32, database), limits, received)
+                        .iter()
+                        .for_each(|key| changed(Change::Key { db: db as u32, key, deleted: false }));
                 }
             }
+        }
+        if !self.ours_is_base {
+            keyspace.note_decided(&self.decided);
         }
         let mut ticket = keyspace.stamping.take();
         ticket.observe(self.newest);
@@ -119,6 +131,25 @@ impl Import {
             recent.remove(&key);
             changed(Change::Key { db, key: &key, deleted: true });
         }
+    }
+
+    /// Increments in keys that they do not have, and that they had seen: a flush or a clear there had, too. Returns the
+    /// keys.
+    fn cancel_missing(
+        &self,
+        keyspace: &Keyspace,
+        (db, database): (u32, &mut Database<KeyHash>),
+        limits: &EncodingLimits,
+        received: &HashSet<u64>,
+    ) -> Vec<Box<[u8]>> {
+        let has_increments = |(_, record): &(&[u8], &Record)| !record.increments().is_empty();
+        let missing = database.recent.iter().filter(has_increments).map(|(key, _)| Box::<[u8]>::from(key));
+        let missing: Vec<_> = missing.filter(|key| !received.contains(&identity(db, key))).collect();
+        for key in &missing {
+            let (author, hash) = (keyspace.nobody(), keyspace.hash(key));
+            Place { database, limits, author, hash, key }.cancel_seen(&self.theirs);
+        }
+        missing
     }
 
     /// Is there something in the record that they had not seen?
@@ -176,17 +207,6 @@ impl Import {
         let is_whole_here = place.is_whole() && place.version().is_some_and(|version| self.is_unseen(version));
         let flushed = Some(place.database.flushed).filter(|flushed| self.is_unseen(*flushed));
         match place.version() {
-            // We had it, and it went; only what we have not seen of it may be new.
-            None if seen_here => {
-                place.reapply(KeyState::from_item(item, limits), None, Row::Seen(&self.theirs), &self.ours);
-            }
-            None => {
-                place.install(self.without_cancelled(KeyState::from_item(item, limits), &KeyState::default()));
-                place.reapply(KeyState::default(), flushed, Row::Seen(&self.ours), &self.theirs);
-            }
-            Some(_) if seen_here && is_whole_here => {
-                place.reapply(KeyState::from_item(item, limits), None, Row::Seen(&self.theirs), &self.ours);
-            }
             // Data without a stamp fills gaps. Where both have some, the larger value stays at both.
             Some(own) if newest == Version::ZERO => {
                 let theirs = KeyState::from_item(item, limits);
@@ -195,25 +215,24 @@ impl Import {
                     place.install(theirs);
                 }
             }
-            Some(_) => {
-                let own = place.take();
-                place.install(self.without_cancelled(KeyState::from_item(item, limits), &own));
-                place.reapply(own, flushed, Row::Seen(&self.ours), &self.theirs);
+            // What we had of it may be gone, and forgotten.
+            _ if newest != Version::ZERO && self.ours_is_base => {
+                place.reapply(KeyState::from_item(item, limits), None, &self.theirs, &self.ours);
+            }
+            // We had it, and it went, which they may not know; only what we have not seen of it is new.
+            None if seen_here && !self.have_all_forgotten => {
+                place.reapply(KeyState::from_item(item, limits), None, &self.theirs, &self.ours)
+            }
+            Some(_) if seen_here && is_whole_here => {
+                place.reapply(KeyState::from_item(item, limits), None, &self.theirs, &self.ours);
+            }
+            own => {
+                let own = own.map_or_else(KeyState::default, |_| place.take());
+                place.install(KeyState::from_item(item, limits));
+                place.reapply(own, flushed, &self.ours, &self.theirs);
             }
         }
         changed(Change::Key { db, key, deleted: false });
-    }
-}
-
-impl Import {
-    /// Increments of theirs that we had seen, and that are not among ours, nor part of a base: a clear here
-    /// has cancelled them, which may itself be dead by now.
-    fn without_cancelled(&self, mut theirs: KeyState, own: &KeyState) -> KeyState {
-        let of_own = own.increments();
-        theirs.drop_increments(|version| {
-            covers(&self.ours, version) && !covers(&self.known, version) && !of_own.contains(&version)
-        });
-        theirs
     }
 }
 

@@ -1,9 +1,9 @@
 //! One key here, about to be merged with the same key of another node.
 
 use super::decode::KeyItem;
-use super::import::covers;
 use super::stream::base_of;
 use crate::codec;
+use crate::deadlines::{Deadlines, Death};
 use crate::entry::{Entry, Header, Value, ValueRef};
 use crate::list::{ListRegisters, Selection, Sequence, parts_of};
 use crate::merge::cell::StringCell;
@@ -12,10 +12,10 @@ use crate::merge::{Author, Merge, version_of};
 use crate::recent::stream::StreamRecord;
 use crate::recent::{Elements, Field, Record};
 use crate::shard::Database;
-use crate::version::{OriginIndex, Row, Version};
+use crate::version::{OriginIndex, Row, Version, covers};
 use crate::{KeyHash, KeyType};
 use effect::{Collection, Stamp};
-use values::{Element, EncodingLimits, Expiring, List, Set, Stream};
+use values::{Element, EncodingLimits, Expiring, Hash, List, Set, SortedSet, Stream};
 
 /// A key, apart from any table. Without a record it is as if it had been Put whole at its version.
 #[derive(Default)]
@@ -48,19 +48,8 @@ impl KeyState {
         }
     }
 
-    pub(super) fn increments(&self) -> Vec<Version> {
+    fn increments(&self) -> Vec<Version> {
         self.record.as_ref().map_or_else(Vec::new, Record::increments)
-    }
-
-    /// The key is not in a table: its value is below all increments.
-    pub(super) fn drop_increments(&mut self, gone: impl Fn(Version) -> bool) {
-        if let Some(record) = &mut self.record {
-            let elements = record.fields.values_mut().chain(record.scores.values_mut());
-            elements
-                .map(|field| &mut field.increments)
-                .chain([&mut record.operations])
-                .for_each(|operations| operations.drop_increments(&gone));
-        }
     }
 
     /// For comparing values that nothing else tells apart.
@@ -118,7 +107,7 @@ impl Place<'_> {
                 }
             }
             let is_collection = entry_type.is_some_and(|key_type| key_type != KeyType::String);
-            if !is_collection && !record.operations.is_empty() {
+            if !is_collection && !record.operations.is_idle() {
                 record.operations.take_back(&mut self.string_cell(Header::default()));
             }
         }
@@ -181,17 +170,17 @@ impl Place<'_> {
     }
 
     /// Does once more, on top of the key as it is now, what `seen` does not cover of another state of it.
-    /// `row`: what had been seen there. `flushed`: a flush that belongs to it.
-    pub(super) fn reapply(&mut self, state: KeyState, flushed: Option<Version>, row: Row<'_>, seen: &[Stamp]) {
-        // The row is that of the whole state, not of each clear: what lived on top of them there lives on.
-        let survivors = self.database.recent.get(self.key).map_or_else(Vec::new, Record::increments);
+    /// `author`: what had been seen there. `flushed`: a flush that belongs to it.
+    pub(super) fn reapply(&mut self, state: KeyState, flushed: Option<Version>, author: &[Stamp], seen: &[Stamp]) {
+        let alive = state.increments();
+        let row = Row::Whole { seen: author, alive: &alive };
         if let Some(flushed) = flushed {
             self.merge(flushed, row).flush();
         }
         let unseen = |version: Version| version.origin != OriginIndex::NONE && !covers(seen, version);
         let version = state.version.unwrap_or(Version::ZERO);
         match (state.record, state.value) {
-            (Some(record), value) => self.reapply_record(&record, value, row, unseen, &survivors),
+            (Some(record), value) => self.reapply_record(&record, value, row, unseen),
             (None, Some(value)) if unseen(version) => {
                 let whole = || Sequence::whole(version, if let Value::List(list) = &value { list.len() } else { 0 });
                 let sequence = state.identities.map_or_else(whole, |identities| *identities);
@@ -263,8 +252,8 @@ impl Place<'_> {
         value: Option<Value>,
         row: Row<'_>,
         unseen: impl Fn(Version) -> bool,
-        survivors: &[Version],
     ) {
+        self.reapply_cancelled(record);
         for (key_type, version) in KeyType::ALL.into_iter().zip(record.creations) {
             if unseen(version) {
                 self.merge(version, row).note_creation(key_type);
@@ -273,7 +262,6 @@ impl Place<'_> {
         if unseen(record.clear) {
             self.reapply_clear(record, value.as_ref(), row);
         }
-        let is_due = |version: Version| unseen(version) || survivors.contains(&version);
         let (mut set, mut hash, mut sorted_set) = (None, None, None);
         match &value {
             Some(Value::Set(members)) => set = Some(members),
@@ -290,13 +278,13 @@ impl Place<'_> {
                 merge.set_remove(member);
             }
         }
-        self.reapply_fields(&record.fields, hash, row, &unseen, is_due);
-        self.reapply_fields(&record.scores, sorted_set, row, &unseen, is_due);
+        self.reapply_fields(&record.fields, hash, row, &unseen);
+        self.reapply_fields(&record.scores, sorted_set, row, &unseen);
         if let Some(registers) = &record.list {
             let list = if let Some(Value::List(list)) = &value { Some(list) } else { None };
             self.reapply_list(registers, list, row, &unseen);
         }
-        for operation in record.operations.awake().filter(|operation| is_due(operation.version)) {
+        for operation in record.operations.awake().filter(|operation| unseen(operation.version)) {
             self.merge(operation.version, row).string_operation(operation.action.clone());
         }
         if record.stream.is_some() || matches!(value, Some(Value::Stream(_))) {
@@ -307,13 +295,11 @@ impl Place<'_> {
             self.reapply_stream(registers, stream, created, row, &unseen);
         }
         for (collection, member, register) in record.lifetimes.iter() {
-            for (index, write) in register.writes().iter().enumerate() {
-                let is_death = write.version.origin == OriginIndex::NONE && write.version != Version::ZERO;
+            if let Some(death) = death_of(register) {
+                self.merge(Version::ZERO, Row::All).expire_member(collection, member, death);
+            }
+            for (index, write) in register.writes().iter().enumerate().filter(|(_, write)| unseen(write.version)) {
                 match index {
-                    0 if is_death => {
-                        self.merge(Version::ZERO, Row::All).expire_member_at(collection, member, write.version);
-                    }
-                    _ if !unseen(write.version) => {}
                     0 => self.merge(write.version, row).begin_member_life(collection, member, write.deadline_ms),
                     _ => {
                         let mut merge = self.merge(write.version, row);
@@ -322,16 +308,41 @@ impl Place<'_> {
                 }
             }
         }
-        for (index, write) in record.deadlines.writes().iter().enumerate() {
+        if let Some(death) = death_of(&record.deadlines) {
+            self.merge(Version::ZERO, Row::All).die(death);
+        }
+        for (index, write) in record.deadlines.writes().iter().enumerate().filter(|(_, write)| unseen(write.version)) {
             match index {
-                0 if write.version.origin == OriginIndex::NONE && write.version != Version::ZERO => {
-                    self.merge(Version::ZERO, Row::All).expire_at(write.version);
-                }
-                _ if !unseen(write.version) => {}
                 0 => self.merge(write.version, row).begin_life(write.deadline_ms),
                 _ => self.merge(write.version, row).expire(write.deadline_ms),
             }
         }
+    }
+
+    /// Increments that clears there have cancelled, whatever became of those clears.
+    fn reapply_cancelled(&mut self, record: &Record) {
+        let cancelled = record.operations.cancelled();
+        if !cancelled.is_empty() {
+            self.merge(Version::ZERO, Row::All).string_cancel(cancelled);
+        }
+        self.reapply_cancelled_in::<Hash>(&record.fields);
+        self.reapply_cancelled_in::<SortedSet>(&record.scores);
+    }
+
+    fn reapply_cancelled_in<F: Fields>(&mut self, registers: &Elements<Field>) {
+        for (name, field) in registers.iter().filter(|(_, field)| !field.increments.cancelled().is_empty()) {
+            self.merge(Version::ZERO, Row::All).fields_cancel::<F>(name, field.increments.cancelled());
+        }
+    }
+
+    /// Cancels the increments that they had seen, who have nothing of the key.
+    pub(super) fn cancel_seen(&mut self, seen: &[Stamp]) {
+        let Some(mut record) = self.database.recent.get(self.key).cloned() else { return };
+        let by = self.database.flushed;
+        let elements = record.fields.values_mut().chain(record.scores.values_mut());
+        let all = elements.map(|field| &mut field.increments).chain([&mut record.operations]);
+        all.for_each(|operations| operations.only_cancelled(by, |version| covers(seen, version)));
+        self.reapply_cancelled(&record);
     }
 
     fn reapply_fields<F: Fields>(
@@ -340,7 +351,6 @@ impl Place<'_> {
         fields: Option<&F>,
         row: Row<'_>,
         unseen: impl Fn(Version) -> bool,
-        is_due: impl Fn(Version) -> bool,
     ) {
         let nothing = F::default();
         for (name, field) in registers {
@@ -351,7 +361,7 @@ impl Place<'_> {
                     None => merge.fields_delete::<F>(std::iter::once(&**name)),
                 });
             }
-            for operation in field.increments.awake().filter(|operation| is_due(operation.version)) {
+            for operation in field.increments.awake().filter(|operation| unseen(operation.version)) {
                 self.merge(operation.version, row).fields_operation::<F>(name, operation.action.clone());
             }
         }
@@ -413,6 +423,13 @@ impl Place<'_> {
         };
         self.merge(record.clear, row).clear_value(base);
     }
+}
+
+/// Also one whose cause everybody knows who counts there.
+fn death_of(register: &Deadlines) -> Option<Death> {
+    let first = register.writes()[0].version;
+    let is_death = first.origin == OriginIndex::NONE && first != Version::ZERO;
+    register.death().or(is_death.then_some(Death { at: first, cause: first }))
 }
 
 /// The deadline that an element had below the writes of its register.

@@ -33,6 +33,8 @@ struct Node {
     log: Vec<Record>,
     /// How many records of each node's log have been applied here.
     applied: Vec<usize>,
+    /// The others wait for it before they forget anything.
+    counts: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -57,6 +59,10 @@ enum Step {
     Import {
         node: usize,
         from: usize,
+    },
+    /// The others stop counting on `node`, of which they have everything. It comes back by an import.
+    Leave {
+        node: usize,
     },
     Pass {
         ms: u64,
@@ -100,6 +106,7 @@ fn step(nodes: usize, imports: u32) -> impl Strategy<Value = Step> {
         1 => (0..nodes).prop_map(|node| Step::Stabilize { node }),
         1 => (0..200u64).prop_map(|ms| Step::Pass { ms }),
         imports => (0..nodes, 0..nodes).prop_map(|(node, from)| Step::Import { node, from }),
+        imports.div_ceil(2) => (0..nodes).prop_map(|node| Step::Leave { node }),
     ]
 }
 
@@ -235,18 +242,24 @@ impl World {
             keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
             let (rows, applied) = (vec![VersionVector::new(); count], vec![0; count]);
             let skew_ms = [0, 0, 70, 150][index];
-            Node { keyspace, origin, skew_ms, seen: VersionVector::new(), rows, log: Vec::new(), applied }
+            Node { keyspace, origin, skew_ms, seen: VersionVector::new(), rows, log: Vec::new(), applied, counts: true }
         });
         World { nodes: nodes.collect(), now_ms: START_MS }
     }
 
     fn run(&mut self, step: &Step) {
+        if let Step::Write { node, .. } | Step::Tick { node } | Step::Stabilize { node } = step
+            && !self.nodes[*node].counts
+        {
+            return;
+        }
         match step {
             Step::Write { node, db, writes } => self.write(*node, *db, writes),
             Step::Deliver { node, from } => drop(self.deliver(*node, *from)),
             Step::Tick { node } => self.tick(*node),
             Step::Stabilize { node } => self.stabilize(*node),
             Step::Import { node, from } => self.import(*node, *from),
+            Step::Leave { node } => self.leave(*node),
             Step::Pass { ms } => self.now_ms += ms,
         }
     }
@@ -278,7 +291,7 @@ impl World {
 
     fn deliver(&mut self, index: usize, from: usize) -> bool {
         let Some(record) = self.nodes[from].log.get(self.nodes[index].applied[from]).cloned() else { return false };
-        if index == from || !self.nodes[index].seen.dominates(&record.context) {
+        if index == from || !self.nodes[index].counts || !self.nodes[index].seen.dominates(&record.context) {
             return false;
         }
         let origins: Vec<Origin> = self.nodes.iter().map(|node| node.origin).collect();
@@ -311,15 +324,26 @@ impl World {
     fn stabilize(&mut self, index: usize) {
         let node = &self.nodes[index];
         let origins: Vec<Origin> = self.nodes.iter().map(|node| node.origin).collect();
-        let clock = origins.iter().map(|origin| node.seen.get(*origin)).min().unwrap();
+        let counts: Vec<bool> = self.nodes.iter().map(|node| node.counts).collect();
+        let counting = origins.iter().zip(&counts).filter(|(_, counts)| **counts);
+        let clock = counting.map(|(origin, _)| node.seen.get(*origin)).min().unwrap();
         let mut causal = vec![CausalMark::default(); origins.len() + 1];
         for origin in &origins {
             let at = node.keyspace.origin_index(*origin).unwrap().0 as usize;
-            let rows = node.rows.iter().zip(&origins).filter(|(_, of)| *of != origin).map(|(row, _)| row.get(*origin));
-            causal[at].stamp = rows.min().unwrap();
+            let others =
+                node.rows.iter().zip(&origins).zip(&counts).filter(|((_, of), counts)| **counts && *of != origin);
+            causal[at].stamp = others.map(|((row, _), _)| row.get(*origin)).min().unwrap_or(node.seen.get(*origin));
         }
         node.keyspace.stabilize(self.now_ms, &Horizon { clock, causal: &causal }, 2, |_| ());
         node.keyspace.expire_due(self.now_ms, 1, |_| ());
+    }
+
+    fn leave(&mut self, index: usize) {
+        let len = self.nodes[index].log.len();
+        let counting = self.nodes.iter().filter(|node| node.counts).count();
+        if counting > 1 && self.nodes.iter().all(|node| node.applied[index] == len) {
+            self.nodes[index].counts = false;
+        }
     }
 
     /// All of `from`, in small pieces. Writes on both sides go on before and after.
@@ -328,8 +352,9 @@ impl World {
             return;
         }
         let sender = &self.nodes[from];
+        let from_counts = sender.counts;
         let theirs = sender.seen.clone();
-        let rows = sender.rows.clone();
+        let (rows, decided) = (sender.rows.clone(), sender.keyspace.decided());
         let mut chunks = Vec::new();
         let mut cursor = Some(Cursor::default());
         while let Some(at) = cursor {
@@ -338,10 +363,11 @@ impl World {
             chunks.push(chunk);
         }
         let node = &mut self.nodes[index];
-        let mut import = Import::begin(&node.keyspace, &theirs, &node.seen, false).unwrap();
+        let mut import = Import::begin(&node.keyspace, &theirs, &decided, &node.seen, false).unwrap();
         chunks.iter().for_each(|chunk| import.merge(&node.keyspace, chunk, |_| ()).unwrap());
         import.end(&node.keyspace, true, |_| ());
         node.seen.merge(&theirs);
+        node.counts |= from_counts;
         for (row, theirs) in node.rows.iter_mut().zip(&rows) {
             row.merge(theirs);
         }
@@ -405,6 +431,10 @@ impl World {
     /// Everything reaches everybody, and becomes stable.
     fn settle(&mut self) {
         let count = self.nodes.len();
+        let counting = self.nodes.iter().position(|node| node.counts).unwrap();
+        (0..count).filter(|node| !self.nodes[*node].counts).collect::<Vec<_>>().into_iter().for_each(|node| {
+            self.import(node, counting);
+        });
         for _ in 0..3 {
             loop {
                 let pairs = (0..count).flat_map(|to| (0..count).map(move |from| (to, from)));
@@ -464,4 +494,64 @@ proptest! {
         steps.iter().for_each(|step| world.run(step));
         world.check();
     }
+}
+
+fn one_write(node: usize, kind: u8, key: usize) -> Step {
+    Step::Write { node, db: 0, writes: vec![Write { kind, key, name: 0, value: 0, ms: 12 }] }
+}
+
+fn holds(count: usize, steps: &[Step]) {
+    let mut world = World::new(count);
+    steps.iter().for_each(|step| world.run(step));
+    world.check();
+}
+
+const SET: u8 = 0;
+const HASH_INCREMENT: u8 = 17;
+const SORTED_SET_INCREMENT: u8 = 29;
+const FLUSH: u8 = 25;
+
+#[test]
+fn what_was_folded_there_is_not_taken_for_cancelled() {
+    let (deliver, import) = (|node, from| Step::Deliver { node, from }, |node, from| Step::Import { node, from });
+    let steps = [
+        one_write(2, SORTED_SET_INCREMENT, 0),
+        import(1, 2),
+        one_write(1, SET, 1),
+        deliver(0, 2),
+        one_write(0, SET, 1),
+        deliver(0, 1),
+        Step::Stabilize { node: 0 },
+        import(2, 0),
+        import(2, 1),
+    ];
+    holds(3, &steps);
+}
+
+#[test]
+fn a_flush_there_cancels_what_it_had_folded() {
+    let steps = [
+        one_write(0, HASH_INCREMENT, 0),
+        Step::Deliver { node: 1, from: 0 },
+        one_write(1, SET, 1),
+        one_write(0, HASH_INCREMENT, 0),
+        Step::Stabilize { node: 1 },
+        one_write(1, FLUSH, 0),
+        Step::Import { node: 0, from: 1 },
+    ];
+    holds(2, &steps);
+}
+
+#[test]
+fn what_was_folded_on_top_of_a_flush_comes_to_who_was_away() {
+    let steps = [
+        one_write(0, SET, 0),
+        one_write(1, HASH_INCREMENT, 2),
+        one_write(0, FLUSH, 0),
+        Step::Import { node: 1, from: 0 },
+        one_write(1, SET, 0),
+        Step::Leave { node: 0 },
+        Step::Stabilize { node: 1 },
+    ];
+    holds(2, &steps);
 }

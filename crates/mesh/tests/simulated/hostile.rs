@@ -67,13 +67,15 @@ fn more_lives_than_can_be_told_apart_close_the_link() {
         (1..=count).for_each(|life| vector.advance(origin(2, life), Stamp(5)));
         vector
     };
+    let state_begin = |vector, decided, rows| Message::StateBegin { vector, decided, rows };
     let (mut mesh, mut store, link) = open_link(true);
     send(&mut mesh, &mut store, link, &Message::Vector { unix_ms: EPOCH_MS, changes: lives(30_000) });
     assert!(!is_closed(&mut mesh));
     for message in [
         Message::Vector { unix_ms: EPOCH_MS, changes: lives(33_000) },
-        Message::StateBegin { vector: lives(33_000), rows: Vec::new() },
-        Message::StateBegin { vector: VersionVector::new(), rows: vec![(origin(1, 1), lives(33_000))] },
+        state_begin(lives(33_000), VersionVector::new(), Vec::new()),
+        state_begin(VersionVector::new(), lives(33_000), Vec::new()),
+        state_begin(VersionVector::new(), VersionVector::new(), vec![(origin(1, 1), lives(33_000))]),
     ] {
         let (mut mesh, mut store, link) = open_link(true);
         send(&mut mesh, &mut store, link, &message);

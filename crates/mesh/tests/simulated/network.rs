@@ -73,7 +73,17 @@ impl Store for ToyStore {
         None
     }
 
-    fn import_begin(&mut self, theirs: &VersionVector, _ours: &VersionVector, replace: bool) -> Result<(), String> {
+    fn decided(&self) -> VersionVector {
+        VersionVector::new()
+    }
+
+    fn import_begin(
+        &mut self,
+        theirs: &VersionVector,
+        _decided: &VersionVector,
+        _ours: &VersionVector,
+        replace: bool,
+    ) -> Result<(), String> {
         if replace {
             self.values.clear();
             self.have = VersionVector::new();
