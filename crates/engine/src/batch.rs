@@ -52,10 +52,20 @@ impl Batch {
             let Some(request) = decoder.next(input, &mut self.spans, limits)? else {
                 return Ok(false);
             };
-            let entry = table().find(request.args(input, &self.spans)).ok();
+            let entry = self.entry_of(&request, input);
             self.requests.push(Request { request, end: decoder.position(), entry, first_key: None });
         }
         Ok(true)
+    }
+
+    fn entry_of(&self, request: &resp::Request, input: &[u8]) -> Option<&'static Entry> {
+        let args = request.args(input, &self.spans);
+        // Pipelines often repeat a command.
+        let previous = self.requests.last().filter(|previous| self.args(previous, input).at(0) == args.at(0));
+        match previous.and_then(|previous| previous.entry) {
+            Some(entry) if entry.is_found_by_name_alone() => Some(entry),
+            _ => table().find(args).ok(),
+        }
     }
 
     /// Hashes the keys, and starts to load what the requests will touch where there are several.

@@ -59,6 +59,12 @@ impl Entry {
         }
     }
 
+    /// It is neither a subcommand nor has any.
+    #[inline]
+    pub fn is_found_by_name_alone(&self) -> bool {
+        self.subcommands.is_empty() && self.full_name.len() == self.name.len()
+    }
+
     /// It may reach keys that its arguments do not name.
     pub fn reaches_any_key(&self) -> bool {
         self.command.keys.iter().any(|spec| matches!(spec.begin, Begin::Unknown { last_word: None }))

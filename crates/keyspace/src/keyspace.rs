@@ -115,9 +115,14 @@ impl Keyspace {
             }
             is_large
         };
-        let large = hashes.clone().filter(|hash| in_large_table(*hash, Table::prefetch_bucket)).count();
+        // Often a whole pipeline is about one key.
+        let hashes = || {
+            let mut last = None;
+            hashes.clone().filter(move |hash| last.replace(*hash) != Some(*hash))
+        };
+        let large = hashes().filter(|hash| in_large_table(*hash, Table::prefetch_bucket)).count();
         if large > 0 {
-            hashes.for_each(|hash| _ = in_large_table(hash, Table::prefetch_entry));
+            hashes().for_each(|hash| _ = in_large_table(hash, Table::prefetch_entry));
         }
     }
 
