@@ -476,13 +476,14 @@ impl Entry {
     #[inline]
     pub fn is_hollow(&self) -> bool {
         match self.kind() {
-            Kind::Int | Kind::Inline | Kind::Long => false,
-            _ => match self.value() {
+            Kind::Set | Kind::Hash | Kind::SortedSet => match self.value() {
                 ValueRef::Set(set) => set.is_empty(),
                 ValueRef::Hash(hash) => hash.is_empty(),
                 ValueRef::SortedSet(set) => set.is_empty(),
                 _ => false,
             },
+            // Their elements have no deadlines.
+            _ => false,
         }
     }
 

@@ -13,10 +13,7 @@ impl Txn<'_> {
     /// The list at a key that is to be changed.
     pub fn writable_list(&mut self, key: &[u8]) -> Result<Option<&List>, ValueError> {
         let entry = self.writable(key, |entry| entry.key_type() == KeyType::List)?;
-        Ok(match entry.map(Entry::value) {
-            Some(ValueRef::List(list)) => Some(list),
-            _ => None,
-        })
+        Ok(entry.and_then(Entry::stored_list).map(|stored| &stored.list))
     }
 
     /// Selection go to one end, one after the other. Returns how many there are then.
