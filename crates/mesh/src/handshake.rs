@@ -102,7 +102,7 @@ pub enum HandshakeError {
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            HandshakeError::Authentication(text) => write!(f, "authentication failed: {text}"),
+            HandshakeError::Authentication(text) => write!(f, "Unable to AUTH to MASTER: {text}"),
             HandshakeError::NotFluidB => write!(f, "the master does not speak fluidB's replication protocol"),
             HandshakeError::Myself => write!(f, "Can't replicate from myself"),
             HandshakeError::Refused(text) => write!(f, "the master refused: {text}"),
@@ -265,7 +265,8 @@ mod tests {
         let (result, ..) = run(Some("secret"), format!("-NOAUTH x\r\n{wrong}").as_bytes(), 100);
         let error = result.unwrap_err();
         assert!(matches!(error, HandshakeError::Authentication(_)));
-        assert!(!error.to_string().contains("secret") && error.to_string().contains("WRONGPASS"));
+        assert!(error.to_string().starts_with("Unable to AUTH to MASTER: WRONGPASS"), "{error}");
+        assert!(!error.to_string().contains("secret"));
 
         let unknown = b"+PONG\r\n+OK\r\n+OK\r\n-ERR unknown command 'MESH', with args beginning with: \r\n";
         assert_eq!(run(None, unknown, 100).0, Err(HandshakeError::NotFluidB));

@@ -268,5 +268,8 @@ fn sets_are_compared_slice_by_slice() {
     all.sort();
     assert!(sorted(&["SUNION", "missing", "half", "set", "few", "set"]) == all);
     assert!(sorted(&["SINTER", "set", "missing"]).is_empty());
+    let mut everything = texts(call(&mut client, &["SRANDMEMBER", "set", "60000"]));
+    everything.sort();
+    assert!(everything == numbers(1, 0).collect::<Vec<_>>());
     assert_eq!(call(&mut client, &["SINTERCARD", "2", "set", "half"]), Reply::Integer(ELEMENTS as i64 / 2));
 }

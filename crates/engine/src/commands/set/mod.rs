@@ -9,6 +9,7 @@ use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
+use values::Set;
 
 pub(super) const COMMANDS: &[&Command] = &[
     &SADD,
@@ -107,6 +108,12 @@ fn smembers(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         return Ok(());
     };
     out.set(set.len());
+    reply_all(set, out);
+    Ok(())
+}
+
+/// All members, behind their number.
+fn reply_all(set: &Set, out: &mut Out) {
     if is_long(set.len()) {
         let set = set.contents();
         reply_in_slices(out, move |place, out| {
@@ -115,7 +122,6 @@ fn smembers(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     } else {
         set.iter().for_each(|member| reply_element(out, member));
     }
-    Ok(())
 }
 
 const SMISMEMBER: Command = Command {
@@ -252,8 +258,12 @@ fn srandmember(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
             out.array(count);
             return repeat_draws(out, count, reply_one);
         }
+        Some(RandomCount::Distinct(count)) if count >= set.len() => {
+            out.array(set.len());
+            reply_all(set, out);
+        }
         Some(RandomCount::Distinct(count)) => {
-            out.array(count.min(set.len()));
+            out.array(count);
             set.sample(count, dice, |member| reply_element(out, member));
         }
     }
