@@ -251,6 +251,7 @@ impl Key {
     }
 
     fn list(&mut self) -> &mut List {
+        self.deleted_id = 0;
         self.keep_lifetimes_of(None);
         if !matches!(self.content, Some(Content::List(_))) {
             self.content = Some(Content::List(List::default()));

@@ -187,6 +187,7 @@ impl Key {
     }
 
     fn list(&mut self) -> &mut List {
+        self.deleted_id = 0;
         self.forget_other_lifetimes(None);
         if !matches!(self.content, Content::List(_)) {
             self.content = Content::List(List::default());
