@@ -1,13 +1,13 @@
 //! All databases of a node, split over shards behind locks.
 
+use crate::Txn;
 use crate::access::{Access, Tracking};
-use crate::events::{EventClass, Events};
+use crate::events::EventClass;
 use crate::guard::{Shards, Wanted, default_shards};
 use crate::shard::{Database, Shard};
 use crate::stamping::{Stamping, Switches};
 use crate::table::{KeyHasher, Table};
 use crate::version::{OriginIndex, Origins};
-use crate::{Txn, View};
 use effect::{Origin, Stamp};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -130,28 +130,9 @@ impl Keyspace {
     /// Where entries have stamps, time is never behind the newest of them.
     #[inline]
     pub fn begin(&self, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'_> {
-        let mut txn = self.begin_unseen(scope, db, now_ms);
+        let mut txn = Txn::begin(self, scope, db, now_ms);
         txn.hide_due();
         txn
-    }
-
-    /// What is past its deadline is still in sight.
-    #[inline]
-    fn begin_unseen(&self, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'_> {
-        let only_hash = match scope {
-            Scope::Keys([hash]) => Some(*hash),
-            _ => None,
-        };
-        let guard = self.shards.lock(match scope {
-            Scope::Keys(hashes) => Wanted::Hashes(hashes),
-            Scope::All => Wanted::All,
-        });
-        let switches = self.stamping.switches();
-        let now_ms = if switches.stamping { now_ms.max(self.stamping.last().ms()) } else { now_ms };
-        let wanted = self.stamping.wanted_events();
-        // With other writers a key goes when nothing can come any more that saves it.
-        let events = Events::new(wanted, !switches.peers);
-        Txn::new(View { keyspace: self, guard, only_hash, db, now_ms, touches: true, events }, switches)
     }
 
     /// The same for effects of others, about which nobody asks meanwhile.
@@ -160,7 +141,7 @@ impl Keyspace {
             // Elements are past their deadline at the time of the effect.
             return self.begin(scope, 0, now_ms);
         }
-        self.begin_unseen(scope, 0, now_ms)
+        Txn::begin(self, scope, 0, now_ms)
     }
 
     /// The same for elements of large collections, once their keys have been fetched: (hash of the key, key, element).

@@ -11,13 +11,15 @@ mod streams;
 mod strings;
 
 use crate::entry::{Entry, ValueRef};
+use crate::events::Events;
 use crate::for_each_change;
+use crate::guard::Wanted;
 use crate::merge::{Author, Merge};
 use crate::recent::Record;
 use crate::stamping::{Switches, Ticket};
 use crate::version::{Row, Version};
 use crate::view::is_expired;
-use crate::{Change, EventClass, KeyEvent, KeyHash, ValueError, View};
+use crate::{Change, EventClass, KeyEvent, KeyHash, Keyspace, Scope, ValueError, View};
 use effect::{Collection, Effect, EffectWriter, ItemsWriter, Stamp};
 use std::cell::Cell;
 use std::ops::Deref;
@@ -77,16 +79,33 @@ impl<'k> Deref for Txn<'k> {
 }
 
 impl<'k> Txn<'k> {
+    /// Locks `scope`; what is past its deadline is still in sight.
     #[inline]
-    pub(crate) fn new(view: View<'k>, switches: Switches) -> Txn<'k> {
-        let effects = if switches.recording { EFFECTS.take() } else { Vec::new() };
+    pub(crate) fn begin(keyspace: &'k Keyspace, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'k> {
+        let (wanted, only_hash) = match scope {
+            Scope::Keys([hash]) => (Wanted::Hashes(std::slice::from_ref(hash)), Some(*hash)),
+            Scope::Keys(hashes) => (Wanted::Hashes(hashes), None),
+            Scope::All => (Wanted::All, None),
+        };
+        let guard = keyspace.shards.lock(wanted);
+        let switches = keyspace.stamping.switches();
+        // Made where it stays: it is too large to be moved about for every request.
         Txn {
-            view,
+            view: View {
+                keyspace,
+                guard,
+                only_hash,
+                db,
+                now_ms: if switches.stamping { now_ms.max(keyspace.stamping.last().ms()) } else { now_ms },
+                touches: true,
+                // With other writers a key goes when nothing can come any more that saves it.
+                events: Events::new(keyspace.stamping.wanted_events(), !switches.peers),
+            },
             switches,
             ticket: None,
             first: Stamp::ZERO,
             count: 0,
-            effects,
+            effects: if switches.recording { EFFECTS.take() } else { Vec::new() },
             effects_db: 0,
             changes: 0,
             silent: Vec::new(),
