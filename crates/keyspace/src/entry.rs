@@ -8,13 +8,20 @@
 //! `INLINE_MAX`, else a pointer to a boxed value. Nothing is aligned. The allocation's size is a
 //! function of what it contains (`size_class`), so that it needs no length of its own.
 
+mod layout;
+mod payload;
+mod value;
+
+pub(crate) use self::value::{NewValue, Value, ValueRef, Verbatim};
+
+use self::layout::{allocate, deallocate, read_varint, size_class, varint_size, write_varint};
+use self::payload::Payload;
 use crate::list::StoredList;
 use crate::{KeyType, OriginIndex, Version};
 use effect::Stamp;
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use values::{Encoding, Expiring, Hash, List, Prefetch, Set, SortedSet, Stream};
+use values::{Encoding, Expiring, Hash, Set, SortedSet, Stream};
 
 /// Strings beyond this length have a buffer of their own, with room to grow.
 const INLINE_MAX: usize = 2048;
@@ -51,63 +58,6 @@ enum Kind {
     Stream,
 }
 
-/// What an entry is made of. Bytes that are the canonical form of an integer become one.
-pub(crate) enum NewValue<'a> {
-    Int(i64),
-    Bytes(&'a [u8]),
-    Verbatim(Verbatim<&'a [u8]>),
-    Set(Set),
-    Hash(Hash),
-    List(List),
-    SortedSet(SortedSet),
-    Stream(Stream),
-}
-
-/// A string that is no integer to OBJECT ENCODING, even where it looks like one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Verbatim<B> {
-    pub bytes: B,
-    /// As if it had been modified in place.
-    pub is_modified: bool,
-}
-
-/// A value, borrowed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ValueRef<'a> {
-    Int(i64),
-    Bytes(&'a [u8]),
-    Set(&'a Set),
-    Hash(&'a Hash),
-    List(&'a List),
-    SortedSet(&'a SortedSet),
-    Stream(&'a Stream),
-}
-
-impl ValueRef<'_> {
-    /// Starts to load what a lookup of `element` will touch. False where the value is too small for that.
-    pub fn prefetch_element(self, element: &[u8], step: Prefetch) -> bool {
-        match self {
-            ValueRef::Set(set) => set.prefetch(element, step),
-            ValueRef::Hash(hash) => hash.prefetch(element, step),
-            ValueRef::SortedSet(set) => set.prefetch(element, step),
-            _ => false,
-        }
-    }
-}
-
-/// A value that has left its entry.
-#[derive(Debug)]
-pub(crate) enum Value {
-    Int(i64),
-    Bytes(Vec<u8>),
-    Verbatim(Verbatim<Vec<u8>>),
-    Set(Set),
-    Hash(Hash),
-    List(List),
-    SortedSet(SortedSet),
-    Stream(Stream),
-}
-
 /// What an entry knows beside key and value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -138,77 +88,6 @@ const _: () = {
     assert_send::<SortedSet>();
     assert_send::<Stream>();
 };
-
-/// The payload to be written into an allocation.
-enum Payload<'a> {
-    Int(i64),
-    Inline(&'a [u8]),
-    /// From `Box::into_raw` of the kind's type.
-    Boxed(Kind, *mut u8),
-}
-
-impl<'a> Payload<'a> {
-    fn new(value: NewValue<'a>) -> Payload<'a> {
-        match value {
-            NewValue::Int(int) => Payload::Int(int),
-            NewValue::Bytes(bytes) => match stdx::parse_i64(bytes) {
-                Some(int) => Payload::Int(int),
-                None => Payload::string(bytes),
-            },
-            NewValue::Verbatim(text) => Payload::string(text.bytes),
-            NewValue::Set(set) => Payload::boxed(Kind::Set, set),
-            NewValue::Hash(hash) => Payload::boxed(Kind::Hash, hash),
-            NewValue::List(list) => Payload::boxed(Kind::List, StoredList::new(list)),
-            NewValue::SortedSet(set) => Payload::boxed(Kind::SortedSet, set),
-            NewValue::Stream(stream) => Payload::boxed(Kind::Stream, stream),
-        }
-    }
-
-    fn string(bytes: &'a [u8]) -> Payload<'a> {
-        if bytes.len() <= INLINE_MAX { Payload::Inline(bytes) } else { Payload::long(bytes.to_vec()) }
-    }
-
-    fn long(bytes: Vec<u8>) -> Payload<'a> {
-        Payload::boxed(Kind::Long, bytes)
-    }
-
-    /// `kind`: that of a `T`.
-    fn boxed<T>(kind: Kind, value: T) -> Payload<'a> {
-        Payload::Boxed(kind, Box::into_raw(Box::new(value)).cast())
-    }
-
-    fn kind(&self) -> Kind {
-        match self {
-            Payload::Int(_) => Kind::Int,
-            Payload::Inline(_) => Kind::Inline,
-            Payload::Boxed(kind, _) => *kind,
-        }
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            Payload::Int(_) => 8,
-            Payload::Inline(bytes) => varint_size(bytes.len()) + bytes.len(),
-            Payload::Boxed(..) => POINTER_SIZE,
-        }
-    }
-
-    /// # Safety
-    /// `to` is valid for writing `self.size()` bytes.
-    unsafe fn write(&self, to: *mut u8) {
-        // SAFETY: the caller's promise; each arm writes exactly `size()` bytes.
-        unsafe {
-            match self {
-                Payload::Int(int) => to.cast::<i64>().write_unaligned(*int),
-                Payload::Inline(bytes) => {
-                    let start = write_varint(to, bytes.len());
-                    ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
-                }
-                Payload::Boxed(_, pointer) => to.cast::<*mut u8>().write_unaligned(*pointer),
-            }
-        }
-    }
-}
 
 /// Where the parts of an entry begin.
 struct Parts {
@@ -812,13 +691,6 @@ impl std::fmt::Debug for Entry {
     }
 }
 
-impl NewValue<'_> {
-    #[inline]
-    fn flags(&self) -> u8 {
-        if matches!(self, NewValue::Verbatim(text) if text.is_modified) { MODIFIED } else { 0 }
-    }
-}
-
 impl Header {
     #[inline]
     fn flags(&self) -> u8 {
@@ -831,78 +703,6 @@ impl Header {
 fn options_size(flags: u8) -> usize {
     (if flags & HAS_VERSION != 0 { VERSION_SIZE } else { 0 })
         + (if flags & HAS_DEADLINE != 0 { DEADLINE_SIZE } else { 0 })
-}
-
-/// The allocator's size classes: steps of 8 up to 64, then four per doubling. An entry whose size
-/// changes within a class stays where it is.
-#[inline]
-fn size_class(size: usize) -> usize {
-    let step = if size <= 64 { 8 } else { 1 << ((size - 1).ilog2() - 2) };
-    size.next_multiple_of(step)
-}
-
-fn layout(capacity: usize) -> Layout {
-    Layout::from_size_align(capacity, 8).expect("an entry is smaller than the address space")
-}
-
-fn allocate(size: usize) -> NonNull<u8> {
-    let layout = layout(size_class(size));
-    // SAFETY: the layout's size is not zero: an entry has at least a head.
-    let base = NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-    assert!(base.addr().get() & !ADDRESS_MASK == 0, "the allocator's addresses fit into 48 bits");
-    base
-}
-
-/// # Safety
-/// `base` came from `allocate` with a size of class `capacity`, and nobody uses it any more.
-unsafe fn deallocate(base: *mut u8, capacity: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { dealloc(base, layout(capacity)) }
-}
-
-#[inline]
-fn varint_size(value: usize) -> usize {
-    if value < 0x80 { 1 } else { (value.ilog2() / 7 + 1) as usize }
-}
-
-/// # Safety
-/// `to` is valid for writing `varint_size(value)` bytes. Returns where they end.
-#[inline]
-unsafe fn write_varint(mut to: *mut u8, mut value: usize) -> *mut u8 {
-    // SAFETY: the caller's promise; one byte per 7 bits.
-    unsafe {
-        while value >= 0x80 {
-            to.write(value as u8 | 0x80);
-            value >>= 7;
-            to = to.add(1);
-        }
-        to.write(value as u8);
-        to.add(1)
-    }
-}
-
-/// The number and how many bytes it takes.
-///
-/// # Safety
-/// A varint was written at `from`.
-#[inline]
-unsafe fn read_varint(from: *const u8) -> (usize, usize) {
-    // SAFETY: the caller's promise: the last byte has no continuation bit.
-    unsafe {
-        let first = from.read();
-        if first < 0x80 {
-            return (first as usize, 1);
-        }
-        let (mut value, mut size) = ((first & 0x7f) as usize, 1);
-        loop {
-            let byte = from.add(size).read();
-            value |= ((byte & 0x7f) as usize) << (7 * size);
-            size += 1;
-            if byte < 0x80 {
-                return (value, size);
-            }
-        }
-    }
 }
 
 /// Whether the first and the last `N` bytes of both are equal.

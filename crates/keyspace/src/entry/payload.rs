@@ -1,0 +1,77 @@
+//! The payload of an entry, before it is written into an allocation.
+
+use super::layout::{varint_size, write_varint};
+use super::{INLINE_MAX, Kind, NewValue, POINTER_SIZE};
+use crate::list::StoredList;
+use std::ptr;
+
+/// The payload to be written into an allocation.
+pub(super) enum Payload<'a> {
+    Int(i64),
+    Inline(&'a [u8]),
+    /// From `Box::into_raw` of the kind's type.
+    Boxed(Kind, *mut u8),
+}
+
+impl<'a> Payload<'a> {
+    pub(super) fn new(value: NewValue<'a>) -> Payload<'a> {
+        match value {
+            NewValue::Int(int) => Payload::Int(int),
+            NewValue::Bytes(bytes) => match stdx::parse_i64(bytes) {
+                Some(int) => Payload::Int(int),
+                None => Payload::string(bytes),
+            },
+            NewValue::Verbatim(text) => Payload::string(text.bytes),
+            NewValue::Set(set) => Payload::boxed(Kind::Set, set),
+            NewValue::Hash(hash) => Payload::boxed(Kind::Hash, hash),
+            NewValue::List(list) => Payload::boxed(Kind::List, StoredList::new(list)),
+            NewValue::SortedSet(set) => Payload::boxed(Kind::SortedSet, set),
+            NewValue::Stream(stream) => Payload::boxed(Kind::Stream, stream),
+        }
+    }
+
+    fn string(bytes: &'a [u8]) -> Payload<'a> {
+        if bytes.len() <= INLINE_MAX { Payload::Inline(bytes) } else { Payload::long(bytes.to_vec()) }
+    }
+
+    pub(super) fn long(bytes: Vec<u8>) -> Payload<'a> {
+        Payload::boxed(Kind::Long, bytes)
+    }
+
+    /// `kind`: that of a `T`.
+    fn boxed<T>(kind: Kind, value: T) -> Payload<'a> {
+        Payload::Boxed(kind, Box::into_raw(Box::new(value)).cast())
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Payload::Int(_) => Kind::Int,
+            Payload::Inline(_) => Kind::Inline,
+            Payload::Boxed(kind, _) => *kind,
+        }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Payload::Int(_) => 8,
+            Payload::Inline(bytes) => varint_size(bytes.len()) + bytes.len(),
+            Payload::Boxed(..) => POINTER_SIZE,
+        }
+    }
+
+    /// # Safety
+    /// `to` is valid for writing `self.size()` bytes.
+    pub(super) unsafe fn write(&self, to: *mut u8) {
+        // SAFETY: the caller's promise; each arm writes exactly `size()` bytes.
+        unsafe {
+            match self {
+                Payload::Int(int) => to.cast::<i64>().write_unaligned(*int),
+                Payload::Inline(bytes) => {
+                    let start = write_varint(to, bytes.len());
+                    ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
+                }
+                Payload::Boxed(_, pointer) => to.cast::<*mut u8>().write_unaligned(*pointer),
+            }
+        }
+    }
+}

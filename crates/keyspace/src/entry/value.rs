@@ -1,0 +1,68 @@
+//! The values of entries: before they have one, while it has them, after it has lost them.
+
+use super::MODIFIED;
+use values::{Hash, List, Prefetch, Set, SortedSet, Stream};
+
+/// What an entry is made of. Bytes that are the canonical form of an integer become one.
+pub(crate) enum NewValue<'a> {
+    Int(i64),
+    Bytes(&'a [u8]),
+    Verbatim(Verbatim<&'a [u8]>),
+    Set(Set),
+    Hash(Hash),
+    List(List),
+    SortedSet(SortedSet),
+    Stream(Stream),
+}
+
+/// A string that is no integer to OBJECT ENCODING, even where it looks like one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verbatim<B> {
+    pub bytes: B,
+    /// As if it had been modified in place.
+    pub is_modified: bool,
+}
+
+/// A value, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ValueRef<'a> {
+    Int(i64),
+    Bytes(&'a [u8]),
+    Set(&'a Set),
+    Hash(&'a Hash),
+    List(&'a List),
+    SortedSet(&'a SortedSet),
+    Stream(&'a Stream),
+}
+
+impl ValueRef<'_> {
+    /// Starts to load what a lookup of `element` will touch. False where the value is too small for that.
+    pub fn prefetch_element(self, element: &[u8], step: Prefetch) -> bool {
+        match self {
+            ValueRef::Set(set) => set.prefetch(element, step),
+            ValueRef::Hash(hash) => hash.prefetch(element, step),
+            ValueRef::SortedSet(set) => set.prefetch(element, step),
+            _ => false,
+        }
+    }
+}
+
+/// A value that has left its entry.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Int(i64),
+    Bytes(Vec<u8>),
+    Verbatim(Verbatim<Vec<u8>>),
+    Set(Set),
+    Hash(Hash),
+    List(List),
+    SortedSet(SortedSet),
+    Stream(Stream),
+}
+
+impl NewValue<'_> {
+    #[inline]
+    pub(super) fn flags(&self) -> u8 {
+        if matches!(self, NewValue::Verbatim(text) if text.is_modified) { MODIFIED } else { 0 }
+    }
+}
