@@ -163,3 +163,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_flush_remembers_what_types_there_were() {
+    let (a, b) = (keyspace(1), keyspace(2));
+    let increment = commit(&b, NOW_MS, |txn| assert_eq!(txn.hash_increment(b"k", b"f", 1), Ok(1)));
+    let set = commit(&a, NOW_MS + 10, |txn| txn.string_set(b"k", b"v", SetDeadline::Clear));
+    let flush = commit(&a, NOW_MS + 20, |txn| drop(txn.flush_all()));
+    // The SET made the key a string: no flush brings the older counter back, wherever it was seen last.
+    apply(&a, origin(2), &increment, &[]);
+    apply(&b, origin(1), &set, &[]);
+    apply(&b, origin(1), &flush, &[]);
+    for keyspace in [&a, &b] {
+        assert_eq!(keyspace.begin(Scope::All, 0, NOW_MS + 30).db_size(), 0);
+    }
+}

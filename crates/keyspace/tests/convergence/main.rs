@@ -86,9 +86,31 @@ impl std::fmt::Debug for Write {
     }
 }
 
-fn write() -> impl Strategy<Value = Write> {
-    let kind = prop_oneof![60 => 0..60u8, 12 => 80..88u8];
-    (kind, 0..KEYS.len(), 0..NAMES.len(), 0..VALUES.len(), 1..400u64).prop_map(|(kind, key, name, value, ms)| Write {
+/// What a history is about: everything, or one type on one key, so that more of it meets.
+#[derive(Clone, Copy, Debug)]
+struct Topic {
+    /// Kinds of writes, and how often they come.
+    kinds: &'static [(u32, u8, u8)],
+    keys: usize,
+}
+
+const TOPICS: [Topic; 6] = [
+    Topic { kinds: &[(60, 0, 60), (12, 80, 88)], keys: KEYS.len() },
+    Topic { kinds: &[(5, 0, 11), (1, 20, 26)], keys: 1 },
+    Topic { kinds: &[(5, 11, 20), (1, 20, 26), (2, 80, 86)], keys: 1 },
+    Topic { kinds: &[(5, 26, 32), (1, 20, 26), (1, 86, 88)], keys: 1 },
+    Topic { kinds: &[(9, 32, 50), (1, 20, 26)], keys: 1 },
+    Topic { kinds: &[(9, 50, 60), (1, 20, 26)], keys: 1 },
+];
+
+fn topic() -> impl Strategy<Value = Topic> {
+    (0..2 * TOPICS.len()).prop_map(|topic| TOPICS.get(topic).copied().unwrap_or(TOPICS[0]))
+}
+
+fn write(topic: Topic) -> impl Strategy<Value = Write> {
+    let kinds = topic.kinds.iter().map(|(weight, first, end)| (*weight, (*first..*end).boxed()));
+    let kind = proptest::strategy::Union::new_weighted(kinds.collect());
+    (kind, 0..topic.keys, 0..NAMES.len(), 0..VALUES.len(), 1..400u64).prop_map(|(kind, key, name, value, ms)| Write {
         kind,
         key,
         name,
@@ -97,9 +119,9 @@ fn write() -> impl Strategy<Value = Write> {
     })
 }
 
-fn step(nodes: usize, imports: u32) -> impl Strategy<Value = Step> {
+fn step(nodes: usize, topic: Topic, imports: u32) -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..nodes, prop_oneof![7 => Just(0), 1 => Just(1)], prop::collection::vec(write(), 1..3))
+        4 => (0..nodes, prop_oneof![7 => Just(0), 1 => Just(1)], prop::collection::vec(write(topic), 1..3))
             .prop_map(|(node, db, writes)| Step::Write { node, db, writes }),
         5 => (0..nodes, 0..nodes).prop_map(|(node, from)| Step::Deliver { node, from }),
         1 => (0..nodes).prop_map(|node| Step::Tick { node }),
@@ -108,6 +130,12 @@ fn step(nodes: usize, imports: u32) -> impl Strategy<Value = Step> {
         imports => (0..nodes, 0..nodes).prop_map(|(node, from)| Step::Import { node, from }),
         imports.div_ceil(2) => (0..nodes).prop_map(|node| Step::Leave { node }),
     ]
+}
+
+/// Steps of so many nodes.
+fn history(imports: u32) -> impl Strategy<Value = (usize, Vec<Step>)> {
+    (2..=4usize, topic())
+        .prop_flat_map(move |(count, topic)| (Just(count), prop::collection::vec(step(count, topic, imports), 1..60)))
 }
 
 fn bytes_of(name: &'static [u8]) -> impl Iterator<Item = &'static [u8]> + Clone {
@@ -162,7 +190,7 @@ fn perform(txn: &mut Txn<'_>, write: &Write) {
         24 => {}
         32..50 => perform_on_stream(txn, write),
         50..60 => change_list(txn, write),
-        _ => match write.ms % 12 {
+        _ => match write.ms % 8 {
             0..2 => drop(txn.flush_all()),
             2 => drop(txn.flush_db()),
             3 => txn.swap_db(0, 1),
@@ -478,18 +506,14 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn all_nodes_end_where_the_contract_says(
-        (count, steps) in (2..=4usize).prop_flat_map(|count| (Just(count), prop::collection::vec(step(count, 0), 1..60)))
-    ) {
+    fn all_nodes_end_where_the_contract_says((count, steps) in history(0)) {
         let mut world = World::new(count);
         steps.iter().for_each(|step| world.run(step));
         world.check();
     }
 
     #[test]
-    fn whole_data_sets_may_be_merged_at_any_moment(
-        (count, steps) in (2..=4usize).prop_flat_map(|count| (Just(count), prop::collection::vec(step(count, 1), 1..60)))
-    ) {
+    fn whole_data_sets_may_be_merged_at_any_moment((count, steps) in history(1)) {
         let mut world = World::new(count);
         steps.iter().for_each(|step| world.run(step));
         world.check();
