@@ -3,6 +3,7 @@
 mod bench;
 mod client_libraries;
 mod docs;
+mod falsify;
 mod licenses;
 mod mesh;
 mod process;
@@ -31,6 +32,12 @@ const TASKS: &[Task] = &[
         run: bench::run,
     },
     Task { name: "docs", arguments: "", summary: "make docs/commands.md from the table of commands", run: docs::run },
+    Task {
+        name: "falsify",
+        arguments: "[RULE ...]",
+        summary: "break conflict rules on purpose, and see whether the tests notice",
+        run: falsify::run,
+    },
     Task {
         name: "licenses",
         arguments: "",
