@@ -338,7 +338,8 @@ impl Iter<'_> {
 impl<'a> Iterator for Iter<'a> {
     type Item = Element<'a>;
 
-    #[inline]
+    // Long replies are made of this.
+    #[inline(always)]
     fn next(&mut self) -> Option<Element<'a>> {
         let (element, len) = decode(self.entries.get(self.at..)?)?;
         self.at += len + back_len_width(len);

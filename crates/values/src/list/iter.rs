@@ -47,7 +47,7 @@ impl<'a> ListIter<'a> {
 impl<'a> Iterator for ListIter<'a> {
     type Item = Element<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Element<'a>> {
         loop {
             if let Some(element) = self.elements.next().or_else(|| self.plain.take().map(Element::Bytes)) {
