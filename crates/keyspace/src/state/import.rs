@@ -52,7 +52,8 @@ impl Import {
             }
             Ok::<_, ImportError>(stamps)
         };
-        let ours_is_base = !replace && ours.dominates(decided);
+        // Without other writers there are no rules by which to do theirs on top of a record.
+        let ours_is_base = !replace && keyspace.switches().peers && ours.dominates(decided);
         let have_all_forgotten = theirs.dominates(&keyspace.decided());
         let (theirs, ours, decided) = (stamps(theirs)?, stamps(ours)?, stamps(decided)?);
         if replace {
