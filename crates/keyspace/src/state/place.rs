@@ -3,7 +3,6 @@
 use super::decode::KeyItem;
 use super::stream::base_of;
 use crate::codec;
-use crate::deadlines::{Deadlines, Death};
 use crate::entry::{Entry, Header, Value, ValueRef};
 use crate::list::{ListRegisters, Selection, Sequence, parts_of};
 use crate::merge::cell::StringCell;
@@ -295,7 +294,7 @@ impl Place<'_> {
             self.reapply_stream(registers, stream, created, row, &unseen);
         }
         for (collection, member, register) in record.lifetimes.iter() {
-            if let Some(death) = death_of(register) {
+            if let Some(death) = register.death().filter(|death| unseen(death.cause)) {
                 self.merge(Version::ZERO, Row::All).expire_member(collection, member, death);
             }
             for (index, write) in register.writes().iter().enumerate().filter(|(_, write)| unseen(write.version)) {
@@ -308,7 +307,8 @@ impl Place<'_> {
                 }
             }
         }
-        if let Some(death) = death_of(&record.deadlines) {
+        // Whoever has seen its cause does so when the time has come, and no second time.
+        if let Some(death) = record.deadlines.death().filter(|death| unseen(death.cause)) {
             self.merge(Version::ZERO, Row::All).die(death);
         }
         for (index, write) in record.deadlines.writes().iter().enumerate().filter(|(_, write)| unseen(write.version)) {
@@ -423,13 +423,6 @@ impl Place<'_> {
         };
         self.merge(record.clear, row).clear_value(base);
     }
-}
-
-/// Also one whose cause everybody knows who counts there.
-fn death_of(register: &Deadlines) -> Option<Death> {
-    let first = register.writes()[0].version;
-    let is_death = first.origin == OriginIndex::NONE && first != Version::ZERO;
-    register.death().or(is_death.then_some(Death { at: first, cause: first }))
 }
 
 /// The deadline that an element had below the writes of its register.

@@ -531,7 +531,9 @@ fn holds(count: usize, steps: &[Step]) {
 }
 
 const SET: u8 = 0;
+const SET_WITH_DEADLINE: u8 = 3;
 const HASH_INCREMENT: u8 = 17;
+const SORTED_SET_ADD: u8 = 26;
 const SORTED_SET_INCREMENT: u8 = 29;
 const FLUSH: u8 = 25;
 
@@ -576,6 +578,21 @@ fn what_was_folded_on_top_of_a_flush_comes_to_who_was_away() {
         one_write(1, SET, 0),
         Step::Leave { node: 0 },
         Step::Stabilize { node: 1 },
+    ];
+    holds(2, &steps);
+}
+
+#[test]
+fn a_deadline_that_came_into_force_does_so_once() {
+    let steps = [
+        one_write(0, SET_WITH_DEADLINE, 0),
+        Step::Pass { ms: 12 },
+        one_write(1, SORTED_SET_ADD, 0),
+        Step::Import { node: 0, from: 1 },
+        one_write(0, SET, 1),
+        Step::Stabilize { node: 0 },
+        Step::Import { node: 1, from: 0 },
+        Step::Import { node: 0, from: 1 },
     ];
     holds(2, &steps);
 }
