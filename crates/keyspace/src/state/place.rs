@@ -7,6 +7,7 @@ use crate::entry::{Entry, Header, Value, ValueRef};
 use crate::list::{ListRegisters, Selection, Sequence, parts_of};
 use crate::merge::cell::StringCell;
 use crate::merge::fields::{Fields, restart, take_back, untouched};
+use crate::merge::operations::Cancellation;
 use crate::merge::{Author, Merge, version_of};
 use crate::recent::stream::StreamRecord;
 use crate::recent::{Elements, Field, Record};
@@ -323,7 +324,7 @@ impl Place<'_> {
     fn reapply_cancelled(&mut self, record: &Record) {
         let cancelled = record.operations.cancelled();
         if !cancelled.is_empty() {
-            self.merge(Version::ZERO, Row::All).string_cancel(cancelled);
+            self.merge(self.newest_of(cancelled), Row::All).string_cancel(cancelled);
         }
         self.reapply_cancelled_in::<Hash>(&record.fields);
         self.reapply_cancelled_in::<SortedSet>(&record.scores);
@@ -331,8 +332,15 @@ impl Place<'_> {
 
     fn reapply_cancelled_in<F: Fields>(&mut self, registers: &Elements<Field>) {
         for (name, field) in registers.iter().filter(|(_, field)| !field.increments.cancelled().is_empty()) {
-            self.merge(Version::ZERO, Row::All).fields_cancel::<F>(name, field.increments.cancelled());
+            let cancelled = field.increments.cancelled();
+            self.merge(self.newest_of(cancelled), Row::All).fields_cancel::<F>(name, cancelled);
         }
+    }
+
+    /// Of the clears: a record that tells of them knows the key up to there.
+    fn newest_of(&self, cancelled: &[Cancellation]) -> Version {
+        let clears = cancelled.iter().map(|cancellation| cancellation.by);
+        clears.fold(Version::ZERO, |newest, by| self.author.origins.newest(newest, by))
     }
 
     /// Cancels the increments that they had seen, who have nothing of the key.

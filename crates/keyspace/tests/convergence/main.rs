@@ -532,6 +532,7 @@ fn holds(count: usize, steps: &[Step]) {
 
 const SET: u8 = 0;
 const SET_WITH_DEADLINE: u8 = 3;
+const INCREMENT: u8 = 4;
 const HASH_INCREMENT: u8 = 17;
 const SORTED_SET_ADD: u8 = 26;
 const SORTED_SET_INCREMENT: u8 = 29;
@@ -593,6 +594,24 @@ fn a_deadline_that_came_into_force_does_so_once() {
         Step::Stabilize { node: 0 },
         Step::Import { node: 1, from: 0 },
         Step::Import { node: 0, from: 1 },
+    ];
+    holds(2, &steps);
+}
+
+#[test]
+fn what_was_cancelled_does_not_make_a_key() {
+    let mut dead_at_once = one_write(1, SET_WITH_DEADLINE, 0);
+    if let Step::Write { writes, .. } = &mut dead_at_once {
+        writes[0].ms = 200;
+    }
+    let steps = [
+        one_write(0, INCREMENT, 0),
+        one_write(0, SET, 0),
+        Step::Import { node: 1, from: 0 },
+        dead_at_once,
+        Step::Leave { node: 0 },
+        Step::Stabilize { node: 1 },
+        Step::Import { node: 1, from: 0 },
     ];
     holds(2, &steps);
 }
