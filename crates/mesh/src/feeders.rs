@@ -71,7 +71,11 @@ impl Mesh {
         }
         inflow.checked(now.monotonic_ms);
         let best = self.best_feeder(origin, &inflow, now);
-        let beyond_logs = best.is_none() && self.is_offered(origin, inflow.received);
+        // Those whose logs reach back may be waiting for us.
+        let is_ahead = |(_, has): (LinkId, Stamp)| has > inflow.received;
+        let may_come = best.is_some()
+            && (!inflow.is_stuck(now.monotonic_ms) || self.candidates(origin, inflow.received).any(is_ahead));
+        let beyond_logs = !may_come && self.is_offered(origin, inflow.received);
         if best != inflow.feeder || inflow.wants_again(now.monotonic_ms) {
             if let Some(old) = inflow.feeder.filter(|old| Some(*old) != best) {
                 requests.hold.entry(old).or_default().push(origin);

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 
 /// A feeder is given up when it is that far behind another source and delivers nothing, in milliseconds.
 pub(crate) const STALL_MS: u64 = 200;
+/// Where nobody whose log reaches back has more than is here, a data set is asked for after so long, in milliseconds.
+const STUCK_MS: u64 = 3000;
 /// How long a feeder that stalled is not chosen again, in milliseconds.
 const AVOID_MS: u64 = 5000;
 
@@ -72,6 +74,11 @@ impl Inflow {
 
     fn stalls_ms(&self) -> Option<u64> {
         self.behind_since_ms.map(|since_ms| since_ms.max(self.progress_ms).max(self.checked_ms) + STALL_MS)
+    }
+
+    /// Has nothing come for so long that somebody has, that nobody will send it?
+    pub(crate) fn is_stuck(&self, now_ms: u64) -> bool {
+        self.behind_since_ms.is_some_and(|since_ms| now_ms >= since_ms.max(self.progress_ms) + STUCK_MS)
     }
 
     /// Whether the feeder stalls was looked at.

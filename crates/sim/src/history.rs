@@ -29,15 +29,19 @@ pub struct Scenario {
     /// Nodes take writes before they have received the data set of any master. Such writes may come late: where they
     /// do, the contract is asked for as of what the nodes said anew.
     pub eager: bool,
+    /// Relay logs hold a few records: who was away comes back by merging data sets.
+    pub forgetful: bool,
 }
 
 impl Scenario {
     /// May a node write without the others counting on it?
     fn brings_strangers(self) -> bool {
-        self.crashes || self.joins || self.eager
+        self.crashes || self.joins || self.eager || self.forgetful
     }
 }
 
+/// Of a relay log that forgets.
+const SHORT_LOG_BYTES: u64 = 3000;
 /// Steps in which links come up, where they do so first.
 const SETTLING_STEPS: u64 = 600;
 
@@ -83,7 +87,7 @@ pub fn run(scenario: Scenario, seed: u64) -> Result<(), Divergence> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let nodes = rng.random_range(3..7);
     let topology = topology(&mut rng, nodes);
-    let mut world = World::new(SmallRng::seed_from_u64(rng.random()));
+    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), scenario.forgetful.then_some(SHORT_LOG_BYTES));
     for masters in topology {
         world.add_host(masters);
     }

@@ -153,7 +153,14 @@ fn engine_now(now: Now) -> engine::Now {
 
 impl Machine {
     /// Starts with an empty memory and links to `masters`, which are host names.
-    pub fn start(origin: Origin, masters: &[String], seed: u64, tape: Tape, now: Now) -> Machine {
+    pub fn start(
+        origin: Origin,
+        masters: &[String],
+        seed: u64,
+        log_bytes: Option<u64>,
+        tape: Tape,
+        now: Now,
+    ) -> Machine {
         let host = Arc::new(SimulatedHost {
             unix_ms: AtomicU64::new(now.unix_ms),
             monotonic_ms: AtomicU64::new(now.monotonic_ms),
@@ -169,6 +176,9 @@ impl Machine {
         let mut config = Config::default();
         config.multi_master = true;
         config.active_replica = true;
+        if let Some(bytes) = log_bytes {
+            (config.mesh_log_size, config.repl_backlog_size) = (bytes, bytes);
+        }
         config.notify_keyspace_events = EventClass::all();
         config.replicaof = masters.iter().map(|host| Master { host: host.clone(), port: 6379 }).collect();
         let node = Arc::new(Node::new(node::Options {

@@ -60,12 +60,17 @@ fn joining_nodes() {
 
 #[test]
 fn everything_at_once() {
-    converge(Scenario { crashes: true, joins: true, eager: false });
+    converge(Scenario { crashes: true, joins: true, ..Scenario::default() });
 }
 
 #[test]
 fn nodes_that_write_before_they_are_known() {
-    converge(Scenario { crashes: true, joins: true, eager: true });
+    converge(Scenario { crashes: true, joins: true, eager: true, ..Scenario::default() });
+}
+
+#[test]
+fn nodes_that_were_away_beyond_the_log() {
+    converge(Scenario { forgetful: true, ..Scenario::default() });
 }
 
 /// The newcomer's only master was one itself: it counted as joined, and wrote below what the others had forgotten.

@@ -28,7 +28,7 @@ fn keyspace(peers: bool) -> Keyspace {
 fn written() -> (Machine, Vec<Vec<u8>>) {
     let now = Now { unix_ms: UNIX_MS, monotonic_ms: 0 };
     let tape = Tape::default();
-    let mut machine = Machine::start(origin(1), &["other".to_owned()], 1, tape.clone(), now);
+    let mut machine = Machine::start(origin(1), &["other".to_owned()], 1, None, tape.clone(), now);
     let mut rng = SmallRng::seed_from_u64(1);
     for tag in 0..COMMANDS {
         machine.command(&Workload::whole().next(&mut rng, tag), now);
