@@ -203,11 +203,20 @@ impl Import {
         let (db, key, limits) = (item.db, item.key, &shard.limits);
         let author = keyspace.nobody();
         let mut place = Place { database, limits, author, hash, key };
-        let seen_here = newest != Version::ZERO && covers(&self.ours, newest);
-        // A version alone, of an effect that they lack: only ours can be what is newer.
-        let is_whole_here = place.is_whole() && place.version().is_some_and(|version| self.is_unseen(version));
+        let own = place.version();
+        // Only what is not seen of theirs may be new, and ours stays.
+        let ours_stays = match own {
+            // Data without a stamp is never newer.
+            _ if newest == Version::ZERO => false,
+            // What we had of it may be gone, and forgotten.
+            _ if self.ours_is_base => true,
+            // We had it, and it went, which they may not know.
+            None => covers(&self.ours, newest) && !self.have_all_forgotten,
+            // A version alone, of an effect that they lack.
+            Some(own) => covers(&self.ours, newest) && place.is_whole() && self.is_unseen(own),
+        };
         let flushed = Some(place.database.flushed).filter(|flushed| self.is_unseen(*flushed));
-        match place.version() {
+        match own {
             // Data without a stamp fills gaps. Where both have some, the larger value stays at both.
             Some(own) if newest == Version::ZERO => {
                 let theirs = KeyState::from_item(item, limits);
@@ -216,17 +225,7 @@ impl Import {
                     place.install(theirs);
                 }
             }
-            // What we had of it may be gone, and forgotten.
-            _ if newest != Version::ZERO && self.ours_is_base => {
-                place.reapply(KeyState::from_item(item, limits), None, &self.theirs, &self.ours);
-            }
-            // We had it, and it went, which they may not know; only what we have not seen of it is new.
-            None if seen_here && !self.have_all_forgotten => {
-                place.reapply(KeyState::from_item(item, limits), None, &self.theirs, &self.ours)
-            }
-            Some(_) if seen_here && is_whole_here => {
-                place.reapply(KeyState::from_item(item, limits), None, &self.theirs, &self.ours);
-            }
+            _ if ours_stays => place.reapply(KeyState::from_item(item, limits), None, &self.theirs, &self.ours),
             own => {
                 let own = own.map_or_else(KeyState::default, |_| place.take());
                 place.install(KeyState::from_item(item, limits));

@@ -521,7 +521,20 @@ proptest! {
 }
 
 fn one_write(node: usize, kind: u8, key: usize) -> Step {
-    Step::Write { node, db: 0, writes: vec![Write { kind, key, name: 0, value: 0, ms: 12 }] }
+    write_with_deadline(node, kind, key, 12)
+}
+
+/// A multiple of eight makes SET name one that is past, see `perform`.
+fn write_with_deadline(node: usize, kind: u8, key: usize, ms: u64) -> Step {
+    Step::Write { node, db: 0, writes: vec![Write { kind, key, name: 0, value: 0, ms }] }
+}
+
+fn deliver(node: usize, from: usize) -> Step {
+    Step::Deliver { node, from }
+}
+
+fn import(node: usize, from: usize) -> Step {
+    Step::Import { node, from }
 }
 
 fn holds(count: usize, steps: &[Step]) {
@@ -540,7 +553,6 @@ const FLUSH: u8 = 25;
 
 #[test]
 fn what_was_folded_there_is_not_taken_for_cancelled() {
-    let (deliver, import) = (|node, from| Step::Deliver { node, from }, |node, from| Step::Import { node, from });
     let steps = [
         one_write(2, SORTED_SET_INCREMENT, 0),
         import(1, 2),
@@ -559,12 +571,12 @@ fn what_was_folded_there_is_not_taken_for_cancelled() {
 fn a_flush_there_cancels_what_it_had_folded() {
     let steps = [
         one_write(0, HASH_INCREMENT, 0),
-        Step::Deliver { node: 1, from: 0 },
+        deliver(1, 0),
         one_write(1, SET, 1),
         one_write(0, HASH_INCREMENT, 0),
         Step::Stabilize { node: 1 },
         one_write(1, FLUSH, 0),
-        Step::Import { node: 0, from: 1 },
+        import(0, 1),
     ];
     holds(2, &steps);
 }
@@ -575,7 +587,7 @@ fn what_was_folded_on_top_of_a_flush_comes_to_who_was_away() {
         one_write(0, SET, 0),
         one_write(1, HASH_INCREMENT, 2),
         one_write(0, FLUSH, 0),
-        Step::Import { node: 1, from: 0 },
+        import(1, 0),
         one_write(1, SET, 0),
         Step::Leave { node: 0 },
         Step::Stabilize { node: 1 },
@@ -589,29 +601,25 @@ fn a_deadline_that_came_into_force_does_so_once() {
         one_write(0, SET_WITH_DEADLINE, 0),
         Step::Pass { ms: 12 },
         one_write(1, SORTED_SET_ADD, 0),
-        Step::Import { node: 0, from: 1 },
+        import(0, 1),
         one_write(0, SET, 1),
         Step::Stabilize { node: 0 },
-        Step::Import { node: 1, from: 0 },
-        Step::Import { node: 0, from: 1 },
+        import(1, 0),
+        import(0, 1),
     ];
     holds(2, &steps);
 }
 
 #[test]
 fn what_was_cancelled_does_not_make_a_key() {
-    let mut dead_at_once = one_write(1, SET_WITH_DEADLINE, 0);
-    if let Step::Write { writes, .. } = &mut dead_at_once {
-        writes[0].ms = 200;
-    }
     let steps = [
         one_write(0, INCREMENT, 0),
         one_write(0, SET, 0),
-        Step::Import { node: 1, from: 0 },
-        dead_at_once,
+        import(1, 0),
+        write_with_deadline(1, SET_WITH_DEADLINE, 0, 200),
         Step::Leave { node: 0 },
         Step::Stabilize { node: 1 },
-        Step::Import { node: 1, from: 0 },
+        import(1, 0),
     ];
     holds(2, &steps);
 }
