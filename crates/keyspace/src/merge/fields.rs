@@ -4,9 +4,9 @@ use super::cell::{Action, Cell};
 use super::operations::{Cancellation, Cause};
 use super::{Author, Cut, Merge, Parts};
 use crate::KeyType;
-use crate::entry::{Entry, NewValue};
+use crate::entry::NewValue;
 use crate::recent::{Elements, Field, Record};
-use crate::table::{EntryMut, KeyHasher, Slot};
+use crate::table::{EntryMut, KeyHasher};
 use crate::version::{Origins, Version};
 use effect::Collection;
 use values::{EncodingLimits, Expiring};
@@ -93,19 +93,10 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         new: impl FnOnce(&EncodingLimits) -> F,
         f: impl FnOnce(&mut F, &EncodingLimits) -> R,
     ) -> R {
-        let mut entry = match self.database.table.slot(self.hash, self.key) {
-            Slot::Occupied(mut entry) => {
-                if F::of(&mut entry).is_none() {
-                    entry.overwrite(new(self.limits).into_new(), self.author.header(None));
-                }
-                entry
-            }
-            Slot::Vacant(vacant) => {
-                vacant.insert(Entry::new(self.key, new(self.limits).into_new(), self.author.header(None)))
-            }
-        };
-        let result = f(F::of(&mut entry).expect("other types are gone"), self.limits);
-        self.stamp();
+        let (author, limits) = (self.author, self.limits);
+        let mut entry = self.plain_entry(F::KEY_TYPE, || new(limits).into_new());
+        let result = f(F::of(&mut entry).expect("other types are gone"), limits);
+        author.stamp(&mut entry);
         result
     }
 }

@@ -19,16 +19,8 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         if self.names_elements() {
             return self.edit_named(true, |edit| edit.push(end, elements));
         }
-        let header = self.author.header(None);
-        let mut entry = match self.database.table.slot(self.hash, self.key) {
-            Slot::Occupied(mut entry) => {
-                if entry.key_type() != KeyType::List {
-                    entry.overwrite(NewValue::List(List::new()), header);
-                }
-                entry
-            }
-            Slot::Vacant(vacant) => vacant.insert(Entry::new(self.key, NewValue::List(List::new()), header)),
-        };
+        let author = self.author;
+        let mut entry = self.plain_entry(KeyType::List, || NewValue::List(List::new()));
         let Some(stored) = entry.stored_list_mut() else { return 0 };
         let list = stored.plain_mut();
         match end {
@@ -36,9 +28,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             End::Tail => list.push_back(elements, limits),
         }
         let len = list.len();
-        if self.author.stamping {
-            entry.set_version(Some(self.author.version));
-        }
+        author.stamp(&mut entry);
         len
     }
 

@@ -21,7 +21,7 @@ use crate::access::Access;
 use crate::entry::{Entry, Header, NewValue};
 use crate::recent::Record;
 use crate::shard::Database;
-use crate::table::{EntryMut, KeyHasher, Table};
+use crate::table::{EntryMut, KeyHasher, Slot, Table};
 use crate::version::{Origins, Row, Version};
 use values::{EncodingLimits, Hash, SortedSet};
 
@@ -41,6 +41,14 @@ pub(crate) struct Author<'a> {
 impl Author<'_> {
     pub(crate) fn header(&self, deadline_ms: Option<u64>) -> Header {
         Header { deadline_ms, version: self.stamping.then_some(self.version), access: self.access.first() }
+    }
+
+    /// Notes on an entry that this is its newest effect.
+    #[inline]
+    fn stamp(&self, entry: &mut EntryMut<'_>) {
+        if self.stamping {
+            entry.set_version(Some(self.version));
+        }
     }
 
     fn is_newer_than(&self, version: Version) -> bool {
@@ -101,6 +109,21 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
 
     fn entry_mut(&mut self) -> Option<EntryMut<'_>> {
         self.database.table.find_mut(self.hash, self.key)
+    }
+
+    /// The entry of the key, which is a `key_type` from now on: what else it was gives way to `new`. Where nothing can be late.
+    #[inline]
+    fn plain_entry(&mut self, key_type: KeyType, new: impl FnOnce() -> NewValue<'static>) -> EntryMut<'_> {
+        let author = self.author;
+        match self.database.table.slot(self.hash, self.key) {
+            Slot::Occupied(mut entry) => {
+                if entry.key_type() != key_type {
+                    entry.overwrite(new(), author.header(None));
+                }
+                entry
+            }
+            Slot::Vacant(vacant) => vacant.insert(Entry::new(self.key, new(), author.header(None))),
+        }
     }
 
     /// Without other writers nothing can be late: effects are simply done.
@@ -166,11 +189,11 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
 
     /// Notes on the entry that its newest effect is this one.
     fn stamp(&mut self) {
-        if self.author.stamping {
-            let version = self.author.version;
-            if let Some(mut entry) = self.entry_mut() {
-                entry.set_version(Some(version));
-            }
+        let author = self.author;
+        if author.stamping
+            && let Some(mut entry) = self.entry_mut()
+        {
+            author.stamp(&mut entry);
         }
     }
 }

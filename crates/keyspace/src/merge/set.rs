@@ -2,8 +2,8 @@
 
 use super::{Cut, Merge, Parts};
 use crate::KeyType;
-use crate::entry::{Entry, NewValue, ValueRef};
-use crate::table::{KeyHasher, Slot};
+use crate::entry::{NewValue, ValueRef};
+use crate::table::KeyHasher;
 use effect::Collection;
 use values::{Expiring, Set};
 
@@ -14,25 +14,15 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         if !self.is_plain() {
             return self.with_record(|parts| parts.set_add(members));
         }
-        let new = || NewValue::Set(Set::new());
-        let mut entry = match self.database.table.slot(self.hash, self.key) {
-            Slot::Occupied(mut entry) => {
-                if entry.set_mut().is_none() {
-                    entry.overwrite(new(), self.author.header(None));
-                }
-                entry
-            }
-            Slot::Vacant(vacant) => vacant.insert(Entry::new(self.key, new(), self.author.header(None))),
-        };
+        let author = self.author;
+        let mut entry = self.plain_entry(KeyType::Set, || NewValue::Set(Set::new()));
         let Some(set) = entry.set_mut() else { return 0 };
         let insert = |member: &&[u8]| {
             set.set_deadline_ms(member, None);
             set.insert(member, limits)
         };
         let added = members.filter(insert).count();
-        if self.author.stamping {
-            entry.set_version(Some(self.author.version));
-        }
+        author.stamp(&mut entry);
         added
     }
 

@@ -3,9 +3,9 @@
 
 use super::{Author, Cut, Merge, Parts};
 use crate::KeyType;
-use crate::entry::{Entry, NewValue};
+use crate::entry::NewValue;
 use crate::recent::stream::{GroupRecord, StreamRecord, cut_version, note};
-use crate::table::{KeyHasher, Slot};
+use crate::table::KeyHasher;
 use crate::version::{Origins, Version};
 use effect::{Delivery, Effect, GroupPosition};
 use smallvec::SmallVec;
@@ -64,22 +64,16 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 
     /// Changes a stream where nothing can be late.
     fn edit_stream(&mut self, creates: bool, f: impl FnOnce(&mut Stream) -> usize) -> usize {
-        let header = self.author.header(None);
-        let mut entry = match self.database.table.slot(self.hash, self.key) {
-            Slot::Occupied(mut entry) => {
-                if creates && entry.key_type() != KeyType::Stream {
-                    entry.overwrite(NewValue::Stream(Stream::new()), header);
-                }
-                entry
-            }
-            Slot::Vacant(_) if !creates => return 0,
-            Slot::Vacant(vacant) => vacant.insert(Entry::new(self.key, NewValue::Stream(Stream::new()), header)),
+        let author = self.author;
+        let entry = if creates {
+            Some(self.plain_entry(KeyType::Stream, || NewValue::Stream(Stream::new())))
+        } else {
+            self.entry_mut()
         };
+        let Some(mut entry) = entry else { return 0 };
         let Some(stream) = entry.stream_mut() else { return 0 };
         let changed = f(stream);
-        if self.author.stamping {
-            entry.set_version(Some(self.author.version));
-        }
+        author.stamp(&mut entry);
         changed
     }
 

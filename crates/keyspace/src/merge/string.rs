@@ -105,9 +105,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
                 if touches {
                     entry.set_access(author.access.next(entry.access()));
                 }
-                if author.stamping {
-                    entry.set_version(Some(author.version));
-                }
+                author.stamp(&mut entry);
                 Some(sum)
             }
             Slot::Vacant(vacant) => {
