@@ -365,10 +365,20 @@ impl Mesh {
 
     /// Looks whether what the masters had is here.
     fn join(&mut self) {
-        let is_here = self.to_join.as_ref().is_some_and(|goal| !goal.is_empty() && self.vector.dominates(goal));
+        let Some(goal) = self.to_join.as_ref().filter(|goal| !goal.is_empty()) else { return };
+        let is_here = goal.iter().all(|(origin, stamp)| self.vector.covers(origin, stamp) || self.is_lost(origin));
         if is_here && !self.may_hear_of_others() {
             self.to_join = None;
         }
+    }
+
+    /// Has this life ended, and has no master more of it than is here? Then the rest has gone with it.
+    fn is_lost(&self, origin: Origin) -> bool {
+        let has_more = |link: &Link| link.announced.get(origin) > self.vector.get(origin);
+        let linked = |master: &Master| master.link.and_then(|link| self.links.get(&link)).filter(|link| link.is_open());
+        let mut masters = self.masters.iter().filter(|master| !master.never);
+        self.rows.has_ended(origin, self.own, &self.vector)
+            && masters.all(|master| linked(master).is_some_and(|link| !has_more(link)))
     }
 
     /// Does this node still lack something that others may have forgotten, or a master that may bring it? Until the log

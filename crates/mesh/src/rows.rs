@@ -68,7 +68,7 @@ impl Rows {
     }
 
     /// Is there a later life of the same node, or will there never be one?
-    fn has_ended(&self, origin: Origin, own: Origin, vector: &VersionVector) -> bool {
+    pub fn has_ended(&self, origin: Origin, own: Origin, vector: &VersionVector) -> bool {
         self.departed.contains(&origin.node) || has_later_life(origin, own, vector)
     }
 

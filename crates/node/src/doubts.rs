@@ -5,7 +5,7 @@
 //! little later what the key is now, by an ordinary Put or Delete, unless somebody else was faster: what is below
 //! such a clear does not matter any more, and what is above it is placed exactly. See docs/decisions/0005-late-records.md.
 
-use effect::{Effect, EffectReader, Stamp};
+use effect::{Deadline, Effect, EffectReader, Stamp};
 use keyspace::OriginIndex;
 use std::collections::{HashMap, VecDeque};
 
@@ -76,6 +76,8 @@ impl Doubts {
                 Effect::Select { db: selected } => db = selected,
                 Effect::FlushAll => self.keys.retain(|_, doubt| !covers(doubt)),
                 Effect::FlushDb => self.keys.retain(|(of, _), doubt| *of != db || !covers(doubt)),
+                // It leaves the deadline as it was.
+                Effect::Set { deadline: Deadline::Keep, .. } => {}
                 Effect::Set { key, .. } | Effect::Delete { key } | Effect::Put { key, .. } => {
                     let place = (db, key.to_vec());
                     if self.keys.get(&place).is_some_and(covers) {
@@ -141,6 +143,8 @@ mod tests {
         for (effect, left) in [
             (Effect::Delete { key: b"k" }, vec![1]),
             (Effect::Put { key: b"k", value: b"", deadline_ms: None }, vec![1]),
+            (Effect::Set { key: b"k", value: b"", deadline: Deadline::Clear }, vec![1]),
+            (Effect::Set { key: b"k", value: b"", deadline: Deadline::Keep }, vec![0, 1]),
             (Effect::Increment { key: b"k", delta: 1 }, vec![0, 1]),
             (Effect::FlushDb, vec![1]),
             (Effect::FlushAll, vec![]),

@@ -197,8 +197,23 @@ fn judge(world: &mut World, scenario: Scenario) -> Result<(), String> {
             ));
         }
     }
+    judge_memory(world, &records)?;
     judge_stream_ids(&records)?;
     judge_messages(world, scenario, &records)
+}
+
+/// Once all is known everywhere, every node knows it, and nothing holds it up in forgetting how it came about.
+fn judge_memory(world: &World, records: &[Record]) -> Result<(), String> {
+    let newest = records.iter().map(|record| record.first).max().unwrap_or_default();
+    for (index, machine) in world.machines().enumerate() {
+        let (joined, stable) = (machine.node.status().joined, machine.node.status().watermarks.clock);
+        if !joined || stable < newest {
+            return Err(format!(
+                "host{index} still waits for others: joined {joined}, stable {stable:?} of {newest:?}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// No two nodes may have chosen the same id for an entry.

@@ -163,6 +163,27 @@ fn a_restarted_node_with_a_new_incarnation_takes_over() {
 }
 
 #[test]
+fn nobody_waits_for_what_was_lost_with_a_life() {
+    // 1 says what it has, and loses it before anything of it has arrived at 0.
+    let mut network = Network::new(3, options());
+    fill(&mut network, 1, 5_000, 100);
+    network.bandwidth = 300;
+    for (one, other) in [(0, 1), (0, 2)] {
+        network.both(one, other);
+    }
+    network.run(100);
+    network.restart(1, 2);
+    network.bandwidth = usize::MAX;
+    network.run(5_000);
+    assert!(network.nodes.iter().all(|node| node.mesh.has_joined()));
+    network.set(2, &[("after", "1")]);
+    network.settle(2_000);
+    let written = network.nodes[2].mesh.vector().get(origin(2, 1));
+    network.run(10_000);
+    assert!(network.nodes.iter().all(|node| node.mesh.watermarks().clock > written), "it holds nothing back");
+}
+
+#[test]
 fn an_effect_waits_for_its_cause() {
     // 2 hears 0 over a slow way and 1 over a fast one: what 1 writes after reading 0 has to wait.
     let mut network = Network::new(3, options());
