@@ -3,6 +3,7 @@
 use crate::table::{Entry, KeyShape, table};
 use keyspace::Keyspace;
 use resp::{Args, Limits, ProtocolError, RequestDecoder, Span};
+use std::cell::Cell;
 
 /// One decoded request.
 pub(crate) struct Request {
@@ -13,6 +14,8 @@ pub(crate) struct Request {
     pub(crate) entry: Option<&'static Entry>,
     /// Hash of the key, where the command has exactly one.
     pub(crate) first_key: Option<u64>,
+    /// It was refused or queued: it does not count as executed.
+    pub(crate) has_not_run: Cell<bool>,
 }
 
 impl Request {
@@ -53,7 +56,13 @@ impl Batch {
                 return Ok(false);
             };
             let entry = self.entry_of(&request, input);
-            self.requests.push(Request { request, end: decoder.position(), entry, first_key: None });
+            self.requests.push(Request {
+                request,
+                end: decoder.position(),
+                entry,
+                first_key: None,
+                has_not_run: Cell::new(false),
+            });
         }
         Ok(true)
     }

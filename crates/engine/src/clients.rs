@@ -3,6 +3,7 @@
 
 use crate::mailbox::Mailbox;
 use crate::services::Now;
+use crate::stats::Counter;
 use crate::table::table;
 use parking_lot::Mutex;
 use resp::Protocol;
@@ -111,9 +112,10 @@ pub struct Client {
     /// Bytes received that are arguments of a request which is not complete.
     pub understood_bytes: AtomicU64,
     pub input_capacity: AtomicU64,
-    pub net_input_bytes: AtomicU64,
-    pub net_output_bytes: AtomicU64,
-    pub commands: AtomicU64,
+    /// These are counted by the client's own thread.
+    pub net_input_bytes: Counter,
+    pub net_output_bytes: Counter,
+    pub commands: Counter,
     /// Its share in `Clients::memory_bytes`.
     accounted_bytes: AtomicU64,
     /// Its share in `Clients::dying_bytes`.
@@ -164,9 +166,9 @@ impl Client {
             input_bytes: AtomicU64::new(0),
             understood_bytes: AtomicU64::new(0),
             input_capacity: AtomicU64::new(0),
-            net_input_bytes: AtomicU64::new(0),
-            net_output_bytes: AtomicU64::new(0),
-            commands: AtomicU64::new(0),
+            net_input_bytes: Counter::default(),
+            net_output_bytes: Counter::default(),
+            commands: Counter::default(),
             accounted_bytes: AtomicU64::new(0),
             dying_bytes: AtomicU64::new(0),
             mailbox,
@@ -306,9 +308,9 @@ impl Client {
             if self.resp3.load(Relaxed) { 3 } else { 2 },
             names.library,
             names.library_version,
-            self.net_input_bytes.load(Relaxed),
-            self.net_output_bytes.load(Relaxed),
-            self.commands.load(Relaxed),
+            self.net_input_bytes.get(),
+            self.net_output_bytes.get(),
+            self.commands.get(),
         );
         line
     }

@@ -125,6 +125,8 @@ pub struct Command {
     pub element: Option<usize>,
     /// It takes about as long as its reply is: where that is short, the command was, too.
     pub time_is_reply: bool,
+    /// It takes about as long as it has arguments.
+    pub time_is_arguments: bool,
     pub tips: &'static [&'static str],
     pub group: &'static str,
     pub since: &'static str,
@@ -148,6 +150,7 @@ impl Command {
         keys: &[],
         element: None,
         time_is_reply: false,
+        time_is_arguments: false,
         tips: &[],
         group: "",
         since: "1.0.0",

@@ -20,8 +20,10 @@ pub struct SessionContext<'a> {
     pub session: &'a mut Session,
     pub now: Now,
     pub(crate) worker: &'a mut Worker,
-    /// The locks and changes of an EXEC that is running.
-    pub(crate) group: Option<Txn<'a>>,
+    /// That of the command that is running, or of a whole EXEC; of all commands of a turn, one after the other.
+    pub(crate) txn: Txn<'a>,
+    /// An EXEC is running: its commands share the locks and changes.
+    is_grouped: bool,
     /// What the owner of the connection does instead of reading on.
     pub(crate) next: Option<Next>,
     /// How many changes of the group its readers were told of.
@@ -44,7 +46,8 @@ impl<'a> SessionContext<'a> {
             session,
             now,
             worker,
-            group: None,
+            txn: engine.keyspace.idle(),
+            is_grouped: false,
             next: None,
             invalidated: 0,
             replies_by_push: false,
@@ -58,21 +61,35 @@ impl<'a> SessionContext<'a> {
 
     /// True within EXEC: nothing may block there.
     pub fn in_transaction(&self) -> bool {
-        self.group.is_some()
+        self.is_grouped
+    }
+
+    /// Begins an EXEC: until `end_group` all commands read and write under the locks of `scope`.
+    pub(crate) fn begin_group(&mut self, scope: Scope<'_>) {
+        self.txn.begin(scope, self.session.db, self.now.unix_ms());
+        self.is_grouped = true;
+    }
+
+    /// The locks and changes of an EXEC that is running.
+    pub(crate) fn group(&mut self) -> Option<&mut Txn<'a>> {
+        self.is_grouped.then_some(&mut self.txn)
+    }
+
+    pub(crate) fn end_group(&mut self) {
+        self.is_grouped = false;
+        self.commit();
     }
 
     /// Reads and writes under the locks of `scope`; within EXEC under those of the whole group.
     #[inline]
     pub fn with_scope<R>(&mut self, scope: Scope<'_>, f: impl FnOnce(&mut Txn<'a>) -> R) -> R {
-        if let Some(group) = &mut self.group {
-            return f(group);
+        if self.is_grouped {
+            return f(&mut self.txn);
         }
-        let mut txn = self.engine.keyspace.begin(scope, self.session.db, self.now.unix_ms());
-        txn.set_touches(!self.session.client.no_touch.load(Relaxed));
-        let result = f(&mut txn);
-        self.commit(&mut txn);
-        drop(txn);
-        self.engine.serve_blocked();
+        self.txn.begin(scope, self.session.db, self.now.unix_ms());
+        self.txn.set_touches(!self.session.client.no_touch.load(Relaxed));
+        let result = f(&mut self.txn);
+        self.commit();
         result
     }
 
@@ -88,19 +105,27 @@ impl<'a> SessionContext<'a> {
         self.with_scope(Scope::Keys(&hashes), f)
     }
 
-    /// Ends a transaction of this session. Once it is dropped, whoever waits for its keys is to be served.
+    /// Ends the transaction; whoever waits for its keys is served.
     #[inline]
-    pub(crate) fn commit(&mut self, txn: &mut Txn<'a>) {
-        if self.engine.clients.paused(self.now).is_some() {
-            txn.spare_expired();
-        }
-        let changes = txn.changes();
+    fn commit(&mut self) {
+        let changes = self.txn.changes();
         if changes > 0 {
             self.worker.stats.dirty.add(changes);
         }
         let invalidated = std::mem::take(&mut self.invalidated);
+        if !self.txn.is_quiet() {
+            self.commit_news(invalidated);
+        }
+        self.txn.end();
+        self.engine.serve_blocked();
+    }
+
+    fn commit_news(&mut self, invalidated: usize) {
+        if self.engine.clients.paused(self.now).is_some() {
+            self.txn.spare_expired();
+        }
         let author = Author { client: Some(self.session.client.id), invalidated };
-        if let Some(stamp) = self.engine.commit(txn, author) {
+        if let Some(stamp) = self.engine.commit(&mut self.txn, author) {
             self.session.last_write = stamp;
         }
     }
@@ -142,12 +167,8 @@ impl<'a> SessionContext<'a> {
             Handler::Blocking(blocking) => self.call_blocking(entry, args, first_key, blocking, out),
             Handler::Container => Err(crate::Fault::wrong_arity(&entry.full_name)),
         };
-        let counters = &self.worker.stats.commands[entry.id];
-        if self.session.parking.is_none() {
-            counters.calls.add(1);
-        }
         if let Err(fault) = result {
-            counters.failed.add(1);
+            self.worker.stats.commands[entry.id].failed.add(1);
             self.engine.stats.count_error(fault.code());
             out.truncate(mark);
             fault.render(out);
@@ -170,9 +191,11 @@ impl<'a> SessionContext<'a> {
 
     /// What a transaction reads now is already what it has changed.
     fn invalidate_until_now(&mut self) {
-        let Some(group) = &self.group else { return };
+        if !self.is_grouped {
+            return;
+        }
         let mut changes = Vec::new();
-        group.for_each_change(|change| changes.push(change));
+        self.txn.for_each_change(|change| changes.push(change));
         let client = Some(self.session.client.id);
         self.engine.tracking.invalidate(self.engine, &changes[self.invalidated..], client);
         self.invalidated = changes.len();
@@ -210,14 +233,24 @@ impl<'a> SessionContext<'a> {
         }
     }
 
-    /// A command has run for so long.
+    /// Requests of one command have run, for so long each.
     #[inline]
-    pub(crate) fn count_executed(&self, entry: &Entry, args: Args<'_>, duration_ns: u64) {
-        let config = self.config();
+    pub(crate) fn count_executed<'r>(
+        &self,
+        entry: &Entry,
+        requests: impl Iterator<Item = Args<'r>> + Clone,
+        duration_ns: u64,
+    ) {
+        let (stats, config, count) = (&self.worker.stats, self.config(), requests.clone().count() as u64);
+        if count == 0 {
+            return;
+        }
         let (slow_us, threshold_ms) = (config.slowlog_log_slower_than, config.latency_monitor_threshold);
-        self.worker.stats.commands[entry.id].record(duration_ns, config.latency_tracking);
+        stats.commands_processed.add(count);
+        self.session.client.commands.add(count);
+        stats.commands[entry.id].record(count, duration_ns, config.latency_tracking);
         if slow_us >= 0 && duration_ns / 1000 >= slow_us as u64 {
-            self.log_slow(entry, args, duration_ns);
+            requests.for_each(|args| self.log_slow(entry, args, duration_ns));
         }
         if threshold_ms > 0 && duration_ns / 1_000_000 >= threshold_ms {
             let event = if entry.has(Flags::FAST) { "fast-command" } else { "command" };
@@ -227,16 +260,12 @@ impl<'a> SessionContext<'a> {
 
     /// A command that had waited has replied.
     pub(crate) fn count_resumed(&self, entry: &Entry, args: Args<'_>, duration_ns: u64, reply: &[u8]) {
-        let stats = &self.worker.stats;
-        stats.commands[entry.id].calls.add(1);
-        stats.commands_processed.add(1);
-        self.session.client.commands.fetch_add(1, Relaxed);
         if let Some(error) = reply.strip_prefix(b"-") {
             let code = error.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-            stats.commands[entry.id].failed.add(1);
+            self.worker.stats.commands[entry.id].failed.add(1);
             self.engine.stats.count_error(String::from_utf8_lossy(code).into_owned());
         }
-        self.count_executed(entry, args, duration_ns);
+        self.count_executed(entry, std::iter::once(args), duration_ns);
     }
 
     /// Adds a command to the slow log.

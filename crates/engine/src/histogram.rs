@@ -39,8 +39,8 @@ fn upper_us(bucket: usize) -> u64 {
 
 impl Histogram {
     #[inline]
-    pub fn record(&self, nanoseconds: u64) {
-        self.buckets[bucket(nanoseconds / 1000)].add(1);
+    pub fn record(&self, calls: u64, nanoseconds: u64) {
+        self.buckets[bucket(nanoseconds / 1000)].add(calls);
     }
 
     pub fn reset(&self) {
@@ -119,7 +119,7 @@ mod tests {
     fn percentiles() {
         let histogram = Histogram::default();
         for microseconds in 1..=100 {
-            histogram.record(microseconds * 1000);
+            histogram.record(1, microseconds * 1000);
         }
         let mut totals = LatencyTotals::default();
         totals.add(&histogram);

@@ -94,7 +94,7 @@ pub(crate) fn reply(context: &mut SessionContext<'_>, names: Args<'_>, out: &mut
     if !sizes_asked {
         return out.verbatim(b"txt", render(context, names, &[]).as_bytes());
     }
-    if let Some(group) = &mut context.group {
+    if let Some(group) = context.group() {
         let sizes = KeySizes::of_all(group);
         return out.verbatim(b"txt", render(context, names, &sizes).as_bytes());
     }

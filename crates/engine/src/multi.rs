@@ -75,8 +75,7 @@ pub(crate) fn exec(context: &mut SessionContext<'_>, out: &mut Out) -> Result<()
     }
     let hashes = lock_hashes(context, &queue);
     let scope = hashes.as_deref().map_or(Scope::All, Scope::Keys);
-    let txn = context.engine.keyspace.begin(scope, context.session.db, context.now.unix_ms());
-    context.group = Some(txn);
+    context.begin_group(scope);
     if is_stale(context) {
         out.null_array();
     } else {
@@ -88,26 +87,22 @@ pub(crate) fn exec(context: &mut SessionContext<'_>, out: &mut Out) -> Result<()
         }
     }
     context.session.executing = None;
-    if let Some(mut txn) = context.group.take() {
-        context.commit(&mut txn);
-    }
-    context.engine.serve_blocked();
+    context.end_group();
     context.session.unwatch();
     Ok(())
 }
 
 fn run_queued(context: &mut SessionContext<'_>, entry: &'static Entry, args: Args<'_>, out: &mut Out) {
-    if let Some(group) = &mut context.group {
-        group.select(context.session.db);
-        group.set_touches(!context.session.client.no_touch.load(Relaxed));
+    let (db, touches) = (context.session.db, !context.session.client.no_touch.load(Relaxed));
+    if let Some(group) = context.group() {
+        group.select(db);
+        group.set_touches(touches);
     }
     let started_ns = context.engine.host.monotonic_ns();
     context.call(entry, args, None, out);
     out.finish();
     let elapsed_ns = context.engine.host.monotonic_ns() - started_ns;
-    context.worker.stats.commands_processed.add(1);
-    context.session.client.commands.fetch_add(1, Relaxed);
-    context.count_executed(entry, args, elapsed_ns);
+    context.count_executed(entry, std::iter::once(args), elapsed_ns);
 }
 
 /// The keys to lock; `None`: everything, because a command names no keys but may look at any.
@@ -132,7 +127,7 @@ fn is_stale(context: &mut SessionContext<'_>) -> bool {
     if context.session.client.dirty.load(Relaxed) {
         return true;
     }
-    let Some(group) = &mut context.group else { return false };
+    let group = &mut context.txn;
     context.session.watching.keys.iter().filter(|watched| watched.existed).any(|watched| {
         group.select(watched.db);
         group.peek_type(&watched.key).is_none()

@@ -3,7 +3,7 @@
 //! Requests are taken in batches: a batch is decoded whole, its commands are looked up and its keys
 //! hashed and prefetched, so that the memory is there when the requests are executed, in order.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Request};
 use crate::context::SessionContext;
 use crate::fault::Fault;
 use crate::gates::{self, Refusal};
@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::fence;
 
-/// Requests decoded ahead; a word has a bit for each.
+/// Requests decoded ahead.
 const BATCH_REQUESTS: usize = 32;
 /// What one turn may do before other connections get theirs.
 const TURN_REQUESTS: usize = 1024;
@@ -116,9 +116,7 @@ fn run_postponed(context: &mut SessionContext<'_>, out: &mut Out) -> Option<Next
     match (&mut context.session.parking, entry) {
         (Some(parking), Some(entry)) => parking.request = Some((entry, args.to_owned(), duration_ns)),
         (None, Some(entry)) if context.session.postponed.is_none() && !context.has_not_run => {
-            context.worker.stats.commands_processed.add(1);
-            context.session.client.commands.fetch_add(1, Relaxed);
-            context.count_executed(entry, args, duration_ns);
+            context.count_executed(entry, std::iter::once(args), duration_ns);
         }
         _ => {}
     }
@@ -142,14 +140,12 @@ fn run_batch(
     out: &mut Out,
 ) -> Option<(usize, Next)> {
     let mut untimed = 0..0;
-    // One bit for each request of the batch that was refused or queued.
-    let mut not_run = 0;
     let mut stopped = None;
     for (index, request) in batch.requests.iter().enumerate() {
         let args = batch.args(request, input);
         let effort = request.entry.map_or(Effort::Short, |entry| entry.effort(args.len()));
         if effort == Effort::Long {
-            account(context, batch, untimed, not_run, Shares::Equal, input, clock_ns);
+            account(context, batch, untimed, Shares::Equal, input, clock_ns);
             untimed = index..index;
         }
         let reply_start = out.buffer.len();
@@ -157,7 +153,7 @@ fn run_batch(
             Flow::Continue => {}
             Flow::Stop(next) => stopped = Some((request.end, next)),
         }
-        not_run |= u64::from(std::mem::take(&mut context.has_not_run)) << index;
+        request.has_not_run.set(std::mem::take(&mut context.has_not_run));
         untimed.end = index + 1;
         let is_long = match effort {
             Effort::Short => false,
@@ -165,14 +161,14 @@ fn run_batch(
             Effort::Long => true,
         };
         if is_long {
-            account(context, batch, untimed, not_run, Shares::Last, input, clock_ns);
+            account(context, batch, untimed, Shares::Last, input, clock_ns);
             untimed = index + 1..index + 1;
         }
         if stopped.is_some() {
             break;
         }
     }
-    account(context, batch, untimed, not_run, Shares::Equal, input, clock_ns);
+    account(context, batch, untimed, Shares::Equal, input, clock_ns);
     stopped
 }
 
@@ -293,18 +289,16 @@ fn settle_reply(context: &mut SessionContext<'_>, mark: usize, out: &mut Out) ->
     }
 }
 
-/// Reads the clock and shares the time since the last reading among these requests of the batch, but for those that have
-/// not run.
+/// Reads the clock and shares the time since the last reading among these requests of the batch.
 fn account(
     context: &mut SessionContext<'_>,
     batch: &Batch,
     range: Range<usize>,
-    not_run: u64,
     shares: Shares,
     input: &[u8],
     clock_ns: &mut u64,
 ) {
-    let requests = &batch.requests[range.clone()];
+    let requests = &batch.requests[range];
     let Some((last, before)) = requests.split_last() else { return };
     let now_ns = context.engine.host.monotonic_ns();
     let elapsed_ns = now_ns - *clock_ns;
@@ -313,23 +307,25 @@ fn account(
         Shares::Equal => (elapsed_ns / requests.len() as u64, elapsed_ns / requests.len() as u64),
         Shares::Last => (0, elapsed_ns),
     };
+    count(context, batch, before, share_ns, input);
     // The last one may have to wait: it counts when it has replied.
-    let finished = match &mut context.session.parking {
-        Some(parking) => {
-            parking.request = last.entry.map(|entry| (entry, batch.args(last, input).to_owned(), last_share_ns));
-            before
-        }
-        None if context.session.postponed.is_some() => before,
-        None => requests,
+    if let Some(parking) = &mut context.session.parking {
+        parking.request = last.entry.map(|entry| (entry, batch.args(last, input).to_owned(), last_share_ns));
+    } else if context.session.postponed.is_none() {
+        count(context, batch, std::slice::from_ref(last), last_share_ns, input);
+    }
+}
+
+/// Counts requests that took so long each, but for those that have not run. Neighbours are often of one command.
+fn count(context: &SessionContext<'_>, batch: &Batch, requests: &[Request], duration_ns: u64, input: &[u8]) {
+    let is_same = |first: Option<&Entry>, second: Option<&Entry>| match (first, second) {
+        (Some(first), Some(second)) => std::ptr::eq(first, second),
+        _ => false,
     };
-    let executed = || range.clone().zip(finished).filter(|(index, _)| not_run >> index & 1 == 0);
-    let count = if not_run == 0 { finished.len() } else { executed().count() } as u64;
-    context.session.client.commands.fetch_add(count, Relaxed);
-    context.worker.stats.commands_processed.add(count);
-    for (index, request) in executed() {
-        if let Some(entry) = request.entry {
-            let duration_ns = if index + 1 < range.end { share_ns } else { last_share_ns };
-            context.count_executed(entry, batch.args(request, input), duration_ns);
+    for run in requests.chunk_by(|first, second| is_same(first.entry, second.entry)) {
+        if let Some(entry) = run[0].entry {
+            let executed = run.iter().filter(|request| !request.has_not_run.get());
+            context.count_executed(entry, executed.map(|request| batch.args(request, input)), duration_ns);
         }
     }
 }

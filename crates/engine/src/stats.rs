@@ -49,11 +49,13 @@ pub struct CommandCounters {
 }
 
 impl CommandCounters {
+    /// So many calls, each of which took so long.
     #[inline]
-    pub(crate) fn record(&self, nanoseconds: u64, histogram: bool) {
-        self.nanoseconds.add(nanoseconds);
+    pub(crate) fn record(&self, calls: u64, nanoseconds: u64, histogram: bool) {
+        self.calls.add(calls);
+        self.nanoseconds.add(calls * nanoseconds);
         if histogram {
-            self.latency.record(nanoseconds);
+            self.latency.record(calls, nanoseconds);
         }
     }
 }

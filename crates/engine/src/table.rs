@@ -117,6 +117,8 @@ pub fn table() -> &'static Table {
     &TABLE
 }
 
+/// A command that takes as long as it has arguments has taken some microseconds for so many at most.
+const SHORT_ARGUMENTS: usize = 32;
 const SLOTS: usize = 1024;
 /// Names longer than this are no commands.
 const LONGEST_NAME: usize = 64;
@@ -253,6 +255,7 @@ impl Entry {
         let keys = key_shape(command);
         let short_args = match keys {
             KeyShape::One(_) if command.complexity == "O(1)" => usize::MAX,
+            _ if command.time_is_arguments => SHORT_ARGUMENTS,
             // In its shortest form it concerns one element.
             KeyShape::One(_) if command.flags.contains(Flags::FAST) => command.arity.unsigned_abs() as usize,
             _ => 0,

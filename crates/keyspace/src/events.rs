@@ -48,9 +48,13 @@ pub(crate) struct Events {
 }
 
 impl Events {
+    /// Another transaction begins.
     #[inline]
-    pub(crate) fn new(wanted: EventClass, wants_expired: bool) -> Events {
-        Events { wanted, wants_expired, ..Events::default() }
+    pub(crate) fn restart(&mut self, wanted: EventClass, wants_expired: bool) {
+        (self.wanted, self.wants_expired) = (wanted, wants_expired);
+        if !self.is_empty() {
+            (self.list, self.expired) = Default::default();
+        }
     }
 
     #[inline]

@@ -7,7 +7,6 @@
 use crate::table::SHARD_BITS;
 use parking_lot::RawMutex;
 use parking_lot::lock_api::RawMutex as _;
-use smallvec::SmallVec;
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +16,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub(crate) const fn default_shards(single_threaded: bool) -> usize {
     if single_threaded { 16 } else { 64 }
 }
+
+/// A word has a bit for each.
+const SHARDS_MAX: usize = 64;
+const _: () = assert!(SHARDS_MAX <= 1 << SHARD_BITS);
 
 /// A shard with its lock, on cache lines of their own (two: processors fetch them in pairs).
 #[repr(align(128))]
@@ -43,28 +46,11 @@ pub(crate) enum Wanted<'a> {
     All,
 }
 
-enum Held {
-    One(usize),
-    /// A bit per shard.
-    Some(SmallVec<[u64; 2]>),
-    All,
-}
-
-impl Held {
-    #[inline]
-    fn contains(&self, index: usize) -> bool {
-        match self {
-            Held::One(one) => *one == index,
-            Held::Some(bits) => bits[index / 64] >> (index % 64) & 1 != 0,
-            Held::All => true,
-        }
-    }
-}
-
-/// The right to some shards; dropping it releases them. It stays on its thread.
+/// The right to some shards, or for the moment to none; dropping it releases them. It stays on its thread.
 pub(crate) struct Guard<'s, S> {
     shards: &'s Shards<S>,
-    held: Held,
+    /// A bit per shard.
+    held: u64,
     /// Neither `Send` (locks are released where they were taken) nor `Sync` (a shard need not be).
     thread_bound: PhantomData<*mut ()>,
 }
@@ -97,10 +83,10 @@ impl Elision {
 }
 
 impl<S> Shards<S> {
-    /// `count`: a power of two, at most 4096. `single_threaded`: one thread ever enters, so there is
+    /// `count`: a power of two, at most 64. `single_threaded`: one thread ever enters, so there is
     /// nothing to lock.
     pub fn new(count: usize, single_threaded: bool, mut shard: impl FnMut(usize) -> S) -> Shards<S> {
-        assert!(count.is_power_of_two() && count <= 1 << SHARD_BITS);
+        assert!(count.is_power_of_two() && count <= SHARDS_MAX);
         Shards {
             shards: (0..count).map(|at| Locked { lock: RawMutex::INIT, shard: UnsafeCell::new(shard(at)) }).collect(),
             elision: single_threaded.then(|| Elision { owner: AtomicUsize::new(0), entered: Cell::new(false) }),
@@ -116,37 +102,32 @@ impl<S> Shards<S> {
         hash as usize & (self.shards.len() - 1)
     }
 
+    /// A guard of nothing.
+    #[inline]
+    pub fn guard(&self) -> Guard<'_, S> {
+        Guard { shards: self, held: 0, thread_bound: PhantomData }
+    }
+
     /// Waits for the shards that are wanted.
     #[inline]
     pub fn lock(&self, wanted: Wanted<'_>) -> Guard<'_, S> {
-        let held = match wanted {
-            Wanted::Hashes([hash]) => Held::One(self.index(*hash)),
-            Wanted::Hashes(hashes) => {
-                let mut bits = SmallVec::from_elem(0u64, self.shards.len().div_ceil(64));
-                for &hash in hashes {
-                    let index = self.index(hash);
-                    bits[index / 64] |= 1 << (index % 64);
-                }
-                Held::Some(bits)
-            }
-            Wanted::All => Held::All,
-        };
-        match &self.elision {
-            Some(elision) => assert!(elision.enter(), "a keyspace for one thread is entered again"),
-            None => self.for_each_lock(&held, RawMutex::lock),
-        }
-        Guard { shards: self, held, thread_bound: PhantomData }
+        let mut guard = self.guard();
+        guard.lock(wanted);
+        guard
     }
 
     #[inline]
-    fn for_each_lock(&self, held: &Held, mut f: impl FnMut(&RawMutex)) {
-        match held {
-            Held::One(index) => f(&self.shards[*index].lock),
-            held => {
-                let shards = self.shards.iter().enumerate();
-                shards.filter(|(index, _)| held.contains(*index)).for_each(|(_, shard)| f(&shard.lock));
-            }
+    fn bits_of(&self, wanted: Wanted<'_>) -> u64 {
+        match wanted {
+            Wanted::Hashes(hashes) => hashes.iter().fold(0, |bits, hash| bits | 1 << self.index(*hash)),
+            Wanted::All => u64::MAX >> (SHARDS_MAX - self.shards.len()),
         }
+    }
+
+    /// The locks of these shards, in ascending order.
+    #[inline]
+    fn locks(&self, bits: u64) -> impl Iterator<Item = &RawMutex> {
+        indexes(bits).map(|index| &self.shards[index].lock)
     }
 
     /// The shard of a hash, unless somebody has it.
@@ -157,11 +138,44 @@ impl<S> Shards<S> {
             Some(elision) => elision.enter(),
             None => self.shards[index].lock.try_lock(),
         };
-        locked.then(|| Guard { shards: self, held: Held::One(index), thread_bound: PhantomData })
+        locked.then(|| Guard { shards: self, held: 1 << index, thread_bound: PhantomData })
     }
 }
 
+/// Which bits are set, ascending.
+#[inline]
+fn indexes(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let index = (bits != 0).then_some(bits.trailing_zeros() as usize)?;
+        bits &= bits - 1;
+        Some(index)
+    })
+}
+
 impl<S> Guard<'_, S> {
+    /// Waits for the shards that are wanted. Nothing is held yet.
+    #[inline]
+    pub fn lock(&mut self, wanted: Wanted<'_>) {
+        debug_assert!(self.held == 0);
+        let bits = self.shards.bits_of(wanted);
+        match &self.shards.elision {
+            Some(elision) => assert!(bits == 0 || elision.enter(), "a keyspace for one thread is entered again"),
+            None => self.shards.locks(bits).for_each(RawMutex::lock),
+        }
+        self.held = bits;
+    }
+
+    #[inline]
+    pub fn release(&mut self) {
+        let bits = std::mem::take(&mut self.held);
+        match &self.shards.elision {
+            Some(elision) if bits != 0 => elision.entered.set(false),
+            Some(_) => {}
+            // SAFETY: exactly these locks were taken by `lock` or `try_lock`, on this thread.
+            None => self.shards.locks(bits).for_each(|lock| unsafe { lock.unlock() }),
+        }
+    }
+
     /// How many shards there are, held or not.
     pub fn count(&self) -> usize {
         self.shards.count()
@@ -174,21 +188,19 @@ impl<S> Guard<'_, S> {
 
     #[inline]
     pub fn holds(&self, index: usize) -> bool {
-        self.held.contains(index)
+        self.held >> index & 1 != 0
     }
 
     /// The indexes of the shards that are held, ascending.
-    pub fn held(&self) -> impl Iterator<Item = usize> + use<'_, S> {
-        (0..self.count()).filter(|&index| self.holds(index))
+    #[inline]
+    pub fn held(&self) -> impl Iterator<Item = usize> + use<S> {
+        indexes(self.held)
     }
 
     /// Is there such a shard among those that are held?
     #[inline]
     pub fn any_held(&self, mut f: impl FnMut(&S) -> bool) -> bool {
-        match self.held {
-            Held::One(index) => f(self.at(index)),
-            _ => self.held().any(|index| f(self.at(index))),
-        }
+        self.held().any(|index| f(self.at(index)))
     }
 
     /// The shard of a hash, which is held.
@@ -226,11 +238,7 @@ impl<S> Guard<'_, S> {
 impl<S> Drop for Guard<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        match &self.shards.elision {
-            Some(elision) => elision.entered.set(false),
-            // SAFETY: exactly these locks were taken when the guard was made, on this thread.
-            None => self.shards.for_each_lock(&self.held, |lock| unsafe { lock.unlock() }),
-        }
+        self.release();
     }
 }
 

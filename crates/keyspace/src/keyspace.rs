@@ -130,18 +130,26 @@ impl Keyspace {
     /// Where entries have stamps, time is never behind the newest of them.
     #[inline]
     pub fn begin(&self, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'_> {
-        let mut txn = Txn::begin(self, scope, db, now_ms);
-        txn.hide_due();
+        let mut txn = self.idle();
+        txn.begin(scope, db, now_ms);
         txn
     }
 
-    /// The same for effects of others, about which nobody asks meanwhile.
+    /// A transaction that has not begun, for who makes many, one after the other (`Txn::begin`, `Txn::end`).
+    #[inline]
+    pub fn idle(&self) -> Txn<'_> {
+        Txn::idle(self)
+    }
+
+    /// The same as `begin` for effects of others, about which nobody asks meanwhile.
     pub fn begin_applying(&self, scope: Scope<'_>, now_ms: u64) -> Txn<'_> {
         if !self.switches().peers {
             // Elements are past their deadline at the time of the effect.
             return self.begin(scope, 0, now_ms);
         }
-        Txn::begin(self, scope, 0, now_ms)
+        let mut txn = self.idle();
+        txn.lock(scope, 0, now_ms);
+        txn
     }
 
     /// The same for elements of large collections, once their keys have been fetched: (hash of the key, key, element).

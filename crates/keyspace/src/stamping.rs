@@ -3,7 +3,7 @@
 
 use effect::{Clock, Stamp};
 use parking_lot::{Mutex, MutexGuard};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use crate::{EventClass, OriginIndex};
 
@@ -18,6 +18,12 @@ pub struct Switches {
     pub peers: bool,
 }
 
+const RECORDING: u64 = 1;
+const STAMPING: u64 = 1 << 1;
+const PEERS: u64 = 1 << 2;
+/// One of them, in a count.
+const OBSERVER: u64 = 1 << 3;
+
 pub(crate) struct Sequence {
     pub(crate) clock: Clock,
     /// Counts the remote records that were applied.
@@ -29,11 +35,8 @@ pub(crate) struct Stamping {
     /// The clock's last stamp, readable without the lock: expiry never runs behind the stamps.
     last: AtomicU64,
     own: AtomicU16,
-    recording: AtomicBool,
-    /// How many readers within this process want the effects, too.
-    observers: AtomicUsize,
-    stamping: AtomicBool,
-    peers: AtomicBool,
+    /// The switches, a bit each, and above them how many readers within this process want the effects, too: one load says all.
+    switches: AtomicU64,
     /// Bits of `EventClass`.
     wanted_events: AtomicU16,
 }
@@ -73,10 +76,7 @@ impl Stamping {
             sequence: Mutex::new(Sequence { clock: Clock::new(), context: 0 }),
             last: AtomicU64::new(0),
             own: AtomicU16::new(0),
-            recording: AtomicBool::new(true),
-            observers: AtomicUsize::new(0),
-            stamping: AtomicBool::new(false),
-            peers: AtomicBool::new(false),
+            switches: AtomicU64::new(RECORDING),
             wanted_events: AtomicU16::new(0),
         }
     }
@@ -99,20 +99,21 @@ impl Stamping {
 
     #[inline]
     pub(crate) fn switches(&self) -> Switches {
+        let word = self.switches.load(Ordering::Relaxed);
         Switches {
-            recording: self.recording.load(Ordering::Relaxed) | (self.observers.load(Ordering::Relaxed) > 0),
-            stamping: self.stamping.load(Ordering::Relaxed),
-            peers: self.peers.load(Ordering::Relaxed),
+            recording: word & !(STAMPING | PEERS) != 0,
+            stamping: word & STAMPING != 0,
+            peers: word & PEERS != 0,
         }
     }
 
     pub(crate) fn add_observer(&self) {
-        self.observers.fetch_add(1, Ordering::Relaxed);
+        self.switches.fetch_add(OBSERVER, Ordering::Relaxed);
     }
 
     pub(crate) fn remove_observer(&self) {
-        let before = self.observers.fetch_sub(1, Ordering::Relaxed);
-        debug_assert!(before > 0, "who leaves has come");
+        let before = self.switches.fetch_sub(OBSERVER, Ordering::Relaxed);
+        debug_assert!(before >= OBSERVER, "who leaves has come");
     }
 
     #[inline]
@@ -125,8 +126,13 @@ impl Stamping {
     }
 
     pub(crate) fn set_switches(&self, switches: Switches) {
-        self.recording.store(switches.recording, Ordering::Relaxed);
-        self.stamping.store(switches.stamping || switches.peers, Ordering::Relaxed);
-        self.peers.store(switches.peers, Ordering::Relaxed);
+        let bit = |on: bool, bit: u64| if on { bit } else { 0 };
+        let bits = bit(switches.recording, RECORDING)
+            | bit(switches.stamping || switches.peers, STAMPING)
+            | bit(switches.peers, PEERS);
+        // Observers come and go meanwhile.
+        let _ = self
+            .switches
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| Some(word & !(OBSERVER - 1) | bits));
     }
 }

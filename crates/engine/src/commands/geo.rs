@@ -43,6 +43,7 @@ const GEOADD: Command = Command {
     arity: -5,
     flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM]),
     keys: &[KeySpec::one(1, &["RW", "update"])],
+    time_is_arguments: true,
     complexity: "O(log N) for every member, N: members of the sorted set",
     summary: "Gives members positions.",
     arguments: &[

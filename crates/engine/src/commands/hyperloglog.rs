@@ -30,6 +30,7 @@ const PFADD: Command = Command {
     arity: -2,
     flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]),
     keys: &[KeySpec::one(1, &["RW", "insert"])],
+    time_is_arguments: true,
     complexity: "O(1) for each element",
     summary: "Adds elements to a HyperLogLog.",
     arguments: &[Argument::key("key", 0), Argument::string("element").optional().multiple()],

@@ -57,7 +57,7 @@ fn end(context: &mut SessionContext<'_>, topic: Topic, names: Args<'_>, out: &mu
     for name in &names {
         let session = &mut *context.session;
         context.engine.pubsub.unsubscribe(&session.client, &mut session.subscriptions, topic, name);
-        if context.group.is_none() {
+        if !context.in_transaction() {
             // Nothing of a channel comes after the word that it is over.
             context.session.client.mailbox.empty_into(true, out);
         }

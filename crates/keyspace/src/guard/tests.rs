@@ -5,14 +5,18 @@ use std::thread;
 
 #[test]
 fn what_is_held() {
-    let shards = Shards::new(128, false, |index| index);
-    let guard = shards.lock(Wanted::Hashes(&[5, 128 + 5, 127, 64]));
-    assert_eq!(guard.held().collect::<Vec<_>>(), [5, 64, 127]);
-    assert_eq!((*guard.shard(5), *guard.shard(255), *guard.at(64)), (5, 127, 64));
+    let shards = Shards::new(64, false, |index| index);
+    let mut guard = shards.lock(Wanted::Hashes(&[5, 64 + 5, 63, 32]));
+    assert_eq!(guard.held().collect::<Vec<_>>(), [5, 32, 63]);
+    assert_eq!((*guard.shard(5), *guard.shard(127), *guard.at(32)), (5, 63, 32));
+    guard.release();
+    assert_eq!(guard.held().count(), 0);
+    guard.lock(Wanted::Hashes(&[66]));
+    assert_eq!(guard.held().collect::<Vec<_>>(), [2]);
     drop(guard);
     assert_eq!(shards.lock(Wanted::Hashes(&[])).held().count(), 0);
-    assert_eq!(shards.lock(Wanted::All).held().count(), 128);
-    assert_eq!(shards.lock(Wanted::Hashes(&[130])).held().collect::<Vec<_>>(), [2]);
+    assert_eq!(shards.lock(Wanted::All).held().count(), 64);
+    assert_eq!(Shards::new(1, true, |index| index).lock(Wanted::All).held().collect::<Vec<_>>(), [0]);
 }
 
 #[test]

@@ -79,38 +79,66 @@ impl<'k> Deref for Txn<'k> {
 }
 
 impl<'k> Txn<'k> {
-    /// Locks `scope`; what is past its deadline is still in sight.
     #[inline]
-    pub(crate) fn begin(keyspace: &'k Keyspace, scope: Scope<'_>, db: u32, now_ms: u64) -> Txn<'k> {
-        let (wanted, only_hash) = match scope {
-            Scope::Keys([hash]) => (Wanted::Hashes(std::slice::from_ref(hash)), Some(*hash)),
-            Scope::Keys(hashes) => (Wanted::Hashes(hashes), None),
-            Scope::All => (Wanted::All, None),
-        };
-        let guard = keyspace.shards.lock(wanted);
-        let switches = keyspace.stamping.switches();
-        // Made where it stays: it is too large to be moved about for every request.
+    pub(crate) fn idle(keyspace: &'k Keyspace) -> Txn<'k> {
         Txn {
             view: View {
                 keyspace,
-                guard,
-                only_hash,
-                db,
-                now_ms: if switches.stamping { now_ms.max(keyspace.stamping.last().ms()) } else { now_ms },
+                guard: keyspace.shards.guard(),
+                only_hash: None,
+                db: 0,
+                now_ms: 0,
                 touches: true,
-                // With other writers a key goes when nothing can come any more that saves it.
-                events: Events::new(keyspace.stamping.wanted_events(), !switches.peers),
+                events: Events::default(),
             },
-            switches,
+            switches: keyspace.stamping.switches(),
             ticket: None,
             first: Stamp::ZERO,
             count: 0,
-            effects: if switches.recording { EFFECTS.take() } else { Vec::new() },
+            effects: Vec::new(),
             effects_db: 0,
             changes: 0,
             silent: Vec::new(),
             expired_members: Vec::new(),
         }
+    }
+
+    /// Begins, as `Keyspace::begin` does; nothing is left of what it was before. It has ended, or was idle.
+    #[inline]
+    pub fn begin(&mut self, scope: Scope<'_>, db: u32, now_ms: u64) {
+        self.lock(scope, db, now_ms);
+        self.hide_due();
+    }
+
+    /// Locks `scope`; what is past its deadline is still in sight.
+    #[inline]
+    pub(crate) fn lock(&mut self, scope: Scope<'_>, db: u32, now_ms: u64) {
+        let (wanted, only_hash) = match scope {
+            Scope::Keys([hash]) => (Wanted::Hashes(std::slice::from_ref(hash)), Some(*hash)),
+            Scope::Keys(hashes) => (Wanted::Hashes(hashes), None),
+            Scope::All => (Wanted::All, None),
+        };
+        let view = &mut self.view;
+        view.guard.lock(wanted);
+        let stamping = &view.keyspace.stamping;
+        self.switches = stamping.switches();
+        view.only_hash = only_hash;
+        view.db = db;
+        view.now_ms = if self.switches.stamping { now_ms.max(stamping.last().ms()) } else { now_ms };
+        view.touches = true;
+        // With other writers a key goes when nothing can come any more that saves it.
+        view.events.restart(stamping.wanted_events(), !self.switches.peers);
+        self.effects = if self.switches.recording { EFFECTS.take() } else { Vec::new() };
+        (self.effects_db, self.count, self.changes) = (0, 0, 0);
+        self.silent.clear();
+        self.expired_members.clear();
+    }
+
+    /// Releases the locks: it is over, committed or not.
+    #[inline]
+    pub fn end(&mut self) {
+        self.ticket = None;
+        self.view.guard.release();
     }
 
     /// Another database, for the rest of the command (MULTI with SELECT, MOVE, COPY … DB).
@@ -201,7 +229,7 @@ impl<'k> Txn<'k> {
         self.conclude(commit)
     }
 
-    /// The same, but the locks are held until the transaction is dropped, which is the next thing to do.
+    /// The same, but the locks are held until the transaction ends or is dropped, which is the next thing to do.
     pub fn conclude<R>(&mut self, commit: impl FnOnce(Commit<'_>) -> R) -> Option<R> {
         let mut effects = std::mem::take(&mut self.effects);
         let result = (!effects.is_empty()).then(|| {

@@ -207,7 +207,7 @@ impl Connection {
         self.readable = count > 0 && (count == offered || self.end_reported);
         worker.stats.reads.add(1);
         worker.stats.net_input_bytes.add(count as u64);
-        self.session.client.net_input_bytes.fetch_add(count as u64, Relaxed);
+        self.session.client.net_input_bytes.add(count as u64);
         count
     }
 
@@ -252,7 +252,7 @@ impl Connection {
                     *sent += count;
                     worker.stats.writes.add(1);
                     worker.stats.net_output_bytes.add(count as u64);
-                    self.session.client.net_output_bytes.fetch_add(count as u64, Relaxed);
+                    self.session.client.net_output_bytes.add(count as u64);
                 }
                 None => self.awaits_room = true,
             }

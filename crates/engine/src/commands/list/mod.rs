@@ -46,6 +46,7 @@ const PUSH: Command = Command {
     arity: -3,
     flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]),
     keys: &[KeySpec::one(1, &["RW", "insert"])],
+    time_is_arguments: true,
     complexity: "O(1) for every element",
     arguments: &[Argument::key("key", 0), Argument::string("element").multiple()],
     ..LIST

@@ -69,6 +69,7 @@ const ZADD: Command = Command {
     flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]),
     keys: &[KeySpec::one(1, &["RW", "update"])],
     element: Some(3),
+    time_is_arguments: true,
     complexity: "O(log N) for every member, N: members of the sorted set",
     summary: "Gives members scores: all of them, or under conditions.",
     arguments: &[
@@ -189,6 +190,7 @@ const ZREM: Command = Command {
     flags: Flags::of(&[Flags::WRITE, Flags::FAST]),
     keys: &[KeySpec::one(1, &["RW", "delete"])],
     element: Some(2),
+    time_is_arguments: true,
     complexity: "O(log N) for every member, N: members of the sorted set",
     summary: "Takes members out of a sorted set.",
     arguments: &[Argument::key("key", 0), Argument::string("member").multiple()],
@@ -234,6 +236,7 @@ const ZMSCORE: Command = Command {
     arity: -3,
     element: Some(2),
     since: "6.2.0",
+    time_is_arguments: true,
     complexity: "O(1) for every member",
     summary: "The scores of several members.",
     arguments: &[Argument::key("key", 0), Argument::string("member").multiple()],

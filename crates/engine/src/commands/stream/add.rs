@@ -33,6 +33,7 @@ pub(super) const XADD: Command = Command {
     flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]),
     keys: UPDATE,
     tips: &["nondeterministic_output"],
+    time_is_arguments: true,
     complexity: "O(1), and O(N) for trimming, N: entries that go",
     summary: "Adds an entry to a stream, and trims it.",
     arguments: &[
