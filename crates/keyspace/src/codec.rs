@@ -54,8 +54,8 @@ pub(crate) fn encoded_verbatim(text: Verbatim<&[u8]>) -> Vec<u8> {
 }
 
 /// Begins a collection. Returns it where deadlines are to be written.
-fn tagged<'c>(output: &mut Vec<u8>, number: u8, collection: &'c dyn Expiring) -> Option<&'c dyn Expiring> {
-    let deadlines = collection.earliest_deadline_ms().is_some().then_some(collection);
+fn tagged<'c>(output: &mut Vec<u8>, number: u8, collection: Option<&'c dyn Expiring>) -> Option<&'c dyn Expiring> {
+    let deadlines = collection.filter(|collection| collection.earliest_deadline_ms().is_some());
     output.push(if deadlines.is_some() { number | tag::WITH_DEADLINES } else { number });
     deadlines
 }
@@ -90,14 +90,14 @@ pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
             output.extend_from_slice(bytes);
         }
         ValueRef::Set(set) => {
-            let deadlines = tagged(&mut output, tag::SET, set);
+            let deadlines = tagged(&mut output, tag::SET, Some(set));
             set.for_each(|member| {
                 push(&mut output, member);
                 push_deadline(&mut output, deadlines, member);
             });
         }
         ValueRef::Hash(hash) => {
-            let deadlines = tagged(&mut output, tag::HASH, hash);
+            let deadlines = tagged(&mut output, tag::HASH, hash.expiring());
             hash.for_each(|field, value| {
                 push(&mut output, field);
                 push(&mut output, value);
@@ -109,7 +109,7 @@ pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
             list.iter().for_each(|element| element.with_bytes(|bytes| push(&mut output, bytes)));
         }
         ValueRef::SortedSet(set) => {
-            if let Some(deadlines) = tagged(&mut output, tag::SORTED_SET, set) {
+            if let Some(deadlines) = tagged(&mut output, tag::SORTED_SET, Some(set)) {
                 for (member, score) in set.iter() {
                     member.with_bytes(|member| {
                         push(&mut output, member);

@@ -74,22 +74,25 @@ fn entry_digest(db: u32, entry: &Entry) -> u64 {
         ValueRef::Set(set) => {
             let mut sum = 2;
             set.for_each(|member| {
-                sum = hash(2, member).wrapping_add(deadline_digest(set, member)).wrapping_add(sum);
+                sum = hash(2, member).wrapping_add(deadline_digest(Some(set), member)).wrapping_add(sum);
             });
             sum
         }
         ValueRef::Hash(fields) => {
             let mut sum = 3;
             fields.for_each(|field, value| {
-                sum = hash(hash(3, field), value).wrapping_add(deadline_digest(fields, field)).wrapping_add(sum);
+                sum = hash(hash(3, field), value)
+                    .wrapping_add(deadline_digest(fields.expiring(), field))
+                    .wrapping_add(sum);
             });
             sum
         }
         // In this order.
         ValueRef::List(list) => list.iter().fold(6, |seed, element| element.with_bytes(|bytes| hash(seed, bytes))),
         ValueRef::SortedSet(set) => set.iter().fold(7, |sum: u64, (member, score)| {
-            let digest =
-                |member: &[u8]| hash(hash(7, member), &score.to_le_bytes()).wrapping_add(deadline_digest(set, member));
+            let digest = |member: &[u8]| {
+                hash(hash(7, member), &score.to_le_bytes()).wrapping_add(deadline_digest(Some(set), member))
+            };
             member.with_bytes(digest).wrapping_add(sum)
         }),
         ValueRef::Stream(stream) => stream_digest(stream),
@@ -124,9 +127,11 @@ fn stream_digest(stream: &Stream) -> u64 {
     sum
 }
 
-fn deadline_digest(collection: &impl Expiring, element: &[u8]) -> u64 {
+fn deadline_digest(collection: Option<&dyn Expiring>, element: &[u8]) -> u64 {
     let hash = stdx::hash::portable;
-    collection.deadline_ms(element).map_or(0, |deadline_ms| hash(hash(6, element), &deadline_ms.to_le_bytes()))
+    collection
+        .and_then(|collection| collection.deadline_ms(element))
+        .map_or(0, |deadline_ms| hash(hash(6, element), &deadline_ms.to_le_bytes()))
 }
 
 fn sha1(bytes: &[u8]) -> DebugDigest {

@@ -4,14 +4,16 @@
 //! kind and flags 1 | access 3 | varint key length | key | version 10? | deadline 8? | payload
 //! ```
 //!
-//! The payload is 8 bytes for an integer, varint length and bytes for a string up to
-//! `INLINE_MAX`, else a pointer to a boxed value. Nothing is aligned. The allocation's size is a
+//! The payload is 8 bytes for an integer, varint length and bytes for a string up to `INLINE_MAX`, the listpack
+//! of a small collection (which begins with its length), else a pointer to a boxed value. Nothing is aligned. The allocation's size is a
 //! function of what it contains (`size_class`), so that it needs no length of its own.
 
 mod layout;
+mod packed;
 mod payload;
 mod value;
 
+pub(crate) use self::packed::{CollectionMut, Compact};
 pub(crate) use self::value::{NewValue, Value, ValueRef, Verbatim};
 
 use self::layout::{allocate, deallocate, read_varint, size_class, varint_size, write_varint};
@@ -21,7 +23,7 @@ use crate::{KeyType, OriginIndex, Version};
 use effect::Stamp;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use values::{Encoding, Expiring, Hash, Set, SortedSet, Stream};
+use values::{Encoding, Expiring, Hash, HashRef, Packed, Set, SortedSet, Stream};
 
 /// Strings beyond this length have a buffer of their own, with room to grow.
 const INLINE_MAX: usize = 2048;
@@ -56,6 +58,8 @@ enum Kind {
     List,
     SortedSet,
     Stream,
+    /// A hash that is a listpack within the entry.
+    PackedHash,
 }
 
 /// What an entry knows beside key and value.
@@ -203,7 +207,8 @@ impl Entry {
             4 => Kind::Hash,
             5 => Kind::List,
             6 => Kind::SortedSet,
-            _ => Kind::Stream,
+            7 => Kind::Stream,
+            _ => Kind::PackedHash,
         }
     }
 
@@ -243,6 +248,19 @@ impl Entry {
         (payload + size, len)
     }
 
+    /// The listpack of a small collection.
+    ///
+    /// # Safety
+    /// The kind is `PackedHash`.
+    #[inline]
+    unsafe fn packed(&self, payload: usize) -> &[u8] {
+        // SAFETY: the caller's promise: a listpack is there, which begins with the number of its bytes.
+        unsafe {
+            let len = u32::from_le_bytes(self.read(payload));
+            std::slice::from_raw_parts(self.base().add(payload), len as usize)
+        }
+    }
+
     fn payload_size(&self, payload: usize) -> usize {
         match self.kind() {
             Kind::Int => 8,
@@ -251,6 +269,8 @@ impl Entry {
                 let (start, len) = unsafe { self.inline(payload) };
                 start + len - payload
             }
+            // SAFETY: the kind was checked.
+            Kind::PackedHash => unsafe { self.packed(payload) }.len(),
             Kind::Long | Kind::Set | Kind::Hash | Kind::List | Kind::SortedSet | Kind::Stream => POINTER_SIZE,
         }
     }
@@ -294,7 +314,8 @@ impl Entry {
                 }
                 Kind::Long => ValueRef::Bytes((*self.boxed::<Vec<u8>>()).as_slice()),
                 Kind::Set => ValueRef::Set(&*self.boxed::<Set>()),
-                Kind::Hash => ValueRef::Hash(&*self.boxed::<Hash>()),
+                Kind::Hash => ValueRef::Hash((*self.boxed::<Hash>()).view()),
+                Kind::PackedHash => ValueRef::Hash(HashRef::Packed(Packed::of(self.packed(self.parts().payload)))),
                 Kind::List => ValueRef::List(&(*self.boxed::<StoredList>()).list),
                 Kind::SortedSet => ValueRef::SortedSet(&*self.boxed::<SortedSet>()),
                 Kind::Stream => ValueRef::Stream(&*self.boxed::<Stream>()),
@@ -307,9 +328,16 @@ impl Entry {
         (self.kind() == Kind::Set).then(|| unsafe { &mut *self.boxed::<Set>() })
     }
 
-    pub fn hash_mut(&mut self) -> Option<&mut Hash> {
-        // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.
-        (self.kind() == Kind::Hash).then(|| unsafe { &mut *self.boxed::<Hash>() })
+    pub fn hash_mut(&mut self) -> Option<CollectionMut<'_, Hash>> {
+        match self.value() {
+            ValueRef::Hash(HashRef::Packed(packed)) => {
+                let value = Some(packed.into());
+                Some(CollectionMut::Unpacked { entry: self, value })
+            }
+            // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.
+            ValueRef::Hash(HashRef::Whole(_)) => Some(CollectionMut::Boxed(unsafe { &mut *self.boxed::<Hash>() })),
+            _ => None,
+        }
     }
 
     pub fn sorted_set_mut(&mut self) -> Option<&mut SortedSet> {
@@ -332,22 +360,23 @@ impl Entry {
         (self.kind() == Kind::List).then(|| unsafe { &mut *self.boxed::<StoredList>() })
     }
 
-    /// As something whose elements may have deadlines.
+    /// As something whose elements may have deadlines; of a hash only where some have, or had.
     pub fn expiring(&self) -> Option<&dyn Expiring> {
         match self.value() {
             ValueRef::Set(set) => Some(set),
-            ValueRef::Hash(hash) => Some(hash),
+            ValueRef::Hash(hash) => hash.expiring(),
             ValueRef::SortedSet(set) => Some(set),
             _ => None,
         }
     }
 
-    pub fn expiring_mut(&mut self) -> Option<&mut dyn Expiring> {
-        match self.kind() {
-            Kind::Set => self.set_mut().map(|set| set as &mut dyn Expiring),
-            Kind::Hash => self.hash_mut().map(|hash| hash as &mut dyn Expiring),
-            Kind::SortedSet => self.sorted_set_mut().map(|set| set as &mut dyn Expiring),
-            _ => None,
+    /// Changes deadlines of elements. `None` where the value has no such elements.
+    pub fn change_deadlines<R>(&mut self, f: impl FnOnce(&mut dyn Expiring) -> R) -> Option<R> {
+        match self.key_type() {
+            KeyType::Set => self.set_mut().map(|set| f(set)),
+            KeyType::Hash => self.hash_mut().map(|mut hash| f(&mut *hash)),
+            KeyType::SortedSet => self.sorted_set_mut().map(|set| f(set)),
+            KeyType::String | KeyType::List | KeyType::Stream => None,
         }
     }
 
@@ -361,7 +390,7 @@ impl Entry {
                 ValueRef::SortedSet(set) => set.is_empty(),
                 _ => false,
             },
-            // Their elements have no deadlines.
+            // No element has a deadline.
             _ => false,
         }
     }
@@ -370,7 +399,7 @@ impl Entry {
         match self.kind() {
             Kind::Int | Kind::Inline | Kind::Long => KeyType::String,
             Kind::Set => KeyType::Set,
-            Kind::Hash => KeyType::Hash,
+            Kind::Hash | Kind::PackedHash => KeyType::Hash,
             Kind::List => KeyType::List,
             Kind::SortedSet => KeyType::SortedSet,
             Kind::Stream => KeyType::Stream,
@@ -625,7 +654,8 @@ impl Entry {
                 ValueRef::Bytes(bytes) if entry.kind() == Kind::Inline => Value::Bytes(bytes.to_vec()),
                 ValueRef::Bytes(_) => Value::Bytes(*Box::from_raw(entry.boxed::<Vec<u8>>())),
                 ValueRef::Set(_) => Value::Set(*Box::from_raw(entry.boxed::<Set>())),
-                ValueRef::Hash(_) => Value::Hash(*Box::from_raw(entry.boxed::<Hash>())),
+                ValueRef::Hash(HashRef::Packed(packed)) => Value::Hash(packed.into()),
+                ValueRef::Hash(HashRef::Whole(_)) => Value::Hash(*Box::from_raw(entry.boxed::<Hash>())),
                 ValueRef::List(_) => Value::List(Box::from_raw(entry.boxed::<StoredList>()).list),
                 ValueRef::SortedSet(_) => Value::SortedSet(*Box::from_raw(entry.boxed::<SortedSet>())),
                 ValueRef::Stream(_) => Value::Stream(*Box::from_raw(entry.boxed::<Stream>())),
@@ -643,7 +673,7 @@ impl Entry {
                 size_of::<Vec<u8>>() + unsafe { (*self.boxed::<Vec<u8>>()).capacity() }
             }
             ValueRef::Set(set) => size_of::<Set>() + set.heap_size(),
-            ValueRef::Hash(hash) => size_of::<Hash>() + hash.heap_size(),
+            ValueRef::Hash(HashRef::Whole(hash)) => size_of::<Hash>() + hash.heap_size(),
             ValueRef::List(list) => {
                 let identities = self.stored_list().and_then(|stored| stored.identities.as_ref());
                 size_of::<StoredList>() + list.heap_size() + identities.map_or(0, |identities| identities.heap_size())
@@ -660,7 +690,7 @@ impl Entry {
         // SAFETY: each arm takes what the kind says is there, and nobody reads it again.
         unsafe {
             match self.kind() {
-                Kind::Int | Kind::Inline => {}
+                Kind::Int | Kind::Inline | Kind::PackedHash => {}
                 Kind::Long => drop(Box::from_raw(self.boxed::<Vec<u8>>())),
                 Kind::Set => drop(Box::from_raw(self.boxed::<Set>())),
                 Kind::Hash => drop(Box::from_raw(self.boxed::<Hash>())),

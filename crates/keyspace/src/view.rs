@@ -6,7 +6,7 @@ use crate::events::{EventClass, Events};
 use crate::guard::Guard;
 use crate::shard::Shard;
 use crate::{Collection, KeyHash, Keyspace, Statistics, ValueError};
-use values::{Encoding, EncodingLimits, Hash, List, Set, SortedSet, Stream};
+use values::{Encoding, EncodingLimits, HashRef, List, Set, SortedSet, Stream};
 
 /// RANDOMKEY gives up after so many expired keys in a row.
 const RANDOM_KEY_ATTEMPTS: usize = 100;
@@ -185,7 +185,7 @@ impl<'k> View<'k> {
         }
     }
 
-    pub fn hash(&self, key: &[u8]) -> Result<Option<&Hash>, ValueError> {
+    pub fn hash(&self, key: &[u8]) -> Result<Option<HashRef<'_>>, ValueError> {
         match self.access(key).map(Entry::value) {
             None => Ok(None),
             Some(ValueRef::Hash(hash)) => Ok(Some(hash)),

@@ -6,8 +6,6 @@ use keyspace::{
     Txn, ValueError,
 };
 
-use values::Hash;
-
 const NOW_MS: u64 = 1_700_000_000_000;
 const MAX_LEN: usize = 512 << 20;
 
@@ -364,7 +362,7 @@ fn elements_past_their_deadline_are_out_of_sight_and_come_back_where_time_does()
             txn.expire_members(b"h", Collection::Hash, std::iter::once(&b"a"[..]), Some(NOW_MS + 10));
             assert_eq!(txn.member_deadline_ms(b"h", b"a"), Some(NOW_MS + 10));
         });
-        let len = |now_ms| at(&keyspace, now_ms, |txn| txn.hash(b"h").unwrap().map_or(0, Hash::len));
+        let len = |now_ms| at(&keyspace, now_ms, |txn| txn.hash(b"h").unwrap().map_or(0, |hash| hash.len()));
         assert_eq!((len(NOW_MS + 9), len(NOW_MS + 10)), (2, 1));
         // A clock that went back tells the truth again, where there are others to hear of.
         assert_eq!(len(NOW_MS + 5), if keyspace.switches().peers { 2 } else { 1 });

@@ -1,8 +1,12 @@
 //! Hashes: listpack or hash table.
 
+mod view;
+
+pub use view::{HashIter, HashRef};
+
 use crate::expiring::{Deadlines, Elements};
-use crate::table::{self, Prefetch, Table};
-use crate::{Element, Encoding, EncodingLimits, Listpack, listpack, sample};
+use crate::table::Table;
+use crate::{Element, EncodingLimits, Listpack, Packed};
 
 /// A map of byte strings to byte strings. Few and short fields live in a listpack (field, value, field,
 /// value …), everything else in a hash table; never back. Fields may have deadlines (`Expiring`): a value that is
@@ -31,49 +35,39 @@ impl Hash {
     }
 
     #[inline]
+    pub fn view(&self) -> HashRef<'_> {
+        HashRef::Whole(self)
+    }
+
+    /// The listpack that is all there is to the hash, where there is no more to it, and it has at most `max_len` bytes.
+    pub fn into_packed(self, max_len: usize) -> Result<Listpack, Hash> {
+        match self {
+            Hash { form: Form::Listpack(listpack), deadlines: None } if listpack.as_bytes().len() <= max_len => {
+                Ok(listpack)
+            }
+            hash => Err(hash),
+        }
+    }
+
     pub fn len(&self) -> usize {
-        match &self.form {
-            Form::Listpack(listpack) => listpack.len() / 2,
-            Form::Table(table) => table.len(),
-        }
+        self.view().len()
     }
 
-    #[inline]
     pub fn is_empty(&self) -> bool {
-        match &self.form {
-            Form::Listpack(listpack) => listpack.is_empty(),
-            Form::Table(table) => table.len() == 0,
-        }
-    }
-
-    /// Starts to load what a lookup of `field` will touch, where the hash is large. False where it is not.
-    pub fn prefetch(&self, field: &[u8], step: Prefetch) -> bool {
-        let Form::Table(table) = &self.form else { return false };
-        table.prefetch(field, step);
-        true
+        self.view().is_empty()
     }
 
     /// The value of `field`, as it is stored.
     pub fn value(&self, field: &[u8]) -> Option<Element<'_>> {
-        match &self.form {
-            Form::Listpack(listpack) => listpack.get(listpack.next(listpack.find(field, 2)?)?),
-            Form::Table(table) => table.get(field).map(Element::Bytes),
-        }
-    }
-
-    /// Calls `f` with the value (integers in a listpack are formatted), `None` where the field is absent.
-    pub fn get<R>(&self, field: &[u8], f: impl FnOnce(Option<&[u8]>) -> R) -> R {
-        match self.value(field) {
-            Some(value) => value.with_bytes(|value| f(Some(value))),
-            None => f(None),
-        }
+        self.view().value(field)
     }
 
     pub fn contains(&self, field: &[u8]) -> bool {
-        match &self.form {
-            Form::Listpack(listpack) => listpack.find(field, 2).is_some(),
-            Form::Table(table) => table.get(field).is_some(),
-        }
+        self.view().contains(field)
+    }
+
+    pub fn iter(&self) -> HashIter<'_> {
+        self.view().iter()
     }
 
     /// True where the field is new.
@@ -90,8 +84,7 @@ impl Hash {
                     listpack.replace(offset, value);
                     return false;
                 }
-                listpack.push(field);
-                listpack.push(value);
+                listpack.insert_all(listpack.end(), &mut [Element::Bytes(field), Element::Bytes(value)]);
                 if listpack.len() / 2 > limits.hash_max_listpack_entries {
                     self.convert_to_table(0);
                 }
@@ -124,83 +117,10 @@ impl Hash {
 
     fn convert_to_table(&mut self, additional: usize) {
         let mut table = Table::with_capacity(self.len() + additional);
-        self.for_each(|field, value| {
+        self.view().for_each(|field, value| {
             table.insert(field, value);
         });
         self.form = Form::Table(Box::new(table));
-    }
-
-    /// Fields and values in the order that the encoding keeps (by age for listpack).
-    pub fn iter(&self) -> HashIter<'_> {
-        let iter = match &self.form {
-            Form::Listpack(listpack) => FormIter::Listpack(listpack.iter()),
-            Form::Table(table) => FormIter::Table(table.iter()),
-        };
-        HashIter { iter, remaining: self.len() }
-    }
-
-    /// The same; integers are formatted into the callback's arguments.
-    pub fn for_each(&self, mut f: impl FnMut(&[u8], &[u8])) {
-        for (field, value) in self.iter() {
-            field.with_bytes(|field| value.with_bytes(|value| f(field, value)));
-        }
-    }
-
-    /// One field and its value, uniformly at random. `dice(n)` returns a number below `n`.
-    pub fn random<R>(&self, mut dice: impl FnMut(usize) -> usize, f: impl FnOnce(&[u8], &[u8]) -> R) -> Option<R> {
-        if self.is_empty() {
-            return None;
-        }
-        match &self.form {
-            Form::Listpack(_) => {
-                let (field, value) = self.iter().nth(dice(self.len()))?;
-                Some(field.with_bytes(|field| value.with_bytes(|value| f(field, value))))
-            }
-            Form::Table(table) => table.random(dice).map(|(field, value)| f(field, value)),
-        }
-    }
-
-    /// `count` different fields with their values, every selection equally likely; all of them where there
-    /// are not more.
-    pub fn sample(
-        &self,
-        count: usize,
-        mut dice: impl FnMut(usize) -> usize,
-        mut f: impl FnMut(Element<'_>, Element<'_>),
-    ) {
-        match &self.form {
-            Form::Table(table) if sample::is_sparse(count, table.len()) => sample::draw(
-                count,
-                || table.random(&mut dice),
-                |(field, value)| f(Element::Bytes(field), Element::Bytes(value)),
-            ),
-            _ => sample::select(self.iter(), self.len(), count, dice, |(field, value)| f(field, value)),
-        }
-    }
-
-    /// HSCAN: calls `f` for at least `count` fields where there are; returns the next cursor (0: done).
-    /// A field present throughout is returned at least once, whatever happens between the calls.
-    pub fn scan(&self, cursor: u64, count: usize, f: impl FnMut(&[u8], &[u8])) -> u64 {
-        match &self.form {
-            Form::Table(table) => table.scan(cursor, count, f),
-            Form::Listpack(_) => {
-                self.for_each(f);
-                0
-            }
-        }
-    }
-
-    /// The fields that are in sight, without deadlines: of a large hash this costs next to nothing.
-    pub fn contents(&self) -> Hash {
-        Hash { form: self.form.clone(), deadlines: None }
-    }
-
-    pub fn encoding(&self) -> Encoding {
-        match self.form {
-            Form::Listpack(_) if self.deadlines.is_some() => Encoding::ListpackEx,
-            Form::Listpack(_) => Encoding::Listpack,
-            Form::Table(_) => Encoding::Hashtable,
-        }
     }
 
     /// Bytes on the heap, as MEMORY USAGE counts.
@@ -210,6 +130,13 @@ impl Hash {
             Form::Table(table) => size_of::<Table<true>>() + table.heap_size(),
         };
         form + self.deadlines.as_ref().map_or(0, |deadlines| deadlines.heap_size())
+    }
+}
+
+/// Fields and values, which lie somewhere else.
+impl From<&Packed> for Hash {
+    fn from(packed: &Packed) -> Hash {
+        Hash { form: Form::Listpack(packed.into()), deadlines: None }
     }
 }
 
@@ -236,62 +163,5 @@ impl Elements for Hash {
 
     fn put_back(&mut self, field: &[u8], value: Box<[u8]>, limits: &EncodingLimits) {
         self.insert(field, &value, limits);
-    }
-}
-
-/// Fields and values of a hash.
-#[derive(Clone, Debug)]
-pub struct HashIter<'a> {
-    iter: FormIter<'a>,
-    remaining: usize,
-}
-
-#[derive(Clone, Debug)]
-enum FormIter<'a> {
-    Listpack(listpack::Iter<'a>),
-    Table(table::Iter<'a, true>),
-}
-
-impl<'a> Iterator for HashIter<'a> {
-    type Item = (Element<'a>, Element<'a>);
-
-    #[inline]
-    fn next(&mut self) -> Option<(Element<'a>, Element<'a>)> {
-        self.remaining = self.remaining.checked_sub(1)?;
-        match &mut self.iter {
-            FormIter::Listpack(iter) => Some((iter.next()?, iter.next()?)),
-            FormIter::Table(iter) => iter.next().map(|(field, value)| (Element::Bytes(field), Element::Bytes(value))),
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.remaining, Some(self.remaining))
-    }
-
-    /// Asks only once which form it is (`for_each` comes here, too).
-    #[inline]
-    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut f: F) -> B {
-        match self.iter {
-            FormIter::Listpack(mut iter) => {
-                let mut result = init;
-                while let (Some(field), Some(value)) = (iter.next(), iter.next()) {
-                    result = f(result, (field, value));
-                }
-                result
-            }
-            FormIter::Table(iter) => {
-                iter.fold(init, |result, (field, value)| f(result, (Element::Bytes(field), Element::Bytes(value))))
-            }
-        }
-    }
-}
-
-impl ExactSizeIterator for HashIter<'_> {}
-
-impl<'a> IntoIterator for &'a Hash {
-    type Item = (Element<'a>, Element<'a>);
-    type IntoIter = HashIter<'a>;
-    fn into_iter(self) -> HashIter<'a> {
-        self.iter()
     }
 }

@@ -23,10 +23,10 @@ mod table;
 
 pub use element::{Element, Wanted};
 pub use expiring::Expiring;
-pub use hash::{Hash, HashIter};
+pub use hash::{Hash, HashIter, HashRef};
 pub use intset::Intset;
 pub use list::{List, ListIter, ListIterBack};
-pub use listpack::Listpack;
+pub use listpack::{Listpack, Packed};
 pub use set::{Set, SetIter};
 pub use sorted_set::{SortedSet, SortedSetIter};
 pub use stream::{Consumer, Fields, Group, Pending, Position, Stream, StreamEntry, StreamId, StreamPart, Trim};

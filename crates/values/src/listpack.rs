@@ -5,11 +5,14 @@
 //! https://github.com/antirez/listpack/blob/master/listpack.md
 
 mod entry;
+mod packed;
+
+pub use packed::{Iter, IterBack, Packed};
 
 use crate::sliding::Sliding;
 use crate::{Element, Malformed};
-use entry::{back_len_width, canonical, decode, decode_back_len};
-use stdx::parse_i64;
+use entry::{canonical, decode};
+use std::ops::Deref;
 
 const HEADER_LEN: usize = 6;
 const END: u8 = 0xff;
@@ -25,9 +28,24 @@ pub struct Listpack {
     bytes: Sliding,
 }
 
+impl Deref for Listpack {
+    type Target = Packed;
+    #[inline]
+    fn deref(&self) -> &Packed {
+        Packed::of(&self.bytes)
+    }
+}
+
+/// A copy to be changed: one more element seldom needs another buffer.
+impl From<&Packed> for Listpack {
+    fn from(packed: &Packed) -> Listpack {
+        Listpack { bytes: Sliding::copy(packed.as_bytes(), 32) }
+    }
+}
+
 impl PartialEq for Listpack {
     fn eq(&self, other: &Listpack) -> bool {
-        self.as_bytes() == other.as_bytes()
+        **self == **other
     }
 }
 
@@ -35,7 +53,7 @@ impl Eq for Listpack {}
 
 impl std::fmt::Debug for Listpack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        (**self).fmt(f)
     }
 }
 
@@ -77,24 +95,6 @@ impl Listpack {
         Ok(listpack)
     }
 
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// How many elements. Counts them where there are too many for the header.
-    #[inline]
-    pub fn len(&self) -> usize {
-        match self.header_count() {
-            UNKNOWN_COUNT => self.iter().count(),
-            count => count.into(),
-        }
-    }
-
-    #[inline]
-    pub fn is_empty(&self) -> bool {
-        self.bytes.len() == HEADER_LEN + 1
-    }
-
     /// Bytes on the heap.
     pub fn heap_size(&self) -> usize {
         self.bytes.capacity()
@@ -103,101 +103,6 @@ impl Listpack {
     /// Whether `additional` more bytes keep the listpack within the format's safe size.
     pub fn has_room_for(&self, additional: usize) -> bool {
         self.bytes.len().saturating_add(additional) <= MAX_LEN
-    }
-
-    /// Elements in order.
-    #[inline]
-    pub fn iter(&self) -> Iter<'_> {
-        Iter { entries: &self.bytes[..self.end()], at: HEADER_LEN }
-    }
-
-    /// Elements from the entry at `offset` on.
-    #[inline]
-    pub fn iter_from(&self, offset: usize) -> Iter<'_> {
-        Iter { entries: &self.bytes[..self.end()], at: offset }
-    }
-
-    /// Elements from the last to the first.
-    pub fn iter_back(&self) -> IterBack<'_> {
-        IterBack { listpack: Some(self), at: self.end() }
-    }
-
-    /// The entry of the element at `index`, from the end that is nearer.
-    #[inline]
-    pub fn offset_of(&self, index: usize) -> Option<usize> {
-        if index == 0 {
-            return (!self.is_empty()).then_some(HEADER_LEN);
-        }
-        let count = self.header_count();
-        if count == UNKNOWN_COUNT || index < usize::from(count) / 2 {
-            return self.offsets().nth(index);
-        }
-        let from_end = usize::from(count).checked_sub(index)?;
-        (0..from_end).try_fold(self.end(), |offset, _| self.previous(offset)).filter(|offset| *offset < self.end())
-    }
-
-    /// The element whose entry is at `offset`.
-    #[inline]
-    pub fn get(&self, offset: usize) -> Option<Element<'_>> {
-        Some(decode(self.bytes.get(offset..self.end())?)?.0)
-    }
-
-    /// The same, and where the next entry is.
-    #[inline]
-    pub fn read(&self, offset: usize) -> Option<(Element<'_>, usize)> {
-        let (element, len) = decode(self.bytes.get(offset..self.end())?)?;
-        Some((element, offset + len + back_len_width(len)))
-    }
-
-    /// The entry after the one at `offset`.
-    #[inline]
-    pub fn next(&self, offset: usize) -> Option<usize> {
-        let next = offset + self.entry_len(offset)?;
-        (next < self.end()).then_some(next)
-    }
-
-    /// The entry before the one at `offset`; before `end()`: the last one.
-    pub fn previous(&self, offset: usize) -> Option<usize> {
-        if offset <= HEADER_LEN {
-            return None;
-        }
-        let len = decode_back_len(&self.bytes[..offset])?;
-        offset.checked_sub(len + back_len_width(len))
-    }
-
-    /// The offset of the first entry.
-    #[inline]
-    pub fn start(&self) -> usize {
-        HEADER_LEN
-    }
-
-    /// The offset behind the last entry.
-    #[inline]
-    pub fn end(&self) -> usize {
-        self.bytes.len() - 1
-    }
-
-    /// The entry that equals `wanted`, looking at the first element and then at every `stride`-th.
-    #[inline]
-    pub fn find(&self, wanted: &[u8], stride: usize) -> Option<usize> {
-        let wanted_integer = parse_i64(wanted);
-        let mut at = HEADER_LEN;
-        let mut skip = 0;
-        while let Some((element, len)) = self.bytes.get(at..self.end()).and_then(decode) {
-            if skip == 0 {
-                let equal = match element {
-                    Element::Int(value) => wanted_integer == Some(value),
-                    Element::Bytes(bytes) => bytes == wanted,
-                };
-                if equal {
-                    return Some(at);
-                }
-                skip = stride;
-            }
-            skip -= 1;
-            at += len + back_len_width(len);
-        }
-        None
     }
 
     /// Appends `bytes`, as an integer where they spell one canonically.
@@ -282,28 +187,12 @@ impl Listpack {
         tail
     }
 
-    fn offsets(&self) -> impl Iterator<Item = usize> + '_ {
-        let first = (!self.is_empty()).then_some(HEADER_LEN);
-        std::iter::successors(first, |&offset| self.next(offset))
-    }
-
-    /// Length of a whole entry.
-    #[inline]
-    fn entry_len(&self, offset: usize) -> Option<usize> {
-        let (_, len) = decode(self.bytes.get(offset..self.end())?)?;
-        Some(len + back_len_width(len))
-    }
-
     /// An element takes the place of the `old_len` bytes at `offset`.
     fn write(&mut self, offset: usize, old_len: usize, element: Element<'_>) {
         let element = canonical(element);
         let size = entry::size(element);
         self.bytes.resize_range(offset, old_len, size);
         entry::write(element, &mut self.bytes[offset..offset + size]);
-    }
-
-    fn header_count(&self) -> u16 {
-        u16::from_le_bytes([self.bytes[4], self.bytes[5]])
     }
 
     /// After so many elements have come. Once the count has overflowed, the header says so for good.
@@ -316,52 +205,6 @@ impl Listpack {
             let count = u16::try_from(usize::from(count).saturating_add_signed(change)).unwrap_or(UNKNOWN_COUNT);
             header[4..].copy_from_slice(&count.to_le_bytes());
         }
-    }
-}
-
-/// Elements of a listpack in order.
-#[derive(Clone, Debug, Default)]
-pub struct Iter<'a> {
-    /// All bytes but the last.
-    entries: &'a [u8],
-    at: usize,
-}
-
-impl Iter<'_> {
-    /// Where the entry of the next element is.
-    #[inline]
-    pub(crate) fn offset(&self) -> usize {
-        self.at
-    }
-}
-
-impl<'a> Iterator for Iter<'a> {
-    type Item = Element<'a>;
-
-    // Long replies are made of this.
-    #[inline(always)]
-    fn next(&mut self) -> Option<Element<'a>> {
-        let (element, len) = decode(self.entries.get(self.at..)?)?;
-        self.at += len + back_len_width(len);
-        Some(element)
-    }
-}
-
-/// Elements of a listpack from the last to the first.
-#[derive(Clone, Debug, Default)]
-pub struct IterBack<'a> {
-    listpack: Option<&'a Listpack>,
-    /// Behind the entry that comes next.
-    at: usize,
-}
-
-impl<'a> Iterator for IterBack<'a> {
-    type Item = Element<'a>;
-
-    fn next(&mut self) -> Option<Element<'a>> {
-        let listpack = self.listpack?;
-        self.at = listpack.previous(self.at)?;
-        listpack.get(self.at)
     }
 }
 

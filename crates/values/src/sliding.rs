@@ -23,6 +23,15 @@ impl Sliding {
         self.buffer.len()
     }
 
+    /// A copy that has room for `additional` bytes at its end.
+    pub(crate) fn copy(bytes: &[u8], additional: usize) -> Sliding {
+        let capacity = size_class(bytes.len() + additional);
+        let mut buffer = Vec::with_capacity(capacity);
+        buffer.extend_from_slice(bytes);
+        buffer.resize(capacity, 0);
+        Sliding { start: 0, len: bytes.len() as u32, buffer: buffer.into_boxed_slice() }
+    }
+
     fn room(&self, side: Side) -> usize {
         match side {
             Side::Front => self.start as usize,
@@ -124,9 +133,7 @@ impl DerefMut for Sliding {
 
 impl Clone for Sliding {
     fn clone(&self) -> Sliding {
-        let mut clone = Sliding::from(self.to_vec());
-        clone.slide(Side::Back, size_class(self.len()));
-        clone
+        Sliding::copy(self, 0)
     }
 }
 

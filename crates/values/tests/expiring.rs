@@ -167,8 +167,8 @@ fn a_listpack_with_deadlines_has_a_name_of_its_own() {
     let mut hash = Hash::new();
     hash.insert(b"f", b"v", &limits);
     hash.set_deadline_ms(b"g", Some(5));
-    assert_eq!(hash.encoding(), Encoding::Listpack);
+    assert_eq!(hash.view().encoding(), Encoding::Listpack);
     hash.set_deadline_ms(b"f", Some(5));
     hash.set_deadline_ms(b"f", None);
-    assert_eq!(hash.encoding(), Encoding::ListpackEx);
+    assert_eq!(hash.view().encoding(), Encoding::ListpackEx);
 }

@@ -20,7 +20,7 @@ fn encodings_are_those_of_redis() {
         for (field, value) in pairs {
             hash.insert(field.as_bytes(), value.as_bytes(), limits);
         }
-        hash.encoding()
+        hash.view().encoding()
     };
     let limits = limits(2, 4);
     assert_eq!(encoding(&[("a", "1234"), ("b", "2")], &limits), Encoding::Listpack);
@@ -39,7 +39,7 @@ fn a_listpack_keeps_the_order_of_its_fields() {
     assert_eq!(contents(&hash), [(b"b".to_vec(), b"2".to_vec()), (b"a".to_vec(), b"b".to_vec())]);
     // A value is never taken for a field.
     assert!(!hash.contains(b"2"));
-    assert_eq!(hash.get(b"a", |value| value.map(<[u8]>::to_vec)), Some(b"b".to_vec()));
+    assert_eq!(hash.view().get(b"a", |value| value.map(<[u8]>::to_vec)), Some(b"b".to_vec()));
 }
 
 #[test]
@@ -52,8 +52,10 @@ fn random_fields_come_with_their_values() {
         });
         let mut drawn = HashMap::<Vec<u8>, u32>::new();
         for _ in 0..5_000 {
-            let (field, value) =
-                hash.random(|n| rng.random_range(0..n), |field, value| (field.to_vec(), value.to_vec())).unwrap();
+            let (field, value) = hash
+                .view()
+                .random(|n| rng.random_range(0..n), |field, value| (field.to_vec(), value.to_vec()))
+                .unwrap();
             assert_eq!(field[1..], value[1..]);
             *drawn.entry(field).or_default() += 1;
         }
@@ -61,7 +63,7 @@ fn random_fields_come_with_their_values() {
         assert!(drawn.values().all(|&count| (10..120).contains(&count)), "{drawn:?}");
         for count in [5, 60, 100] {
             let mut sample = HashMap::new();
-            hash.sample(
+            hash.view().sample(
                 count,
                 |n| rng.random_range(0..n),
                 |field, value| assert!(sample.insert(field.to_vec(), value.to_vec()).is_none()),
@@ -123,7 +125,7 @@ proptest! {
         let mut scanned = HashMap::new();
         let mut cursor = 0;
         loop {
-            cursor = hash.scan(cursor, 10, |field, value| { scanned.insert(field.to_vec(), value.to_vec()); });
+            cursor = hash.view().scan(cursor, 10, |field, value| { scanned.insert(field.to_vec(), value.to_vec()); });
             if cursor == 0 { break; }
         }
         prop_assert_eq!(&scanned, &model);

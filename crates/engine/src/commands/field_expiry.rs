@@ -8,7 +8,7 @@ use crate::fault::{Fault, printable};
 use keyspace::{Collection, EventClass, Txn, ValueError, View};
 use resp::{Args, Out};
 use std::collections::BTreeSet;
-use values::{Expiring, Hash};
+use values::HashRef;
 
 pub(super) const COMMANDS: &[&Command] = &[
     &HEXPIRE,
@@ -253,7 +253,7 @@ fn persist(txn: &mut Txn<'_>, key: &[u8], fields: BTreeSet<&[u8]>) {
     }
 }
 
-fn reply_values(out: &mut Out, hash: Option<&Hash>, fields: Args<'_>) {
+fn reply_values(out: &mut Out, hash: Option<HashRef<'_>>, fields: Args<'_>) {
     out.array(fields.len());
     for field in fields.iter() {
         match hash.and_then(|hash| hash.value(field)) {

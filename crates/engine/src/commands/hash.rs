@@ -7,7 +7,7 @@ use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, ValueError, View};
 use resp::{Args, Out, Protocol};
-use values::{Element, Hash};
+use values::{Element, HashRef};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &HDEL,
@@ -99,7 +99,7 @@ const HGET: Command = Command {
     ..LOOK
 };
 
-fn reply_value(out: &mut Out, hash: Option<&Hash>, field: &[u8]) {
+fn reply_value(out: &mut Out, hash: Option<HashRef<'_>>, field: &[u8]) {
     match hash.and_then(|hash| hash.value(field)) {
         Some(value) => reply_element(out, value),
         None => out.null(),
@@ -111,7 +111,7 @@ const HGETALL: Command = Command {
     summary: "All fields of a hash with their values.",
     handler: Handler::Read(|view, args, out| {
         let hash = view.hash(args.at(1))?;
-        out.map(hash.map_or(0, Hash::len));
+        out.map(hash.map_or(0, HashRef::len));
         reply_parts(out, hash, true, true);
         Ok(())
     }),
@@ -173,7 +173,7 @@ const HKEYS: Command = Command {
     summary: "All fields of a hash.",
     handler: Handler::Read(|view, args, out| {
         let hash = view.hash(args.at(1))?;
-        out.array(hash.map_or(0, Hash::len));
+        out.array(hash.map_or(0, HashRef::len));
         reply_parts(out, hash, true, false);
         Ok(())
     }),
@@ -181,12 +181,12 @@ const HKEYS: Command = Command {
 };
 
 /// The fields, the values, or both.
-fn reply_parts(out: &mut Out, hash: Option<&Hash>, fields: bool, values: bool) {
+fn reply_parts(out: &mut Out, hash: Option<HashRef<'_>>, fields: bool, values: bool) {
     let Some(hash) = hash else { return };
     if is_long(hash.len()) {
         let hash = hash.contents();
         return reply_in_slices(out, move |place, out| {
-            place_of(hash.scan(place as u64, SLICE_ELEMENTS, |field, value| {
+            place_of(hash.view().scan(place as u64, SLICE_ELEMENTS, |field, value| {
                 if fields {
                     out.bulk(field);
                 }
@@ -428,7 +428,7 @@ const HVALS: Command = Command {
     summary: "All values of a hash.",
     handler: Handler::Read(|view, args, out| {
         let hash = view.hash(args.at(1))?;
-        out.array(hash.map_or(0, Hash::len));
+        out.array(hash.map_or(0, HashRef::len));
         reply_parts(out, hash, false, true);
         Ok(())
     }),

@@ -13,7 +13,7 @@ use effect::{Items, ItemsWriter};
 use keyspace::{EventClass, KeyType, SetDeadline, Txn, View};
 use resp::{Args, Out};
 use std::collections::BTreeMap;
-use values::Hash;
+use values::HashRef;
 
 pub(super) const COMMANDS: &[&Command] = &[&KEYDB_NHGET, &KEYDB_NHSET];
 
@@ -174,7 +174,7 @@ impl Node {
         })
     }
 
-    fn within(hash: &Hash, path: Path<'_>) -> Option<Node> {
+    fn within(hash: HashRef<'_>, path: Path<'_>) -> Option<Node> {
         let below = path.below();
         if !path.rest.is_empty() {
             if let Some(value) = hash.value(path.rest) {

@@ -1,14 +1,18 @@
 //! The payload of an entry, before it is written into an allocation.
 
 use super::layout::{varint_size, write_varint};
+use super::packed::PACKED_MAX;
 use super::{INLINE_MAX, Kind, NewValue, POINTER_SIZE};
 use crate::list::StoredList;
 use std::ptr;
+use values::Listpack;
 
 /// The payload to be written into an allocation.
 pub(super) enum Payload<'a> {
     Int(i64),
     Inline(&'a [u8]),
+    /// The kind says of what.
+    Packed(Kind, Listpack),
     /// From `Box::into_raw` of the kind's type.
     Boxed(Kind, *mut u8),
 }
@@ -23,7 +27,10 @@ impl<'a> Payload<'a> {
             },
             NewValue::Verbatim(text) => Payload::string(text.bytes),
             NewValue::Set(set) => Payload::boxed(Kind::Set, set),
-            NewValue::Hash(hash) => Payload::boxed(Kind::Hash, hash),
+            NewValue::Hash(hash) => match hash.into_packed(PACKED_MAX) {
+                Ok(listpack) => Payload::Packed(Kind::PackedHash, listpack),
+                Err(hash) => Payload::boxed(Kind::Hash, hash),
+            },
             NewValue::List(list) => Payload::boxed(Kind::List, StoredList::new(list)),
             NewValue::SortedSet(set) => Payload::boxed(Kind::SortedSet, set),
             NewValue::Stream(stream) => Payload::boxed(Kind::Stream, stream),
@@ -47,7 +54,7 @@ impl<'a> Payload<'a> {
         match self {
             Payload::Int(_) => Kind::Int,
             Payload::Inline(_) => Kind::Inline,
-            Payload::Boxed(kind, _) => *kind,
+            Payload::Packed(kind, _) | Payload::Boxed(kind, _) => *kind,
         }
     }
 
@@ -55,6 +62,7 @@ impl<'a> Payload<'a> {
         match self {
             Payload::Int(_) => 8,
             Payload::Inline(bytes) => varint_size(bytes.len()) + bytes.len(),
+            Payload::Packed(_, listpack) => listpack.as_bytes().len(),
             Payload::Boxed(..) => POINTER_SIZE,
         }
     }
@@ -69,6 +77,10 @@ impl<'a> Payload<'a> {
                 Payload::Inline(bytes) => {
                     let start = write_varint(to, bytes.len());
                     ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
+                }
+                Payload::Packed(_, listpack) => {
+                    let bytes = listpack.as_bytes();
+                    ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
                 }
                 Payload::Boxed(_, pointer) => to.cast::<*mut u8>().write_unaligned(*pointer),
             }

@@ -279,6 +279,7 @@ fn collections_keep_their_place() {
     assert_eq!((entry.key_type(), entry.encoding()), (KeyType::Hash, Encoding::Listpack));
     assert!(entry.set_mut().is_none());
     assert!(!entry.hash_mut().unwrap().insert(b"field", b"other", &limits));
+    assert!(entry.heap_size() < 64, "the hash lies in the entry");
     let Value::Hash(hash) = entry.into_value() else { panic!("a hash went in") };
     assert!(hash.contains(b"field"));
 
@@ -289,6 +290,75 @@ fn collections_keep_their_place() {
     set.insert(b"1", &limits);
     entry.overwrite(NewValue::Set(set), Header::default());
     assert!(matches!(entry.into_value(), Value::Set(set) if set.encoding() == Encoding::Intset));
+}
+
+/// What may happen to a hash in its entry.
+#[derive(Clone, Debug)]
+enum HashStep {
+    Insert(u8, Vec<u8>),
+    Remove(u8),
+    /// Of a field; or of the key.
+    FieldDeadline(u8, Option<u64>),
+    Deadline(Option<u64>),
+    Version(Option<Version>),
+    /// As if it came from another node.
+    Replace,
+}
+
+fn hash_step() -> impl Strategy<Value = HashStep> {
+    let value = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..30),
+        any::<i64>().prop_map(|int| int.to_string().into_bytes()),
+        prop::collection::vec(any::<u8>(), 60..70),
+    ];
+    prop_oneof![
+        8 => (0u8..20, value).prop_map(|(field, value)| HashStep::Insert(field, value)),
+        3 => (0u8..20).prop_map(HashStep::Remove),
+        1 => (0u8..20, any::<Option<u64>>()).prop_map(|(field, at)| HashStep::FieldDeadline(field, at)),
+        1 => any::<Option<u64>>().prop_map(HashStep::Deadline),
+        1 => version().prop_map(HashStep::Version),
+        1 => Just(HashStep::Replace),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+    /// Within the entry or beside it, with whatever comes before it: the hash is the same.
+    #[test]
+    fn a_hash_in_an_entry_is_a_map(steps in prop::collection::vec(hash_step(), 0..60)) {
+        let limits = EncodingLimits::default();
+        let mut entry = Entry::new(b"hash", NewValue::Hash(Hash::new()), Header::default());
+        let mut model = std::collections::BTreeMap::<Vec<u8>, Vec<u8>>::new();
+        for step in steps {
+            match step {
+                HashStep::Insert(field, value) => {
+                    let is_new = model.insert(vec![field], value.clone()).is_none();
+                    prop_assert_eq!(entry.hash_mut().unwrap().insert(&[field], &value, &limits), is_new);
+                }
+                HashStep::Remove(field) => {
+                    let was_there = model.remove(&[field][..]).is_some();
+                    prop_assert_eq!(entry.hash_mut().unwrap().remove(&[field]), was_there);
+                }
+                HashStep::FieldDeadline(field, at) => {
+                    entry.change_deadlines(|fields| fields.set_deadline_ms(&[field], at)).unwrap();
+                    let expected = at.filter(|_| model.contains_key(&[field][..]));
+                    prop_assert_eq!(entry.expiring().and_then(|fields| fields.deadline_ms(&[field])), expected);
+                }
+                HashStep::Deadline(at) => entry.set_deadline_ms(at),
+                HashStep::Version(version) => entry.set_version(version),
+                HashStep::Replace => {
+                    let header = entry.header();
+                    let Value::Hash(hash) = entry.into_value() else { panic!("a hash went in") };
+                    entry = Entry::new(b"hash", NewValue::Hash(hash), header);
+                }
+            }
+            let ValueRef::Hash(hash) = entry.value() else { panic!("a hash went in") };
+            let found: std::collections::BTreeMap<_, _> =
+                hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect();
+            prop_assert_eq!((&found, hash.len()), (&model, model.len()));
+            prop_assert_eq!((entry.key(), entry.key_type()), (&b"hash"[..], KeyType::Hash));
+        }
+    }
 }
 
 #[test]

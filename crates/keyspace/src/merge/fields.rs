@@ -4,7 +4,7 @@ use super::cell::{Action, Cell};
 use super::operations::{Cancellation, Cause};
 use super::{Author, Cut, Merge, Parts};
 use crate::KeyType;
-use crate::entry::NewValue;
+use crate::entry::{CollectionMut, Compact};
 use crate::recent::{Elements, Field, Record};
 use crate::table::{EntryMut, KeyHasher};
 use crate::version::{Origins, Version};
@@ -12,7 +12,7 @@ use effect::Collection;
 use values::{EncodingLimits, Expiring};
 
 /// A hash with its fields, a sorted set with its members.
-pub(crate) trait Fields: Default + Expiring {
+pub(crate) trait Fields: Compact + Expiring {
     const KEY_TYPE: KeyType;
     const COLLECTION: Collection;
     type Value<'v>: Copy;
@@ -22,8 +22,7 @@ pub(crate) trait Fields: Default + Expiring {
 
     fn registers(record: &mut Record) -> &mut Elements<Field>;
     fn registers_of(record: &Record) -> &Elements<Field>;
-    fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<&'e mut Self>;
-    fn into_new(self) -> NewValue<'static>;
+    fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<CollectionMut<'e, Self>>;
     fn is_empty(&self) -> bool;
     fn contains(&self, name: &[u8]) -> bool;
     /// True where the element is new.
@@ -59,9 +58,11 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             return self.with_record(|parts| parts.fields_delete::<F>(names));
         }
         let Some(mut entry) = self.entry_mut() else { return 0 };
-        let Some(fields) = F::of(&mut entry) else { return 0 };
+        let Some(mut fields) = F::of(&mut entry) else { return 0 };
         let removed = names.filter(|name| fields.remove(name)).count();
-        if fields.is_empty() {
+        let is_empty = fields.is_empty();
+        drop(fields);
+        if is_empty {
             self.database.table.remove(self.hash, self.key);
         } else {
             self.stamp();
@@ -95,7 +96,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     ) -> R {
         let (author, limits) = (self.author, self.limits);
         let mut entry = self.plain_entry(F::KEY_TYPE, || new(limits).into_new());
-        let result = f(F::of(&mut entry).expect("other types are gone"), limits);
+        let result = f(&mut *F::of(&mut entry).expect("other types are gone"), limits);
         author.stamp(&mut entry);
         result
     }
@@ -232,9 +233,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// The collection at the key, which may be new and empty.
     fn with_fields<F: Fields, R>(&mut self, f: impl FnOnce(&mut F) -> R) -> R {
         if let Some(mut entry) = self.table.find_mut(self.hash, self.key)
-            && let Some(fields) = F::of(&mut entry)
+            && let Some(mut fields) = F::of(&mut entry)
         {
-            return f(fields);
+            return f(&mut fields);
         }
         let mut fields = F::default();
         let result = f(&mut fields);

@@ -4,7 +4,7 @@ use super::Merge;
 use super::cell::{Action, FieldCell};
 use super::fields::Fields;
 use crate::KeyType;
-use crate::entry::NewValue;
+use crate::entry::CollectionMut;
 use crate::recent::{Elements, Field, Record};
 use crate::table::{EntryMut, KeyHasher};
 use effect::Collection;
@@ -24,12 +24,8 @@ impl Fields for Hash {
         &record.fields
     }
 
-    fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<&'e mut Hash> {
+    fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<CollectionMut<'e, Hash>> {
         entry.hash_mut()
-    }
-
-    fn into_new(self) -> NewValue<'static> {
-        NewValue::Hash(self)
     }
 
     fn is_empty(&self) -> bool {
@@ -49,7 +45,7 @@ impl Fields for Hash {
     }
 
     fn with_value<R>(&self, name: &[u8], f: impl FnOnce(Option<&[u8]>) -> R) -> R {
-        self.get(name, f)
+        self.view().get(name, f)
     }
 
     fn cell<'c>(&'c mut self, name: &'c [u8], limits: &'c EncodingLimits) -> FieldCell<'c> {

@@ -34,10 +34,10 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         if self.entry().is_none_or(|entry| entry.key_type() != collection.into()) {
             return;
         }
-        if let Some(mut entry) = self.entry_mut()
-            && let Some(elements) = entry.expiring_mut()
-        {
-            members.for_each(|member| elements.set_deadline_ms(member, deadline_ms));
+        if let Some(mut entry) = self.entry_mut() {
+            entry.change_deadlines(|elements| {
+                members.for_each(|member| elements.set_deadline_ms(member, deadline_ms));
+            });
         }
         self.note_deadlines();
         self.stamp();
@@ -81,12 +81,16 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         let now_ms = self.author.access.now_ms;
         let is_plain = self.is_plain();
         let Some(mut entry) = self.entry_mut() else { return Expired::default() };
-        let Some(elements) = entry.expiring_mut() else { return Expired::default() };
-        if elements.earliest_deadline_ms().is_none_or(|deadline_ms| deadline_ms > now_ms) {
+        let earliest_ms = entry.expiring().and_then(|elements| elements.earliest_deadline_ms());
+        if earliest_ms.is_none_or(|deadline_ms| deadline_ms > now_ms) {
             self.note_deadlines();
             return Expired::default();
         }
-        let members = if is_plain { elements.remove_due(now_ms) } else { elements.hide_due(now_ms) };
+        let members = entry.change_deadlines(|elements| match is_plain {
+            true => elements.remove_due(now_ms),
+            false => elements.hide_due(now_ms),
+        });
+        let members = members.unwrap_or(0);
         let is_gone = entry.is_hollow();
         if !is_plain {
             self.with_record(|_| ());
@@ -128,7 +132,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
                 Collection::Hash => self.record.fields.get(member).and_then(|field| field.version),
                 Collection::SortedSet => self.record.scores.get(member).and_then(|score| score.version),
             };
-            let deadline_ms = self.with_elements(collection, |elements| elements.deadline_ms(member)).flatten();
+            let deadline_ms = self.elements(collection).and_then(|elements| elements.deadline_ms(member));
             let register = Deadlines::new(written.unwrap_or(self.record.clear), deadline_ms);
             self.record.lifetimes.insert(collection, member, register);
         }
@@ -141,7 +145,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let author = self.author;
         if let Some(register) = self.record.lifetimes.get_mut(collection, member) {
             register.restart(author.origins, author.version, None);
-        } else if wins {
+        } else if wins && self.elements(collection).is_some() {
             self.with_elements(collection, |elements| elements.set_deadline_ms(member, None));
         }
     }
@@ -157,22 +161,24 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
     }
 
-    pub(super) fn with_elements<R>(
-        &mut self,
-        collection: Collection,
-        f: impl FnOnce(&mut dyn Expiring) -> R,
-    ) -> Option<R> {
+    /// The elements, where any may have deadlines.
+    fn elements(&self, collection: Collection) -> Option<&dyn Expiring> {
+        let entry = self.table.find(self.hash, self.key)?;
+        entry.expiring().filter(|_| entry.key_type() == collection.into())
+    }
+
+    fn with_elements<R>(&mut self, collection: Collection, f: impl FnOnce(&mut dyn Expiring) -> R) -> Option<R> {
         let mut entry = self.table.find_mut(self.hash, self.key)?;
         if entry.key_type() != collection.into() {
             return None;
         }
-        entry.expiring_mut().map(f)
+        entry.change_deadlines(f)
     }
 
     /// Is the element past its deadline, as the author sees it? Then it is as good as not there.
-    pub(super) fn is_due(&mut self, collection: Collection, member: &[u8]) -> bool {
+    pub(super) fn is_due(&self, collection: Collection, member: &[u8]) -> bool {
         let now_ms = self.author.access.now_ms;
-        let deadline_ms = self.with_elements(collection, |elements| elements.deadline_ms(member)).flatten();
+        let deadline_ms = self.elements(collection).and_then(|elements| elements.deadline_ms(member));
         deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms)
     }
 
@@ -187,7 +193,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
                 died.extend(register.settle(origins, horizon).map(|at| (member.into(), at)));
                 true
             });
-            let due = self.with_elements(collection, |elements| {
+            let due = self.elements(collection).map(|elements| {
                 let due = elements.due(horizon.clock.ms()).into_iter();
                 let due = due.filter_map(|member| elements.deadline_ms(&member).map(|at| (member, stamp_of(at))));
                 due.collect::<Vec<_>>()
@@ -210,7 +216,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
                     Collection::SortedSet => self.record.scores.get(member),
                 };
                 let is_counter = field.is_some_and(|field| !field.increments.is_idle());
-                let there = self.with_elements(collection, |elements| elements.deadline_ms(member)).flatten();
+                let there = self.elements(collection).and_then(|elements| elements.deadline_ms(member));
                 !register.is_stable(horizon) || there != deadline_ms || (is_counter && deadline_ms.is_some())
             });
             self.record.lifetimes = lifetimes;
@@ -241,26 +247,30 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     pub(super) fn align_members(&mut self) -> (Option<u64>, Option<u64>) {
         let now_ms = self.author.access.now_ms;
         let Some(mut entry) = self.table.find_mut(self.hash, self.key) else { return (None, None) };
-        let key_type = entry.key_type();
-        let Some(elements) = entry.expiring_mut() else { return (None, None) };
-        for collection in crate::lifetimes::COLLECTIONS.into_iter().filter(|it| key_type == (*it).into()) {
-            for (member, register) in self.record.lifetimes.of(collection) {
+        let Some(collection) = entry.key_type().collection() else { return (None, None) };
+        let lifetimes = &self.record.lifetimes;
+        if lifetimes.len(collection) == 0 && entry.expiring().is_none() {
+            self.record.hides = false;
+            return (None, None);
+        }
+        let align = |elements: &mut dyn Expiring| {
+            for (member, register) in lifetimes.of(collection) {
                 elements.set_deadline_ms(member, register.current());
             }
-        }
-        elements.hide_due(now_ms);
-        let latest_hidden_ms = elements.latest_hidden_ms();
+            elements.hide_due(now_ms);
+            (elements.earliest_deadline_ms(), elements.latest_hidden_ms())
+        };
+        let (earliest_ms, latest_hidden_ms) = entry.change_deadlines(align).unwrap_or_default();
         self.record.hides = latest_hidden_ms.is_some();
-        (elements.earliest_deadline_ms(), latest_hidden_ms)
+        (earliest_ms, latest_hidden_ms)
     }
 
     /// Before a rule: everything comes to light.
     pub(super) fn reveal_members(&mut self) {
         if self.record.hides
             && let Some(mut entry) = self.table.find_mut(self.hash, self.key)
-            && let Some(elements) = entry.expiring_mut()
         {
-            elements.reveal(self.limits);
+            entry.change_deadlines(|elements| elements.reveal(self.limits));
         }
     }
 }

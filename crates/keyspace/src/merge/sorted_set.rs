@@ -4,7 +4,7 @@ use super::Merge;
 use super::cell::{Action, ScoreCell};
 use super::fields::Fields;
 use crate::KeyType;
-use crate::entry::NewValue;
+use crate::entry::CollectionMut;
 use crate::recent::{Elements, Field, Record};
 use crate::table::{EntryMut, KeyHasher};
 use effect::Collection;
@@ -24,12 +24,8 @@ impl Fields for SortedSet {
         &record.scores
     }
 
-    fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<&'e mut SortedSet> {
-        entry.sorted_set_mut()
-    }
-
-    fn into_new(self) -> NewValue<'static> {
-        NewValue::SortedSet(self)
+    fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<CollectionMut<'e, SortedSet>> {
+        entry.sorted_set_mut().map(CollectionMut::Boxed)
     }
 
     fn is_empty(&self) -> bool {

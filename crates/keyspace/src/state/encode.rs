@@ -309,11 +309,11 @@ fn base_value(entry: Option<&Entry>, record: Option<&Record>, limits: &EncodingL
             cell.value.map(|bytes| codec::encoded(ValueRef::Bytes(&bytes)))
         }
         (ValueRef::Hash(hash), Some(record)) => {
-            let base = base_fields(hash, &record.fields, limits)?;
-            Some(codec::encoded(ValueRef::Hash(&base)))
+            let base = base_fields(hash.to_hash(), &record.fields, limits)?;
+            Some(codec::encoded(ValueRef::Hash(base.view())))
         }
         (ValueRef::SortedSet(set), Some(record)) => {
-            let base = base_fields(set, &record.scores, limits)?;
+            let base = base_fields(set.clone(), &record.scores, limits)?;
             Some(codec::encoded(ValueRef::SortedSet(&base)))
         }
         (ValueRef::Set(set), _) if set.has_hidden() => {
@@ -326,8 +326,7 @@ fn base_value(entry: Option<&Entry>, record: Option<&Record>, limits: &EncodingL
 }
 
 /// `None` where nothing is left.
-fn base_fields<F: Fields + Clone>(fields: &F, registers: &Elements<Field>, limits: &EncodingLimits) -> Option<F> {
-    let mut base = fields.clone();
+fn base_fields<F: Fields>(mut base: F, registers: &Elements<Field>, limits: &EncodingLimits) -> Option<F> {
     base.reveal(limits);
     take_back(&mut base, registers, limits);
     (!base.is_empty()).then_some(base)

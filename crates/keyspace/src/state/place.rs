@@ -99,9 +99,11 @@ impl Place<'_> {
             }
             let limits = self.limits;
             if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key) {
-                entry.expiring_mut().into_iter().for_each(|elements| elements.reveal(limits));
-                if let Some(hash) = entry.hash_mut() {
-                    take_back(hash, &record.fields, limits);
+                if entry.expiring().is_some() {
+                    entry.change_deadlines(|elements| elements.reveal(limits));
+                }
+                if let Some(mut hash) = entry.hash_mut() {
+                    take_back(&mut *hash, &record.fields, limits);
                 } else if let Some(set) = entry.sorted_set_mut() {
                     take_back(set, &record.scores, limits);
                 }
@@ -156,8 +158,8 @@ impl Place<'_> {
         let limits = self.limits;
         record.operations.restart(&mut self.string_cell(header));
         if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key) {
-            if let Some(hash) = entry.hash_mut() {
-                restart(hash, &mut record.fields, limits);
+            if let Some(mut hash) = entry.hash_mut() {
+                restart(&mut *hash, &mut record.fields, limits);
             } else if let Some(set) = entry.sorted_set_mut() {
                 restart(set, &mut record.scores, limits);
             }
@@ -447,7 +449,7 @@ impl Value {
             Value::Int(int) => ValueRef::Int(*int),
             Value::Bytes(bytes) => ValueRef::Bytes(bytes),
             Value::Set(set) => ValueRef::Set(set),
-            Value::Hash(hash) => ValueRef::Hash(hash),
+            Value::Hash(hash) => ValueRef::Hash(hash.view()),
             Value::List(list) => ValueRef::List(list),
             Value::SortedSet(set) => ValueRef::SortedSet(set),
             Value::Verbatim(text) => ValueRef::Bytes(&text.bytes),

@@ -6,7 +6,7 @@ use crate::entry::{Entry, ValueRef};
 use crate::merge::cell::Action;
 use crate::{KeyType, ValueError};
 use effect::{Collection, Effect, ItemsWriter};
-use values::Hash;
+use values::HashRef;
 
 impl Txn<'_> {
     /// Returns how many fields are new.
@@ -76,7 +76,7 @@ impl Txn<'_> {
         Ok(sum.into_bytes())
     }
 
-    fn writable_hash(&mut self, key: &[u8]) -> Result<Option<&Hash>, ValueError> {
+    fn writable_hash(&mut self, key: &[u8]) -> Result<Option<HashRef<'_>>, ValueError> {
         let entry = self.writable(key, |entry| entry.key_type() == KeyType::Hash)?;
         Ok(match entry.map(Entry::value) {
             Some(ValueRef::Hash(hash)) => Some(hash),
