@@ -128,16 +128,36 @@ impl Out {
 
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
-        const HEADER_LEN: usize = 24;
-        self.buffer.reserve(HEADER_LEN + bytes.len() + 2);
-        self.number(b'$', bytes.len() as i64);
+        // Most elements are short: their replies are put together in registers, as it were, and appended at once.
         match bytes.len() {
-            4..8 => append_ends::<4>(&mut self.buffer, bytes),
-            8..=16 => append_ends::<8>(&mut self.buffer, bytes),
-            17..=32 => append_ends::<16>(&mut self.buffer, bytes),
-            _ => self.buffer.extend_from_slice(bytes),
+            4..8 => self.short_bulk::<4>(bytes),
+            8..=16 => self.short_bulk::<8>(bytes),
+            17..=32 => self.short_bulk::<16>(bytes),
+            len => {
+                self.buffer.reserve(NUMBER_LEN + len + 2);
+                self.number(b'$', len as i64);
+                self.buffer.extend_from_slice(bytes);
+                self.buffer.extend_from_slice(b"\r\n");
+            }
         }
-        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// A bulk string of `N` to `2 * N` bytes: its first and its last `N`, which overlap.
+    #[inline]
+    fn short_bulk<const N: usize>(&mut self, bytes: &[u8]) {
+        let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else { return };
+        let len = bytes.len().min(2 * N);
+        let header_len = if len < 10 { 4 } else { 5 };
+        append::<SHORT_LEN>(&mut self.buffer, |reply| {
+            reply[..5].copy_from_slice(&match len {
+                0..10 => [b'$', b'0' + len as u8, b'\r', b'\n', 0],
+                _ => [b'$', b'0' + len as u8 / 10, b'0' + len as u8 % 10, b'\r', b'\n'],
+            });
+            reply[header_len..header_len + N].copy_from_slice(first);
+            reply[header_len + len - N..header_len + len].copy_from_slice(last);
+            reply[header_len + len..header_len + len + 2].copy_from_slice(b"\r\n");
+            header_len + len + 2
+        });
     }
 
     /// A number as a bulk string.
@@ -280,26 +300,43 @@ impl Out {
 
     #[inline]
     fn number(&mut self, kind: u8, value: i64) {
-        match value {
-            0..=9 => self.buffer.extend_from_slice(&[kind, b'0' + value as u8, b'\r', b'\n']),
-            10..=99 => {
-                let (tens, ones) = (value as u8 / 10, value as u8 % 10);
-                self.buffer.extend_from_slice(&[kind, b'0' + tens, b'0' + ones, b'\r', b'\n']);
-            }
-            _ => self.line(kind, itoa::Buffer::new().format(value).as_bytes()),
-        }
+        append::<NUMBER_LEN>(&mut self.buffer, |line| {
+            line[0] = kind;
+            let end = match value {
+                0..=9 => {
+                    line[1] = b'0' + value as u8;
+                    2
+                }
+                10..=99 => {
+                    line[1..3].copy_from_slice(&[b'0' + value as u8 / 10, b'0' + value as u8 % 10]);
+                    3
+                }
+                _ => {
+                    let mut digits = itoa::Buffer::new();
+                    let digits = digits.format(value).as_bytes();
+                    line[1..1 + digits.len()].copy_from_slice(digits);
+                    1 + digits.len()
+                }
+            };
+            line[end..end + 2].copy_from_slice(b"\r\n");
+            end + 2
+        });
     }
 }
 
-/// Appends `N` to `2 * N` bytes as their first and last `N`, which overlap: no call for so little.
+/// A kind, up to 20 bytes of a number, the end of a line.
+const NUMBER_LEN: usize = 24;
+/// A bulk string of up to 32 bytes.
+const SHORT_LEN: usize = 40;
+
+/// Appends up to `N` bytes: `write` puts them into a place of that size, and says how many they are.
 #[inline]
-fn append_ends<const N: usize>(buffer: &mut Vec<u8>, bytes: &[u8]) {
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) {
-        let last_start = buffer.len() + bytes.len() - N;
-        buffer.extend_from_slice(first);
-        buffer.truncate(last_start);
-        buffer.extend_from_slice(last);
-    }
+fn append<const N: usize>(buffer: &mut Vec<u8>, write: impl FnOnce(&mut [u8; N]) -> usize) {
+    let start = buffer.len();
+    // The size is known: this takes no call.
+    buffer.extend_from_slice(&[0; N]);
+    let len = buffer.last_chunk_mut().map_or(0, write);
+    buffer.truncate(start + len);
 }
 
 #[cfg(test)]

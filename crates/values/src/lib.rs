@@ -16,6 +16,7 @@ mod listpack;
 mod sample;
 mod segments;
 mod set;
+mod shared;
 mod sliding;
 mod sorted_set;
 mod stream;
@@ -28,7 +29,7 @@ pub use intset::Intset;
 pub use list::{List, ListIter, ListIterBack};
 pub use listpack::{Listpack, Packed};
 pub use set::{Set, SetIter};
-pub use sorted_set::{SortedSet, SortedSetIter};
+pub use sorted_set::{Inserted, SortedSet, SortedSetIter};
 pub use stream::{Consumer, Fields, Group, Pending, Position, Stream, StreamEntry, StreamId, StreamPart, Trim};
 pub use table::Prefetch;
 

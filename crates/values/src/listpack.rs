@@ -9,7 +9,7 @@ mod packed;
 
 pub use packed::{Iter, IterBack, Packed};
 
-use crate::sliding::Sliding;
+use crate::sliding::{Side, Sliding};
 use crate::{Element, Malformed};
 use entry::{canonical, decode};
 use std::ops::Deref;
@@ -106,8 +106,36 @@ impl Listpack {
     }
 
     /// Appends `bytes`, as an integer where they spell one canonically.
+    #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
-        self.insert(self.end(), bytes);
+        let element = canonical(Element::Bytes(bytes));
+        let (end, size) = (self.end(), entry::size(element));
+        self.bytes.extend(Side::Back, size);
+        entry::write(element, &mut self.bytes[end..]);
+        self.bytes[end + size] = END;
+        self.update_header(1);
+    }
+
+    /// Puts `bytes` before all other elements.
+    #[inline]
+    pub fn push_front(&mut self, bytes: &[u8]) {
+        let element = canonical(Element::Bytes(bytes));
+        let size = entry::size(element);
+        self.bytes.extend(Side::Front, size);
+        self.bytes.copy_within(size..size + HEADER_LEN, 0);
+        entry::write(element, &mut self.bytes[HEADER_LEN..]);
+        self.update_header(1);
+    }
+
+    /// Room for an element of `len` bytes at one end, and for many more.
+    #[inline]
+    pub(crate) fn reserve(&mut self, side: Side, len: usize) {
+        self.bytes.reserve(side, len + entry::MAX_OVERHEAD);
+    }
+
+    /// Gives back the unused room.
+    pub(crate) fn fit(&mut self) {
+        self.bytes.fit();
     }
 
     /// Inserts before the entry at `offset`.

@@ -1,7 +1,7 @@
 //! A vector that grows without moving what is there, and that can be cloned in no time.
 
+use crate::shared::Shared;
 use std::ops::{Index, IndexMut};
-use std::sync::Arc;
 
 const SEGMENT_LEN: usize = 1024;
 /// What has more segments is not dropped where somebody waits.
@@ -18,7 +18,7 @@ impl<T: Clone + Default + Send + Sync + 'static> Part for T {}
 #[derive(Clone, Debug)]
 pub(crate) struct Segments<T: Part> {
     /// What is beyond `len` in the last one is as by default.
-    segments: Vec<Arc<[T]>>,
+    segments: Vec<Shared<[T]>>,
     len: usize,
 }
 
@@ -63,7 +63,7 @@ impl<T: Part> Segments<T> {
 
     /// `len`: a power of two up to `SEGMENT_LEN`. Beyond it there is nothing.
     fn resize_first(&mut self, len: usize) {
-        let elements = Arc::make_mut(&mut self.segments[0]).iter_mut().map(std::mem::take);
+        let elements = self.segments[0].make_mut_slice().iter_mut().map(std::mem::take);
         self.segments[0] = elements.chain(defaults(len)).take(len).collect();
     }
 
@@ -75,7 +75,7 @@ impl<T: Part> Segments<T> {
     pub fn heap_size(&self) -> usize {
         const COUNTERS_BYTES: usize = 2 * size_of::<usize>();
         let elements: usize = self.segments.iter().map(|segment| segment.len()).sum();
-        self.segments.capacity() * size_of::<Arc<[T]>>()
+        self.segments.capacity() * size_of::<Shared<[T]>>()
             + self.segments.len() * COUNTERS_BYTES
             + elements * size_of::<T>()
     }
@@ -104,6 +104,6 @@ impl<T: Part> Index<usize> for Segments<T> {
 impl<T: Part> IndexMut<usize> for Segments<T> {
     #[inline]
     fn index_mut(&mut self, index: usize) -> &mut T {
-        &mut Arc::make_mut(&mut self.segments[index / SEGMENT_LEN])[index % SEGMENT_LEN]
+        &mut self.segments[index / SEGMENT_LEN].make_mut_slice()[index % SEGMENT_LEN]
     }
 }

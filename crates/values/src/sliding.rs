@@ -12,7 +12,7 @@ pub(crate) struct Sliding {
 
 /// An end of the bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(crate) enum Side {
     Front,
     Back,
 }
@@ -32,6 +32,7 @@ impl Sliding {
         Sliding { start: 0, len: bytes.len() as u32, buffer: buffer.into_boxed_slice() }
     }
 
+    #[inline]
     fn room(&self, side: Side) -> usize {
         match side {
             Side::Front => self.start as usize,
@@ -63,6 +64,42 @@ impl Sliding {
         self.len = (at + new_len + behind) as u32;
         if new_len < old_len {
             self.shrink();
+        }
+    }
+
+    /// Adds `additional` bytes at one side, for the caller to write.
+    #[inline]
+    pub(crate) fn extend(&mut self, side: Side, additional: usize) {
+        if self.room(side) < additional {
+            self.make_room(side, additional);
+        }
+        if side == Side::Front {
+            self.start -= additional as u32;
+        }
+        self.len += additional as u32;
+    }
+
+    /// Makes room for `additional` bytes at one side, and for many more: for what is expected to grow.
+    #[inline]
+    pub(crate) fn reserve(&mut self, side: Side, additional: usize) {
+        if self.room(side) < additional {
+            self.grow(side, additional);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, side: Side, additional: usize) {
+        let (len, capacity) = (self.len(), self.buffer.len());
+        let suffices = capacity - len >= additional.max(len / 4);
+        // Less than twice as much, or the next removal would give it back.
+        self.slide(side, if suffices { capacity } else { size_class(len + additional.max(len / 2)) });
+    }
+
+    /// Gives back the unused room.
+    pub(crate) fn fit(&mut self) {
+        let wanted = size_class(self.len());
+        if self.buffer.len() > wanted {
+            self.slide(Side::Back, wanted);
         }
     }
 
@@ -180,6 +217,30 @@ mod tests {
                 moves += usize::from(bytes.start != expected || bytes.capacity() != capacity);
             }
             assert!(moves < 50, "{moves}");
+        }
+    }
+
+    #[test]
+    fn what_is_expected_to_grow_moves_less_often_and_can_be_fitted() {
+        for side in [Side::Front, Side::Back] {
+            let mut bytes = Sliding::from(vec![0; 6]);
+            let mut moves = 0;
+            for number in 0..1000u16 {
+                moves += usize::from(bytes.room(side) < 8);
+                bytes.reserve(side, 8);
+                bytes.extend(side, 8);
+                let at = if side == Side::Front { 0 } else { bytes.len() - 8 };
+                bytes[at..at + 2].copy_from_slice(&number.to_le_bytes());
+                // The last one goes and comes again.
+                let capacity = bytes.capacity();
+                bytes.resize_range(at, 8, 0);
+                assert!(number < 8 || bytes.capacity() == capacity, "{number}");
+                bytes.resize_range(if side == Side::Front { 0 } else { bytes.len() }, 0, 8);
+            }
+            assert!(moves < 25, "{moves}");
+            assert_eq!(bytes.len(), 8006);
+            bytes.fit();
+            assert_eq!((bytes.len(), bytes.capacity()), (8006, 8192));
         }
     }
 

@@ -4,10 +4,27 @@ use super::{Cut, Merge, Parts, version_of};
 use crate::KeyType;
 use crate::entry::{Entry, NewValue};
 use crate::list::{Anchor, ListEdit, ListRegisters, Part, Selection, Sequence, StoredList};
-use crate::table::{KeyHasher, Slot};
+use crate::table::{EntryMut, KeyHasher, Slot};
 use crate::version::Row;
 use effect::End;
-use values::List;
+use values::{EncodingLimits, List};
+
+/// Puts elements at one end of a list, which need no identities. Returns how many there are then.
+#[inline]
+pub(crate) fn list_push<'m>(
+    entry: &mut EntryMut<'_>,
+    end: End,
+    elements: impl Iterator<Item = &'m [u8]> + Clone,
+    limits: &EncodingLimits,
+) -> usize {
+    let Some(stored) = entry.stored_list_mut() else { return 0 };
+    let list = stored.plain_mut();
+    match end {
+        End::Head => list.push_front(elements, limits),
+        End::Tail => list.push_back(elements, limits),
+    }
+    list.len()
+}
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
     /// Selection go to one end. Returns how many there are then.
@@ -21,13 +38,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         }
         let author = self.author;
         let mut entry = self.plain_entry(KeyType::List, || NewValue::List(List::new()));
-        let Some(stored) = entry.stored_list_mut() else { return 0 };
-        let list = stored.plain_mut();
-        match end {
-            End::Head => list.push_front(elements, limits),
-            End::Tail => list.push_back(elements, limits),
-        }
-        let len = list.len();
+        let len = list_push(&mut entry, end, elements, limits);
         author.stamp(&mut entry);
         len
     }

@@ -15,6 +15,7 @@ pub(crate) mod stream;
 mod string;
 
 pub(crate) use self::key::Stabilized;
+pub(crate) use self::list::list_push;
 use self::operations::Cause;
 use crate::KeyType;
 use crate::access::Access;

@@ -3,7 +3,9 @@
 use super::Txn;
 use crate::entry::{Entry, ValueRef};
 use crate::list::{Places, Run, Selection, Sequence, name_places, name_runs};
+use crate::merge::list_push;
 use crate::merge::version_of;
+use crate::table::EntryMut;
 use crate::{KeyType, ValueError, codec};
 use effect::{Effect, End, IdentitiesWriter, ItemsWriter};
 use std::ops::Range;
@@ -23,14 +25,51 @@ impl Txn<'_> {
         end: End,
         elements: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> Result<usize, ValueError> {
+        let count = elements.clone().count() as u64;
+        let push =
+            |entry: &mut EntryMut<'_>, limits: &EncodingLimits| Some(list_push(entry, end, elements.clone(), limits));
+        if let Some(len) = self.change_at_once(key, KeyType::List, push) {
+            self.changes += count;
+            return Ok(len);
+        }
         self.writable_list(key)?;
         let mut items = ItemsWriter::new();
         if self.switches.recording {
             elements.clone().for_each(|element| items.push(element));
         }
         let effect = Effect::ListPush { key, end, elements: items.items() };
-        self.changes += elements.clone().count().saturating_sub(1) as u64;
+        self.changes += count.saturating_sub(1);
         Ok(self.merge(key, &effect, |merge| merge.list_push(end, elements)))
+    }
+
+    /// Up to `count` elements leave at one end; `taken` sees the list before, and how many they are. Returns that; `None`:
+    /// there is no list.
+    pub fn list_pop(
+        &mut self,
+        key: &[u8],
+        end: End,
+        count: usize,
+        mut taken: impl FnMut(&List, usize),
+    ) -> Result<Option<usize>, ValueError> {
+        let places = |count: usize, len: usize| if end == End::Head { 0..count } else { len - count..len };
+        let pop = |entry: &mut EntryMut<'_>, limits: &EncodingLimits| {
+            let stored = entry.stored_list_mut().filter(|stored| count > 0 && count < stored.list.len())?;
+            taken(&stored.list, count);
+            let places = places(count, stored.list.len());
+            stored.plain_mut().remove(&[places], limits);
+            Some(())
+        };
+        if self.change_at_once(key, KeyType::List, pop).is_some() {
+            self.changes += count as u64;
+            return Ok(Some(count));
+        }
+        let Some(list) = self.writable_list(key)? else { return Ok(None) };
+        let (len, count) = (list.len(), count.min(list.len()));
+        taken(list, count);
+        if count > 0 {
+            self.list_remove(key, std::iter::once(places(count, len)));
+        }
+        Ok(Some(count))
     }
 
     /// The element at one end of a list goes to one end of another, or of the same. Returns it; `None`: there is none.

@@ -17,9 +17,10 @@ use crate::guard::Wanted;
 use crate::merge::{Author, Merge};
 use crate::recent::Record;
 use crate::stamping::{Switches, Ticket};
+use crate::table::EntryMut;
 use crate::version::{Row, Version};
 use crate::view::is_expired;
-use crate::{Change, EventClass, KeyEvent, KeyHash, Keyspace, Scope, ValueError, View};
+use crate::{Change, EventClass, KeyEvent, KeyHash, KeyType, Keyspace, Scope, ValueError, View};
 use effect::{Collection, Effect, EffectWriter, ItemsWriter, Stamp};
 use std::cell::Cell;
 use std::ops::Deref;
@@ -312,6 +313,33 @@ impl<'k> Txn<'k> {
             self.notify(EventClass::NEW, "new", key);
         }
         result
+    }
+
+    /// Changes a key that is there and of this type, where no more is to be done: nobody hears of it, and nothing has a version.
+    /// `None`, also from `change`: it has to take the way of all effects.
+    #[inline]
+    fn change_at_once<R>(
+        &mut self,
+        key: &[u8],
+        key_type: KeyType,
+        change: impl FnOnce(&mut EntryMut<'_>, &EncodingLimits) -> Option<R>,
+    ) -> Option<R> {
+        let Switches { recording, stamping, peers } = self.switches;
+        if recording || stamping || peers {
+            return None;
+        }
+        let View { keyspace, db, now_ms, touches, .. } = self.view;
+        let hash = self.view.hash_of(key);
+        let shard = self.view.guard.shard_mut(hash);
+        let mut entry = shard.databases[db as usize].table.find_mut(hash, key)?;
+        if entry.key_type() != key_type || is_expired(&entry, now_ms) {
+            return None;
+        }
+        let result = change(&mut entry, &shard.limits)?;
+        if touches {
+            entry.set_access(keyspace.access(now_ms).next(entry.access()));
+        }
+        Some(result)
     }
 
     fn author<'a>(&self, version: Version, row: Row<'a>) -> Author<'a>

@@ -5,7 +5,7 @@ use crate::entry::{Entry, ValueRef};
 use crate::{KeyType, ValueError};
 use effect::{Collection, Effect, ItemsWriter, ScoredItemsWriter};
 use std::collections::HashMap;
-use values::SortedSet;
+use values::{Inserted, SortedSet};
 
 /// Which scores ZADD writes: all, unless something is said here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,6 +44,9 @@ impl Txn<'_> {
         pairs: &[(&[u8], f64)],
         condition: ScoreCondition,
     ) -> Result<ScoresWritten, ValueError> {
+        if let Some(written) = self.sorted_set_add_at_once(key, pairs, condition) {
+            return Ok(written);
+        }
         let all = self.switches.peers;
         let set = self.writable_sorted_set(key)?;
         let mut items = ScoredItemsWriter::new();
@@ -77,6 +80,29 @@ impl Txn<'_> {
             self.restore_deadlines(key, Collection::SortedSet, kept);
         }
         Ok(written)
+    }
+
+    fn sorted_set_add_at_once(
+        &mut self,
+        key: &[u8],
+        pairs: &[(&[u8], f64)],
+        condition: ScoreCondition,
+    ) -> Option<ScoresWritten> {
+        let written = self.change_at_once(key, KeyType::SortedSet, |entry, limits| {
+            let set = entry.sorted_set_mut()?;
+            let mut written = ScoresWritten::default();
+            for &(member, score) in pairs {
+                match set.insert_if(member, score, limits, |old| condition.admits(old, score)) {
+                    Inserted::New => written.added += 1,
+                    Inserted::Score => written.changed += 1,
+                    Inserted::Nothing => {}
+                }
+            }
+            Some(written)
+        });
+        let written = written?;
+        self.changes += u64::from(written != ScoresWritten::default());
+        Some(written)
     }
 
     /// Returns the new score; `None` where the condition does not hold.

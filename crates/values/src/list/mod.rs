@@ -73,7 +73,7 @@ impl List {
         let limit = NodeLimit::of(limits);
         self.make_room(elements.clone(), &limit);
         match &mut self.form {
-            Form::Listpack(listpack) => elements.for_each(|element| listpack.insert(listpack.start(), element)),
+            Form::Listpack(listpack) => elements.for_each(|element| listpack.push_front(element)),
             Form::Quicklist(quicklist) => elements.for_each(|element| quicklist.push_front(element, &limit)),
         }
     }

@@ -2,6 +2,8 @@
 
 use super::iter::{ListIter, ListIterBack};
 use super::limit::NodeLimit;
+use crate::shared::Shared;
+use crate::sliding::Side;
 use crate::{Element, Listpack};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -26,7 +28,7 @@ pub(super) struct Node {
 
 #[derive(Clone, Debug)]
 pub(super) enum Body {
-    Packed(Arc<Listpack>),
+    Packed(Shared<Listpack>),
     Plain(Arc<[u8]>),
 }
 
@@ -46,20 +48,29 @@ impl Node {
         match &mut self.body {
             Body::Packed(listpack) if limit.admits(listpack.as_bytes().len(), self.count as usize, len) => {
                 self.count += 1;
-                Some(Arc::make_mut(listpack))
+                Some(listpack.make_mut())
             }
             _ => None,
         }
     }
 
-    fn push_back(&mut self, element: &[u8], limit: &NodeLimit) -> bool {
-        let listpack = self.listpack_for(element.len(), limit);
-        listpack.map(|listpack| listpack.push(element)).is_some()
+    /// Puts an element at one end. False where it has no room: the next node gets it.
+    #[inline]
+    fn push(&mut self, side: Side, element: &[u8], limit: &NodeLimit) -> bool {
+        let Some(listpack) = self.listpack_for(element.len(), limit) else { return false };
+        listpack.reserve(side, element.len());
+        match side {
+            Side::Front => listpack.push_front(element),
+            Side::Back => listpack.push(element),
+        }
+        true
     }
 
-    fn push_front(&mut self, element: &[u8], limit: &NodeLimit) -> bool {
-        let listpack = self.listpack_for(element.len(), limit);
-        listpack.map(|listpack| listpack.insert(listpack.start(), element)).is_some()
+    /// No more elements are expected.
+    fn fit(&mut self) {
+        if let Body::Packed(listpack) = &mut self.body {
+            listpack.make_mut().fit();
+        }
     }
 
     fn insert(&mut self, index: usize, element: &[u8], limit: &NodeLimit) -> bool {
@@ -75,7 +86,7 @@ impl Node {
             && range.len() < self.count as usize
             && let Some(offset) = listpack.offset_of(range.start)
         {
-            Arc::make_mut(listpack).remove(offset, range.len());
+            listpack.make_mut().remove(offset, range.len());
         }
         self.count -= range.len() as u32;
     }
@@ -84,7 +95,7 @@ impl Node {
     fn split_off(&mut self, index: usize) -> Option<Node> {
         let Body::Packed(listpack) = &mut self.body else { return None };
         let offset = listpack.offset_of(index)?;
-        let tail = Arc::make_mut(listpack).split_off(offset);
+        let tail = listpack.make_mut().split_off(offset);
         let count = self.count - index as u32;
         self.count = index as u32;
         Some(Node { body: Body::packed(tail), count })
@@ -97,7 +108,7 @@ impl Node {
         if limit.is_exceeded(bytes, (self.count + next.count) as usize) {
             return false;
         }
-        Arc::make_mut(own).append(next_elements);
+        own.make_mut().append(next_elements);
         self.count += next.count;
         true
     }
@@ -105,7 +116,7 @@ impl Node {
 
 impl Body {
     fn packed(listpack: Listpack) -> Body {
-        Body::Packed(Arc::new(listpack))
+        Body::Packed(Shared::new(listpack))
     }
 }
 
@@ -134,7 +145,7 @@ impl Quicklist {
             Node { body: Body::Packed(listpack), count }
                 if limit.is_small(listpack.as_bytes().len(), *count as usize) =>
             {
-                Some(std::mem::take(Arc::make_mut(listpack)))
+                Some(std::mem::take(listpack.make_mut()))
             }
             _ => None,
         }
@@ -160,18 +171,26 @@ impl Quicklist {
 
     #[inline]
     pub(super) fn push_back(&mut self, element: &[u8], limit: &NodeLimit) {
-        if !self.nodes.back_mut().is_some_and(|node| node.push_back(element, limit)) {
-            self.nodes.push_back(Node::new(element, limit));
-        }
         self.len += 1;
+        if let Some(last) = self.nodes.back_mut() {
+            if last.push(Side::Back, element, limit) {
+                return;
+            }
+            last.fit();
+        }
+        self.nodes.push_back(Node::new(element, limit));
     }
 
     #[inline]
     pub(super) fn push_front(&mut self, element: &[u8], limit: &NodeLimit) {
-        if !self.nodes.front_mut().is_some_and(|node| node.push_front(element, limit)) {
-            self.nodes.push_front(Node::new(element, limit));
-        }
         self.len += 1;
+        if let Some(first) = self.nodes.front_mut() {
+            if first.push(Side::Front, element, limit) {
+                return;
+            }
+            first.fit();
+        }
+        self.nodes.push_front(Node::new(element, limit));
     }
 
     /// The node that holds the element at `index`, and where in it.
@@ -213,7 +232,7 @@ impl Quicklist {
         let Some((at, within)) = self.locate(index) else { return self.push_back(element, limit) };
         self.len += 1;
         let fits = self.nodes[at].insert(within, element, limit)
-            || (within == 0 && at > 0 && self.nodes[at - 1].push_back(element, limit));
+            || (within == 0 && at > 0 && self.nodes[at - 1].push(Side::Back, element, limit));
         if !fits {
             self.insert_node(at, within, Node::new(element, limit), limit);
         }
@@ -226,7 +245,7 @@ impl Quicklist {
         {
             let bytes = listpack.as_bytes().len() - listpack.get(offset).map_or(0, |old| old.byte_len());
             if limit.admits(bytes, 0, element.len()) {
-                return Arc::make_mut(listpack).replace(offset, element);
+                return listpack.make_mut().replace(offset, element);
             }
         }
         self.nodes[at].remove(within..within + 1);
@@ -264,6 +283,11 @@ impl Quicklist {
 
     /// See `List::remove`.
     pub(super) fn remove(&mut self, ranges: &[Range<usize>]) {
+        if let [range] = ranges
+            && self.remove_at_end(range)
+        {
+            return;
+        }
         let Some(last) = ranges.last().map(|range| range.end.min(self.len)).filter(|end| *end > 0) else { return };
         let Some((mut at, within)) = self.locate(last - 1) else { return };
         // The index of the first element of the node `at`, as it was before.
@@ -285,6 +309,23 @@ impl Quicklist {
             }
         }
         self.drop_empty(emptied);
+    }
+
+    /// Most often elements leave at an end, and the node there keeps some. False where it is not so.
+    #[inline]
+    fn remove_at_end(&mut self, range: &Range<usize>) -> bool {
+        let (node, is_front) = match range.start {
+            0 => (self.nodes.front_mut(), true),
+            _ => (self.nodes.back_mut(), false),
+        };
+        let Some(node) = node.filter(|node| range.len() < node.count as usize) else { return false };
+        if !is_front && range.end != self.len {
+            return false;
+        }
+        let start = if is_front { 0 } else { node.count as usize - range.len() };
+        node.remove(start..start + range.len());
+        self.len -= range.len();
+        true
     }
 
     fn drop_empty(&mut self, mut emptied: usize) {

@@ -3,6 +3,9 @@
 use crate::Element;
 use stdx::parse_i64;
 
+/// What an entry takes beside its bytes, at most.
+pub(super) const MAX_OVERHEAD: usize = 10;
+
 /// An element as it is to be stored: as an integer where its bytes spell one canonically.
 #[inline]
 pub(super) fn canonical(element: Element<'_>) -> Element<'_> {

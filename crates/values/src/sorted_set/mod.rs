@@ -21,6 +21,16 @@ pub struct SortedSet {
     deadlines: Option<Box<Deadlines<f64>>>,
 }
 
+/// What an insertion has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    Nothing,
+    /// That of a member that was there.
+    Score,
+    /// The member is new.
+    New,
+}
+
 #[derive(Clone, Debug)]
 enum Form {
     Listpack(Small),
@@ -128,29 +138,41 @@ impl SortedSet {
 
     /// Gives a member a score, which is a number. True where the member is new.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: &EncodingLimits) -> bool {
+        self.insert_if(member, score, limits, |_| true) == Inserted::New
+    }
+
+    /// The same where `admits` says so, who gets the score that the member has, if it is there.
+    pub fn insert_if(
+        &mut self,
+        member: &[u8],
+        score: f64,
+        limits: &EncodingLimits,
+        admits: impl FnOnce(Option<f64>) -> bool,
+    ) -> Inserted {
         // There is but one zero: the listpack cannot tell two of them apart.
         let score = score + 0.0;
         match &mut self.form {
             Form::Listpack(small) => {
-                if let Some(pair) = small.find(member) {
-                    if pair.score != score {
-                        let offset = pair.offset;
-                        small.remove(offset);
-                        small.insert(member, score);
-                    }
-                    return false;
+                let found = small.find(member).map(|pair| (pair.offset, pair.score));
+                if !admits(found.map(|(_, old)| old)) || found.is_some_and(|(_, old)| old == score) {
+                    return Inserted::Nothing;
+                }
+                if let Some((offset, _)) = found {
+                    small.remove(offset);
+                    small.insert(member, score);
+                    return Inserted::Score;
                 }
                 if small.len() < limits.zset_max_listpack_entries
                     && member.len() <= limits.zset_max_listpack_value
                     && small.0.has_room_for(member.len())
                 {
                     small.insert(member, score);
-                    return true;
+                } else {
+                    self.convert_to_tree().insert(member, score);
                 }
-                self.convert_to_tree();
-                self.insert(member, score, limits)
+                Inserted::New
             }
-            Form::Tree(indexed) => indexed.insert(member, score),
+            Form::Tree(indexed) => indexed.insert_if(member, score, admits),
         }
     }
 
@@ -175,13 +197,17 @@ impl SortedSet {
         }
     }
 
-    fn convert_to_tree(&mut self) {
+    fn convert_to_tree(&mut self) -> &mut Indexed {
         let mut indexed =
             Box::new(Indexed { tree: Tree::default(), index: MemberIndex::with_capacity(self.len() + 1) });
         for (member, score) in self.iter() {
             member.with_bytes(|member| indexed.insert(member, score));
         }
         self.form = Form::Tree(indexed);
+        match &mut self.form {
+            Form::Tree(indexed) => indexed,
+            Form::Listpack(_) => unreachable!("it was just made a tree"),
+        }
     }
 
     /// Members and scores in their order.
@@ -275,35 +301,41 @@ impl Indexed {
         self.index.leaves(hash(member)).find_map(|leaf| self.tree.find_in(leaf, member))
     }
 
-    fn insert(&mut self, member: &[u8], score: f64) -> bool {
+    fn insert(&mut self, member: &[u8], score: f64) {
+        self.insert_if(member, score, |_| true);
+    }
+
+    fn insert_if(&mut self, member: &[u8], score: f64, admits: impl FnOnce(Option<f64>) -> bool) -> Inserted {
+        let Indexed { tree, index } = self;
+        let member_hash = hash(member);
+        let found = index.leaves(member_hash).find_map(|leaf| tree.find_in(leaf, member));
+        let old = found.map(|at| tree.score(at));
+        if !admits(old) || old == Some(score) {
+            return Inserted::Nothing;
+        }
+        let Some((at, old)) = found.zip(old) else {
+            let leaf = tree.insert(score, member, |member, from, to| index.relocate(hash(member), from, to));
+            index.insert(member_hash, leaf);
+            return Inserted::New;
+        };
+        if !tree.change_in_place(at, score) {
+            // Whatever happens to leaves meanwhile, the index says of this member where it was.
+            tree.remove(old, member, |member, from, to| index.relocate(hash(member), from, to));
+            let leaf = tree.insert(score, member, |member, from, to| index.relocate(hash(member), from, to));
+            index.relocate(member_hash, at.leaf, leaf);
+        }
+        Inserted::Score
+    }
+
+    fn remove(&mut self, member: &[u8]) -> bool {
         let Indexed { tree, index } = self;
         let member_hash = hash(member);
         let found = index.leaves(member_hash).find_map(|leaf| tree.find_in(leaf, member));
         if let Some(at) = found {
-            if tree.score(at) == score || tree.change_in_place(at, score) {
-                return false;
-            }
-            self.remove_at(at, member_hash, member);
-        }
-        let Indexed { tree, index } = self;
-        let leaf = tree.insert(score, member, |member, from, to| index.relocate(hash(member), from, to));
-        index.insert(member_hash, leaf);
-        found.is_none()
-    }
-
-    fn remove(&mut self, member: &[u8]) -> bool {
-        let found = self.find(member);
-        if let Some(at) = found {
-            self.remove_at(at, hash(member), member);
+            index.remove(member_hash, at.leaf);
+            tree.remove(tree.score(at), member, |member, from, to| index.relocate(hash(member), from, to));
         }
         found.is_some()
-    }
-
-    fn remove_at(&mut self, at: Position, member_hash: u64, member: &[u8]) {
-        let Indexed { tree, index } = self;
-        index.remove(member_hash, at.leaf);
-        let score = tree.score(at);
-        tree.remove(score, member, |member, from, to| index.relocate(hash(member), from, to));
     }
 
     fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&[u8], f64)) -> u64 {
@@ -338,7 +370,11 @@ impl<'a> SortedSetIter<'a> {
         match self.iter {
             FormIter::Listpack { small, front, .. } => {
                 let front = front.unwrap_or_else(|| small.offset_of(self.ranks.start));
-                small.0.iter_from(front).step_by(2).take(self.ranks.len()).for_each(f);
+                let mut elements = small.0.iter_from(front);
+                for _ in self.ranks {
+                    elements.next().into_iter().for_each(&mut f);
+                    elements.next();
+                }
             }
             FormIter::Tree { .. } => self.for_each(|(member, _)| f(member)),
         }

@@ -1,6 +1,10 @@
 //! Scores and members in their order, in three buffers: a leaf of the tree, or what separates the children of a node.
 
 use crate::buffer;
+use stdx::prefetch;
+
+/// Of each buffer so many lines are loaded ahead: a search touches them here and there.
+const PREFETCHED_LINES: usize = 8;
 
 /// Ascending by score, members of the same score by their bytes.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +67,16 @@ impl Run {
 
     pub fn iter(&self) -> impl Iterator<Item = (f64, &[u8])> {
         (0..self.len()).map(|index| (self.score(index), self.member(index)))
+    }
+
+    /// Starts to load what a search will touch.
+    #[inline]
+    pub fn prefetch(&self) {
+        const LINE: usize = 64;
+        let lines = |bytes: usize| (0..bytes.min(PREFETCHED_LINES * LINE)).step_by(LINE);
+        lines(self.scores.len() * size_of::<f64>()).for_each(|at| prefetch(self.scores.as_ptr().wrapping_byte_add(at)));
+        lines(self.ends.len() * size_of::<u32>()).for_each(|at| prefetch(self.ends.as_ptr().wrapping_byte_add(at)));
+        lines(self.bytes.len()).for_each(|at| prefetch(self.bytes.as_ptr().wrapping_add(at)));
     }
 
     /// How many pairs at the beginning are before a point in the order.

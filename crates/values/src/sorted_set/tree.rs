@@ -98,7 +98,9 @@ impl Tree {
 
     /// Where `member` is, if it is in this leaf.
     pub fn find_in(&self, leaf: u32, member: &[u8]) -> Option<Position> {
-        Some(Position { leaf, index: self.leaves.at(leaf).run.find(member)? })
+        let run = &self.leaves.at(leaf).run;
+        run.prefetch();
+        Some(Position { leaf, index: run.find(member)? })
     }
 
     /// How many pairs are before a point in the order.
@@ -185,6 +187,7 @@ impl Tree {
             node = branch.children[child];
         }
         let run = &mut self.leaves.at_mut(node).run;
+        run.prefetch();
         run.insert(run.partition_point(&is_before(score, member)), score, member);
         node
     }

@@ -2,8 +2,8 @@
 
 use super::block::{Block, Placed};
 use super::{StreamEntry, StreamId};
+use crate::shared::Shared;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 const CHUNK_LEN: usize = 128;
 /// What has more chunks is not dropped where somebody waits.
@@ -13,7 +13,7 @@ const MAX_DROPPED_CHUNKS: usize = 16;
 /// much time with the contents of a large stream takes a clone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Blocks {
-    chunks: VecDeque<Arc<Chunk>>,
+    chunks: VecDeque<Shared<Chunk>>,
     /// Where new entries come in. `None` where there are no blocks at all.
     newest: Option<Block>,
 }
@@ -53,8 +53,8 @@ impl Blocks {
     pub(super) fn heap_size(&self) -> usize {
         const COUNTERS_BYTES: usize = 2 * size_of::<usize>();
         let of_chunk =
-            |chunk: &Arc<Chunk>| COUNTERS_BYTES + size_of::<Chunk>() + chunk.blocks.capacity() * size_of::<Block>();
-        self.chunks.capacity() * size_of::<Arc<Chunk>>()
+            |chunk: &Shared<Chunk>| COUNTERS_BYTES + size_of::<Chunk>() + chunk.blocks.capacity() * size_of::<Block>();
+        self.chunks.capacity() * size_of::<Shared<Chunk>>()
             + self.chunks.iter().map(of_chunk).sum::<usize>()
             + self.iter_from(StreamId::MIN).map(Block::heap_size).sum::<usize>()
     }
@@ -90,7 +90,7 @@ impl Blocks {
             }
             return Some(result);
         };
-        let chunk = Arc::make_mut(chunk);
+        let chunk = chunk.make_mut();
         let block = chunk.blocks.get_mut(place.index)?;
         let before = block.len();
         let result = f(block);
@@ -107,7 +107,7 @@ impl Blocks {
     /// The block before takes the place of the newest one.
     fn reopen(&mut self) {
         self.newest = self.chunks.back_mut().and_then(|chunk| {
-            let chunk = Arc::make_mut(chunk);
+            let chunk = chunk.make_mut();
             let block = chunk.blocks.pop()?;
             chunk.entries -= block.len();
             Some(block)
@@ -122,7 +122,7 @@ impl Blocks {
         let Some(closed) = self.newest.replace(block) else { return };
         match self.chunks.back_mut() {
             Some(last) if last.blocks.len() < CHUNK_LEN => {
-                let last = Arc::make_mut(last);
+                let last = last.make_mut();
                 last.entries += closed.len();
                 last.blocks.push(closed);
             }
@@ -130,7 +130,7 @@ impl Blocks {
                 // A small stream stays small.
                 let mut blocks = Vec::with_capacity(if last.is_none() { 1 } else { CHUNK_LEN });
                 blocks.push(closed);
-                self.chunks.push_back(Arc::new(Chunk::new(blocks)));
+                self.chunks.push_back(Shared::new(Chunk::new(blocks)));
             }
         }
     }
@@ -141,19 +141,19 @@ impl Blocks {
         let (at, index) = place.map_or((0, 0), |place| (place.chunk, place.index + 1));
         let Some(chunk) = self.chunks.get_mut(at) else {
             if place.is_none() && self.newest.is_some() {
-                self.chunks.push_back(Arc::new(Chunk::new(vec![block])));
+                self.chunks.push_back(Shared::new(Chunk::new(vec![block])));
             } else {
                 self.push(block);
             }
             return;
         };
-        let chunk = Arc::make_mut(chunk);
+        let chunk = chunk.make_mut();
         chunk.entries += block.len();
         chunk.blocks.insert(index, block);
         if chunk.blocks.len() > CHUNK_LEN {
             let upper = Chunk::new(chunk.blocks.split_off(CHUNK_LEN / 2));
             chunk.entries -= upper.entries;
-            self.chunks.insert(at + 1, Arc::new(upper));
+            self.chunks.insert(at + 1, Shared::new(upper));
         }
     }
 
@@ -207,7 +207,7 @@ impl Blocks {
         if !chunk.blocks.first().is_some_and(goes) {
             return None;
         }
-        let chunk = Arc::make_mut(chunk);
+        let chunk = chunk.make_mut();
         let block = chunk.blocks.remove(0);
         chunk.entries -= block.len();
         if chunk.blocks.is_empty() {

@@ -7,7 +7,7 @@ use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::commands::collection::{PopFromSeveral, reply_element};
 use crate::fault::Fault;
 use effect::End;
-use keyspace::{EventClass, KeyType, Txn};
+use keyspace::{EventClass, KeyType, Txn, ValueError};
 use resp::{Args, Out};
 use values::List;
 
@@ -44,23 +44,31 @@ fn pop_from_one(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, end: End) -> R
         _ => return Err(Fault::wrong_arity(if end == End::Head { "lpop" } else { "rpop" })),
     };
     let key = args.at(1);
-    match (txn.writable_list(key)?, count) {
-        (None, None) => out.null(),
-        (None, Some(_)) => out.null_array(),
-        (Some(list), None) => {
-            reply_end(list, end, out);
-            let len = list.len();
-            take(txn, key, end, 1, len);
-        }
-        (Some(list), Some(count)) => {
-            let len = list.len();
-            let count = count.min(len);
-            out.array(count);
-            reply_taken(list, end, count, out);
-            take(txn, key, end, count, len);
-        }
+    let is_there = match count {
+        None => pop(txn, key, end, 1, |list, _| reply_end(list, end, out))?,
+        Some(count) => pop(txn, key, end, count, |list, count| reply_taken(list, end, count, out))?,
+    };
+    match count {
+        _ if is_there => {}
+        None => out.null(),
+        Some(_) => out.null_array(),
     }
     Ok(())
+}
+
+/// Takes elements from a list and says so. False where there is none.
+fn pop(
+    txn: &mut Txn<'_>,
+    key: &[u8],
+    end: End,
+    count: usize,
+    taken: impl FnMut(&List, usize),
+) -> Result<bool, ValueError> {
+    let popped = txn.list_pop(key, end, count, taken)?;
+    if popped.is_some_and(|count| count > 0) {
+        txn.notify_removal(EventClass::LIST, if end == End::Head { "lpop" } else { "rpop" }, key);
+    }
+    Ok(popped.is_some())
 }
 
 /// The element that is to be taken from a list, which has one.
@@ -74,18 +82,10 @@ fn reply_end(list: &List, end: End, out: &mut Out) {
 
 /// The elements that are to be taken, in the order in which they are.
 fn reply_taken(list: &List, end: End, count: usize, out: &mut Out) {
+    out.array(count);
     match end {
         End::Head => list.iter().take(count).for_each(|element| reply_element(out, element)),
         End::Tail => list.iter_back().take(count).for_each(|element| reply_element(out, element)),
-    }
-}
-
-/// Removes as many of `len` elements.
-fn take(txn: &mut Txn<'_>, key: &[u8], end: End, count: usize, len: usize) {
-    if count > 0 {
-        let places = if end == End::Head { 0..count } else { len - count..len };
-        txn.list_remove(key, std::iter::once(places));
-        txn.notify_removal(EventClass::LIST, if end == End::Head { "lpop" } else { "rpop" }, key);
     }
 }
 
@@ -237,12 +237,12 @@ fn pop_or_wait(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, end: End) -> Re
     let last = args.len() - 1;
     let timeout_ms = timeout_ms(args.at(last))?;
     for key in args.from(1).iter().take(last - 1) {
-        if let Some(list) = txn.writable_list(key)? {
+        let reply = |list: &List, _| {
             out.array(2);
             out.bulk(key);
             reply_end(list, end, out);
-            let len = list.len();
-            take(txn, key, end, 1, len);
+        };
+        if pop(txn, key, end, 1, reply)? {
             return Ok(Attempt::Done);
         }
     }
@@ -294,15 +294,14 @@ pub(super) const BLMPOP: Command = Command {
 /// False where all lists are empty.
 fn pop_from_several(txn: &mut Txn<'_>, several: &PopFromSeveral<'_, End>, out: &mut Out) -> Result<bool, Fault> {
     for key in several.keys() {
-        let Some(list) = txn.writable_list(key)? else { continue };
-        let len = list.len();
-        let count = several.count.min(len);
-        out.array(2);
-        out.bulk(key);
-        out.array(count);
-        reply_taken(list, several.end, count, out);
-        take(txn, key, several.end, count, len);
-        return Ok(true);
+        let reply = |list: &List, count| {
+            out.array(2);
+            out.bulk(key);
+            reply_taken(list, several.end, count, out);
+        };
+        if pop(txn, key, several.end, several.count, reply)? {
+            return Ok(true);
+        }
     }
     Ok(false)
 }
