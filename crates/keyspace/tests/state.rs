@@ -1,7 +1,9 @@
 //! Transfer of state beyond what the convergence test draws: deletions, bytes that are no state, digests.
 
 use effect::{Effect, EffectReader, NodeId, Origin, Stamp, VersionVector};
-use keyspace::{Cursor, Import, Keyspace, Options, Row, Scope, SetDeadline, Switches, Txn, Version};
+use keyspace::{
+    CausalMark, Cursor, Horizon, Import, Keyspace, Options, Row, Scope, SetDeadline, Switches, Txn, Version,
+};
 use proptest::prelude::*;
 
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -71,6 +73,25 @@ fn a_key_that_went_there_goes_here_unless_they_had_not_seen_it() {
     assert_eq!(read(&here, b"old"), None);
     assert_eq!(read(&here, b"new").as_deref(), Some(&b"2"[..]));
     assert_eq!(read(&here, b"kept").as_deref(), Some(&b"3"[..]));
+}
+
+#[test]
+fn what_they_lack_is_done_again_on_top_of_what_they_have_forgotten() {
+    let (there, here) = (keyspace(1), keyspace(2));
+    let increment = |keyspace: &Keyspace, delta| {
+        commit(keyspace, NOW_MS, |txn| assert_eq!(txn.string_increment(b"n", delta), Ok(delta)))
+    };
+    let (one, two) = (increment(&there, 1), increment(&here, 2));
+    // Nobody counts on us there, so theirs is part of the base.
+    let mut causal = vec![CausalMark::default(); 2];
+    causal[usize::from(there.origin_index(origin(1)).unwrap().0)].stamp = one.0;
+    there.stabilize(NOW_MS, &Horizon { clock: one.0, causal: &causal }, 10, |_| ());
+    let (mut theirs, mut ours) = (VersionVector::new(), VersionVector::new());
+    theirs.advance(origin(1), one.0);
+    ours.advance(origin(2), two.0);
+    assert!(there.decided().dominates(&theirs));
+    transfer(&there, &here, &theirs, &ours);
+    assert_eq!(read(&here, b"n").as_deref(), Some(&b"3"[..]));
 }
 
 #[test]

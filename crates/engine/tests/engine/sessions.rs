@@ -2,8 +2,9 @@
 //! per transaction.
 
 use crate::harness::Server;
-use effect::{Effect, EffectReader};
-use engine::{Config, Next};
+use effect::{Effect, EffectReader, EffectWriter, NodeId, Origin, Stamp};
+use engine::{Config, Host, Next};
+use keyspace::{Horizon, Row, Scope, Switches, Version};
 use proptest::prelude::*;
 use std::time::Duration;
 use testkit::{Connection, Reply, request};
@@ -264,6 +265,35 @@ fn exec_fails_after_a_watched_key_changed() {
     assert!(exec_result(&[], "WATCH a", &["DEL a"]));
     assert!(!exec_result(&["SET a 1"], "WATCH a", &["RENAME a b"]));
     assert!(!exec_result(&["SELECT 1", "SET a 1", "SELECT 0"], "WATCH a", &["SWAPDB 0 1"]));
+}
+
+#[test]
+fn exec_fails_after_a_late_removal_brought_a_watched_key_to_light() {
+    let server = server();
+    let keyspace = &server.engine.keyspace;
+    let origin = |node| Origin { node: NodeId(node), incarnation: 1 };
+    keyspace.set_origin(origin(1));
+    keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
+    let (mut client, mut other) = (server.client(), server.client());
+    other.words("INCRBY n 5");
+    other.words("PEXPIRE n 10");
+    server.advance(Duration::from_millis(20));
+    // The increment sleeps now.
+    let now_ms = server.host.now().unix_us / 1000;
+    keyspace.stabilize(now_ms, &Horizon { clock: Stamp::from_ms(now_ms - 1), causal: &[] }, 10, |_| ());
+    client.words("WATCH n");
+    // Who removes the key elsewhere had not seen it.
+    let (mut effects, delete) = (Vec::new(), Effect::Delete { key: b"n" });
+    EffectWriter::new(&mut effects).push(&delete);
+    let version = Version { stamp: Stamp::from_ms(now_ms), origin: keyspace.origin_index(origin(2)).unwrap() };
+    let mut txn = keyspace.begin(Scope::All, 0, now_ms);
+    let _ = txn.apply(&delete, version, Row::Seen(&[])).unwrap();
+    server.engine.observe_remote(&mut txn, &effects, keyspace.check_effects(&effects, |_| ()).unwrap());
+    txn.commit_applied(|_| ());
+    assert_eq!(other.words("GET n"), Reply::Bulk(b"5".to_vec()));
+    client.words("MULTI");
+    client.words("PING");
+    assert!(client.words("EXEC").elements().is_none());
 }
 
 #[test]

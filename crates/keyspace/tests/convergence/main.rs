@@ -623,3 +623,18 @@ fn what_was_cancelled_does_not_make_a_key() {
     ];
     holds(2, &steps);
 }
+
+#[test]
+fn an_increment_that_a_losing_clear_had_seen_is_cancelled_by_a_data_set() {
+    // 0 has the increment and the newer SET of 2, which had not seen it; 1 has SET it before, having seen it.
+    let steps = [
+        one_write(0, INCREMENT, 0),
+        deliver(1, 0),
+        one_write(1, SET, 0),
+        one_write(2, SET, 0),
+        deliver(1, 2),
+        deliver(0, 2),
+        import(0, 1),
+    ];
+    holds(3, &steps);
+}
