@@ -130,6 +130,15 @@ impl<S> Shards<S> {
         indexes(bits).map(|index| &self.shards[index].lock)
     }
 
+    /// All shards, where no other thread enters and this one holds nothing.
+    #[inline]
+    pub fn unshared(&self) -> Option<Guard<'_, S>> {
+        self.elision.as_ref()?.enter().then(|| {
+            let held = self.bits_of(Wanted::All);
+            Guard { shards: self, held, thread_bound: PhantomData }
+        })
+    }
+
     /// The shard of a hash, unless somebody has it.
     #[inline]
     pub fn try_lock(&self, hash: u64) -> Option<Guard<'_, S>> {

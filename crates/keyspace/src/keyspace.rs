@@ -103,26 +103,21 @@ impl Keyspace {
     }
 
     /// Starts to load the cache lines that lookups of these keys' hashes will touch: all buckets, then
-    /// all entries, so that the memory works on many at a time. Shards that are in use are left out,
-    /// tables that are small enough to be in the cache anyway, too.
+    /// all entries, so that the memory works on many at a time: the less is done in between, the more. Shards that are
+    /// in use are left out, tables that are small enough to be in the cache anyway, too.
     pub fn prefetch(&self, db: u32, hashes: impl Iterator<Item = u64> + Clone) {
-        let in_large_table = |hash: u64, prefetch: fn(&Table<KeyHash>, u64)| {
-            let Some(guard) = self.shards.try_lock(hash) else { return false };
-            let table = &guard.shard(hash).databases[db as usize].table;
-            let is_large = table.len() >= PREFETCH_MIN_KEYS;
-            if is_large {
-                prefetch(table, hash);
-            }
-            is_large
-        };
         // Often a whole pipeline is about one key.
-        let hashes = || {
-            let mut last = None;
-            hashes.clone().filter(move |hash| last.replace(*hash) != Some(*hash))
-        };
-        let large = hashes().filter(|hash| in_large_table(*hash, Table::prefetch_bucket)).count();
-        if large > 0 {
-            hashes().for_each(|hash| _ = in_large_table(hash, Table::prefetch_entry));
+        let mut last = None;
+        let hashes = hashes.filter(move |hash| last.replace(*hash) != Some(*hash));
+        match self.shards.unshared() {
+            Some(guard) => prefetch_through(hashes, |hash, step| {
+                prefetch_in(&guard.shard(hash).databases[db as usize].table, hash, step)
+            }),
+            None => prefetch_through(hashes, |hash, step| {
+                self.shards
+                    .try_lock(hash)
+                    .is_some_and(|guard| prefetch_in(&guard.shard(hash).databases[db as usize].table, hash, step))
+            }),
         }
     }
 
@@ -305,4 +300,22 @@ impl Keyspace {
         z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ z >> 31
     }
+}
+
+/// `visit` says of each hash whether its table is a large one.
+#[inline(always)]
+fn prefetch_through(hashes: impl Iterator<Item = u64> + Clone, visit: impl Fn(u64, Prefetch) -> bool) {
+    let large = hashes.clone().filter(|hash| visit(*hash, Prefetch::Bucket)).count();
+    if large > 0 {
+        hashes.for_each(|hash| _ = visit(hash, Prefetch::Entries));
+    }
+}
+
+#[inline(always)]
+fn prefetch_in(table: &Table<KeyHash>, hash: u64, step: Prefetch) -> bool {
+    let is_large = table.len() >= PREFETCH_MIN_KEYS;
+    if is_large {
+        table.prefetch(hash, step);
+    }
+    is_large
 }

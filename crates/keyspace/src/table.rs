@@ -11,6 +11,7 @@ use crate::entry::{Entry, Header, NewValue};
 use crate::segment::{MAX_BUCKETS, MAX_DEPTH, POSITION_BITS, Place, Segment};
 use std::cell::Cell;
 use std::ops::{Deref, DerefMut};
+use values::Prefetch;
 
 /// Bits of a hash that are left to the choice of the shard.
 pub(crate) const SHARD_BITS: u32 = 12;
@@ -328,20 +329,15 @@ impl<H: KeyHasher> Table<H> {
         }
     }
 
-    /// Starts to load the bucket of a hash; once that is there, `prefetch_entry` goes on.
-    #[inline]
-    pub fn prefetch_bucket(&self, hash: u64) {
+    /// Starts to load the bucket of a hash; once that is there, the entry.
+    #[inline(always)]
+    pub fn prefetch(&self, hash: u64, step: Prefetch) {
         let position = position_of(hash);
         if let Some(segment) = self.segment(position) {
-            segment.prefetch_bucket(position);
-        }
-    }
-
-    #[inline]
-    pub fn prefetch_entry(&self, hash: u64) {
-        let position = position_of(hash);
-        if let Some(segment) = self.segment(position) {
-            segment.prefetch_entry(position, tag_of(hash));
+            match step {
+                Prefetch::Bucket => segment.prefetch_bucket(position),
+                Prefetch::Entries => segment.prefetch_entry(position, tag_of(hash)),
+            }
         }
     }
 

@@ -306,20 +306,18 @@ fn whole_multibulk(buffer: &[u8], start: usize, spans: &mut Vec<Span>, limits: &
     if buffer.len() > u32::MAX as usize {
         return None;
     }
-    let (count, mut at) = length_line(buffer, start + 1)?;
-    if count == 0 || (!limits.authenticated && count > MAX_UNAUTHENTICATED_ARGUMENTS as usize) {
+    let (count, mut at) = length_line(buffer, start, b'*')?;
+    let (max_count, max_len) = match limits.authenticated {
+        true => (usize::MAX, limits.max_bulk_len),
+        false => (MAX_UNAUTHENTICATED_ARGUMENTS as usize, limits.max_bulk_len.min(MAX_UNAUTHENTICATED_BULK_LEN as u64)),
+    };
+    if count == 0 || count > max_count {
         return None;
     }
     for _ in 0..count {
-        if *buffer.get(at)? != b'$' {
-            return None;
-        }
-        let (len, begin) = length_line(buffer, at + 1)?;
-        if len as u64 > limits.max_bulk_len || (!limits.authenticated && len > MAX_UNAUTHENTICATED_BULK_LEN as usize) {
-            return None;
-        }
+        let (len, begin) = length_line(buffer, at, b'$')?;
         at = begin + len + 2;
-        if at > buffer.len() {
+        if len as u64 > max_len || at > buffer.len() {
             return None;
         }
         spans.push(Span { start: begin as u32, len: len as u32 });
@@ -327,23 +325,32 @@ fn whole_multibulk(buffer: &[u8], start: usize, spans: &mut Vec<Span>, limits: &
     Some(at)
 }
 
-/// A number of at most nine digits and the end of its line; with it, where the next line begins.
+/// A mark, a number of at most nine digits and the end of its line; with the number, where the next line begins.
 #[inline(always)]
-fn length_line(buffer: &[u8], start: usize) -> Option<(usize, usize)> {
-    const MAX_DIGITS: usize = 9;
-    let line = buffer.get(start..)?;
-    let mut number = 0;
-    for (at, &byte) in line.iter().enumerate().take(MAX_DIGITS + 1) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit < 10 {
-            number = number * 10 + usize::from(digit);
-            continue;
+fn length_line(buffer: &[u8], start: usize, mark: u8) -> Option<(usize, usize)> {
+    let digit = |byte: u8| usize::from(byte.wrapping_sub(b'0'));
+    // Nearly always there are one or two.
+    match buffer.get(start..)?.first_chunk::<5>() {
+        Some(&[first, ones, b'\r', _, _]) if first == mark && digit(ones) < 10 => Some((digit(ones), start + 4)),
+        Some(&[first, tens, ones, b'\r', _]) if first == mark && (1..10).contains(&digit(tens)) && digit(ones) < 10 => {
+            Some((digit(tens) * 10 + digit(ones), start + 5))
         }
-        // Leading zeros are an error, which is not for here.
-        let canonical = at == 1 || (at > 1 && line[0] != b'0');
-        return (byte == b'\r' && canonical && at + 1 < line.len()).then_some((number, start + at + 2));
+        _ => long_length_line(buffer, start, mark),
     }
-    None
+}
+
+fn long_length_line(buffer: &[u8], start: usize, mark: u8) -> Option<(usize, usize)> {
+    const MAX_DIGITS: usize = 9;
+    let (first, line) = buffer.get(start..)?.split_first()?;
+    if *first != mark {
+        return None;
+    }
+    let digits = line.iter().take(MAX_DIGITS + 1).take_while(|byte| byte.is_ascii_digit()).count();
+    // Leading zeros are an error, which is not for here.
+    let is_canonical = digits == 1 || (2..=MAX_DIGITS).contains(&digits) && line[0] != b'0';
+    let is_complete = line.get(digits) == Some(&b'\r') && digits + 1 < line.len();
+    let number = line[..digits].iter().fold(0, |number, byte| number * 10 + usize::from(byte - b'0'));
+    (is_canonical && is_complete).then_some((number, start + digits + 3))
 }
 
 #[cfg(test)]

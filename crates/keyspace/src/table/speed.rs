@@ -62,8 +62,8 @@ fn batches(keys: &[[u8; 16]], batch: usize, tables: &mut Tables, mut f: impl FnM
     for keys in keys.chunks(batch) {
         hashes.clear();
         hashes.extend(keys.iter().map(|key| Hasher.hash(key)));
-        hashes.iter().for_each(|&hash| tables[(hash % SHARDS) as usize].prefetch_bucket(hash));
-        hashes.iter().for_each(|&hash| tables[(hash % SHARDS) as usize].prefetch_entry(hash));
+        hashes.iter().for_each(|&hash| tables[(hash % SHARDS) as usize].prefetch(hash, Prefetch::Bucket));
+        hashes.iter().for_each(|&hash| tables[(hash % SHARDS) as usize].prefetch(hash, Prefetch::Entries));
         keys.iter().zip(&hashes).for_each(|(key, &hash)| f(tables, hash, key));
     }
 }

@@ -302,10 +302,10 @@ fn take_leaves_an_empty_table() {
 #[test]
 fn prefetching_changes_nothing() {
     let mut checked = Checked::new(GOOD);
-    checked.table.prefetch_bucket(1);
-    checked.table.prefetch_entry(1);
+    checked.table.prefetch(1, Prefetch::Bucket);
+    checked.table.prefetch(1, Prefetch::Entries);
     checked.set(1, 1, None);
-    checked.table.prefetch_bucket(checked.hash(1));
-    checked.table.prefetch_entry(checked.hash(1));
+    checked.table.prefetch(checked.hash(1), Prefetch::Bucket);
+    checked.table.prefetch(checked.hash(1), Prefetch::Entries);
     checked.check();
 }
