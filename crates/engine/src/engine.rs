@@ -2,7 +2,7 @@
 
 use crate::blocking::BlockedClients;
 use crate::clients::{Client, Clients};
-use crate::config::Config;
+use crate::config::{Config, CurrentConfig};
 use crate::eviction::Evictor;
 use crate::latency::LatencyMonitor;
 use crate::monitor::Monitors;
@@ -14,7 +14,6 @@ use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 use crate::tracking::Tracking;
 use crate::watch::{WatchList, WatchedKeys};
-use arc_swap::ArcSwap;
 use effect::Stamp;
 use keyspace::{ByTime, Change, Checked, Commit, EventClass, Keyspace, Txn, for_each_change};
 use parking_lot::Mutex;
@@ -37,7 +36,7 @@ pub struct Services {
 /// One node's data set and everything that commands need beside it; shared by the workers.
 pub struct Engine {
     pub keyspace: Arc<Keyspace>,
-    pub config: ArcSwap<Config>,
+    pub config: CurrentConfig,
     /// Held while the configuration is replaced.
     pub(crate) config_change: Mutex<()>,
     pub clients: Clients,
@@ -77,7 +76,7 @@ impl Engine {
         keyspace.set_encoding_limits(&config.encoding_limits());
         let engine = Arc::new(Engine {
             keyspace,
-            config: ArcSwap::from_pointee(config),
+            config: CurrentConfig::new(config),
             config_change: Mutex::new(()),
             clients: Clients::default(),
             stats: Stats::default(),

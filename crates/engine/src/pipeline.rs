@@ -34,7 +34,7 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
         return Turn { consumed: input.len(), next: Next::Close };
     }
     session.client.postponed.store(false, Relaxed);
-    let engine = session.engine().clone();
+    let engine = worker.engine.take().unwrap_or_else(|| session.engine().clone());
     let mut batch = std::mem::take(&mut worker.batch);
     let mut out = std::mem::take(&mut session.out);
     worker.refresh(&engine);
@@ -51,6 +51,7 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
     drop(context);
     batch.shrink();
     worker.batch = batch;
+    worker.engine = Some(engine);
     session.out = out;
     Turn { consumed: session.decoder.take_consumed(), next }
 }
@@ -303,16 +304,19 @@ fn account(
     let now_ns = context.engine.host.monotonic_ns();
     let elapsed_ns = now_ns - *clock_ns;
     *clock_ns = now_ns;
-    let (share_ns, last_share_ns) = match shares {
-        Shares::Equal => (elapsed_ns / requests.len() as u64, elapsed_ns / requests.len() as u64),
-        Shares::Last => (0, elapsed_ns),
-    };
-    count(context, batch, before, share_ns, input);
+    let share_ns = elapsed_ns / requests.len() as u64;
     // The last one may have to wait: it counts when it has replied.
+    let waits = context.session.parking.is_some() || context.session.postponed.is_some();
     if let Some(parking) = &mut context.session.parking {
-        parking.request = last.entry.map(|entry| (entry, batch.args(last, input).to_owned(), last_share_ns));
-    } else if context.session.postponed.is_none() {
-        count(context, batch, std::slice::from_ref(last), last_share_ns, input);
+        let ran_ns = if shares == Shares::Last { elapsed_ns } else { share_ns };
+        parking.request = last.entry.map(|entry| (entry, batch.args(last, input).to_owned(), ran_ns));
+    }
+    match shares {
+        Shares::Equal => count(context, batch, if waits { before } else { requests }, share_ns, input),
+        Shares::Last => {
+            count(context, batch, before, 0, input);
+            count(context, batch, if waits { &[] } else { std::slice::from_ref(last) }, elapsed_ns, input);
+        }
     }
 }
 

@@ -11,12 +11,22 @@ use std::sync::Arc;
 pub struct Worker {
     pub stats: Arc<WorkerStats>,
     pub(crate) batch: Batch,
+    /// Lent to the turn that is running: a clone for each would be a cache line that all workers write.
+    pub(crate) engine: Option<Arc<Engine>>,
     config: Arc<Config>,
+    /// `CurrentConfig::changes` before `config` was loaded.
+    config_changes: u64,
 }
 
 impl Worker {
-    pub fn new(engine: &Engine) -> Worker {
-        Worker { stats: engine.stats.register(), batch: Batch::default(), config: engine.config.load_full() }
+    pub fn new(engine: &Arc<Engine>) -> Worker {
+        Worker {
+            stats: engine.stats.register(),
+            batch: Batch::default(),
+            engine: Some(engine.clone()),
+            config_changes: engine.config.changes(),
+            config: engine.config.load_full(),
+        }
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -24,10 +34,12 @@ impl Worker {
     }
 
     /// Takes over what CONFIG SET has changed, on this thread or another.
+    #[inline]
     pub(crate) fn refresh(&mut self, engine: &Engine) {
-        let current = engine.config.load();
-        if !Arc::ptr_eq(&self.config, &current) {
-            self.config = Arc::clone(&current);
+        let changes = engine.config.changes();
+        if changes != self.config_changes {
+            self.config_changes = changes;
+            self.config = engine.config.load_full();
         }
     }
 }

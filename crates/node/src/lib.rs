@@ -222,7 +222,7 @@ impl Node {
         let masters = self.shared.masters.lock().clone();
         let masters: Vec<_> = masters.into_iter().map(|(host, port)| engine::config::Master { host, port }).collect();
         if self.engine.config.load().replicaof != masters {
-            self.engine.config.rcu(|config| {
+            self.engine.config.replace(|config| {
                 let mut config = Config::clone(config);
                 config.replicaof.clone_from(&masters);
                 config

@@ -127,7 +127,7 @@ impl RequestDecoder {
             }
             spans.truncate(first_span);
         }
-        self.next_slowly(buffer, spans, limits)
+        if self.start == buffer.len() { Ok(None) } else { self.next_slowly(buffer, spans, limits) }
     }
 
     /// Where in the buffer the next request begins, as far as it is known.

@@ -3,6 +3,9 @@
 use super::server::{LOAD_CORE, cpu_time, on_core};
 use crate::process::find;
 use std::error::Error;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 use testkit::{Connection, Reply, ServerProcess, request};
 
 /// What one run of a workload cost.
@@ -72,4 +75,34 @@ pub fn send_all(
         }
     }
     Ok(())
+}
+
+/// Time per request where the load costs next to nothing beside the server: prepared requests over many connections,
+/// replies only counted. All have the same length.
+pub fn measure_lightly(
+    server: &ServerProcess,
+    requests: u32,
+    pipeline: u32,
+    numbered: impl Fn(u32) -> Vec<u8>,
+    reply_bytes: usize,
+) -> Result<Duration, Box<dyn Error>> {
+    const CONNECTIONS: u32 = 50;
+    const PREPARED: u32 = 64;
+    let batch = |batch: u32| (batch * pipeline..(batch + 1) * pipeline).flat_map(&numbered).collect();
+    let batches: Vec<Vec<u8>> = (0..PREPARED * CONNECTIONS).map(batch).collect();
+    let connect = |_| TcpStream::connect(server.address).inspect(|stream| _ = stream.set_nodelay(true));
+    let mut streams = (0..CONNECTIONS).map(connect).collect::<Result<Vec<_>, _>>()?;
+    let mut replies = vec![0; reply_bytes * pipeline as usize];
+    let rounds = requests / (CONNECTIONS * pipeline);
+    let started = Instant::now();
+    for round in 0..rounds {
+        let first = (round % PREPARED * CONNECTIONS) as usize;
+        for (stream, batch) in streams.iter_mut().zip(&batches[first..]) {
+            stream.write_all(batch)?;
+        }
+        for stream in &mut streams {
+            stream.read_exact(&mut replies)?;
+        }
+    }
+    Ok(started.elapsed() / (rounds * CONNECTIONS * pipeline))
 }

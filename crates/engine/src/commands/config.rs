@@ -104,7 +104,7 @@ fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
     let changes_encodings = after.encoding_limits() != before.encoding_limits();
     engine.host.reconfigure(&before, &after).map_err(|(directive, reason)| refused(directive, &reason))?;
     // REPLICAOF may have changed the masters meanwhile.
-    engine.config.rcu(|current| {
+    engine.config.replace(|current| {
         let mut after = Config::clone(&after);
         after.replicaof.clone_from(&current.replicaof);
         after

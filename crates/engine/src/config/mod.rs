@@ -4,6 +4,7 @@
 //! Nothing here reads or writes files: whoever does passes texts.
 
 mod command_line;
+mod current;
 mod directive;
 mod directives;
 mod file;
@@ -14,6 +15,7 @@ mod tests;
 mod title;
 
 pub use command_line::CommandLine;
+pub use current::CurrentConfig;
 pub use directive::{Directive, DirectiveFlags, Kind};
 pub(crate) use directives::names as directive_names;
 pub use directives::{all as directives, find as find_directive};
