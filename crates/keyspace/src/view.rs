@@ -6,7 +6,7 @@ use crate::events::{EventClass, Events};
 use crate::guard::Guard;
 use crate::shard::Shard;
 use crate::{Collection, KeyHash, Keyspace, Statistics, ValueError};
-use values::{Encoding, EncodingLimits, HashRef, List, Set, SortedSet, Stream};
+use values::{Encoding, EncodingLimits, HashRef, List, SetRef, SortedSet, Stream};
 
 /// RANDOMKEY gives up after so many expired keys in a row.
 const RANDOM_KEY_ATTEMPTS: usize = 100;
@@ -177,7 +177,7 @@ impl<'k> View<'k> {
         }
     }
 
-    pub fn set(&self, key: &[u8]) -> Result<Option<&Set>, ValueError> {
+    pub fn set(&self, key: &[u8]) -> Result<Option<SetRef<'_>>, ValueError> {
         match self.access(key).map(Entry::value) {
             None => Ok(None),
             Some(ValueRef::Set(set)) => Ok(Some(set)),

@@ -91,7 +91,7 @@ impl Txn<'_> {
             self.delete(key);
             return;
         }
-        self.put(key, &codec::encoded(ValueRef::Set(members)), None);
+        self.put(key, &codec::encoded(ValueRef::Set(members.view())), None);
     }
 
     /// The same for a sorted set (ZUNIONSTORE …).

@@ -9,7 +9,7 @@ use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
-use values::Set;
+use values::SetRef;
 
 pub(super) const COMMANDS: &[&Command] = &[
     &SADD,
@@ -114,11 +114,11 @@ fn smembers(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
 }
 
 /// All members, behind their number.
-fn reply_all(set: &Set, out: &mut Out) {
+fn reply_all(set: SetRef<'_>, out: &mut Out) {
     if is_long(set.len()) {
         let set = set.contents();
         reply_in_slices(out, move |place, out| {
-            place_of(set.scan(place as u64, SLICE_ELEMENTS, |member| out.bulk(member)))
+            place_of(set.view().scan(place as u64, SLICE_ELEMENTS, |member| out.bulk(member)))
         });
     } else {
         set.iter().for_each(|member| reply_element(out, member));

@@ -6,7 +6,7 @@ use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{Txn, View};
 use resp::{Args, Out};
-use values::{Element, EncodingLimits, Set, SortedSet};
+use values::{Element, EncodingLimits, SetRef, SortedSet};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Operation {
@@ -63,7 +63,7 @@ fn number_or_zero(score: f64) -> f64 {
 #[derive(Clone, Copy)]
 enum Members<'v> {
     Nothing,
-    Set(&'v Set),
+    Set(SetRef<'v>),
     SortedSet(&'v SortedSet),
 }
 
