@@ -14,6 +14,9 @@ use keyspace::{Scope, Txn};
 use resp::{Args, Out};
 use std::sync::atomic::Ordering::Relaxed;
 
+/// Of a command with many keys the memory is fetched at once for so many.
+const KEYS_FETCHED_AHEAD: usize = 64;
+
 /// The session, the engine and this moment.
 pub struct SessionContext<'a> {
     pub engine: &'a Engine,
@@ -35,6 +38,7 @@ pub struct SessionContext<'a> {
 }
 
 impl<'a> SessionContext<'a> {
+    #[inline]
     pub(crate) fn new(
         engine: &'a Engine,
         session: &'a mut Session,
@@ -228,6 +232,10 @@ impl<'a> SessionContext<'a> {
             _ => {
                 let mut hashes = KeyHashes::new();
                 hash_keys(entry, args, |key| self.engine.keyspace.hash(key), &mut hashes);
+                if hashes.len() > 1 {
+                    let first = hashes.iter().copied().take(KEYS_FETCHED_AHEAD);
+                    self.engine.keyspace.prefetch(self.session.db, first);
+                }
                 self.with_scope(Scope::Keys(&hashes), f)
             }
         }

@@ -108,11 +108,12 @@ fn enough_replicas(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> 
 
 #[inline]
 fn read_only(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
-    if !effective(context, entry, Flags::WRITE) {
+    let read_only = context.config().replica_read_only;
+    if !effective(context, entry, Flags::WRITE) || context.engine.replication.takes_writes(read_only) {
         return Ok(());
     }
     match context.engine.replication.role() {
-        Role::Replica if context.config().replica_read_only => Err(Fault::ReadOnly.into()),
+        Role::Replica if read_only => Err(Fault::ReadOnly.into()),
         _ => context.engine.replication.write_refusal().map_or(Ok(()), |fault| Err(fault.into())),
     }
 }

@@ -6,7 +6,7 @@ use resp::Args;
 use smallvec::SmallVec;
 
 /// Hashes of a request's keys; most requests have few.
-pub type KeyHashes = SmallVec<[u64; 8]>;
+pub type KeyHashes = SmallVec<[u64; 16]>;
 
 /// Calls `f` with the index of every key of a request, specification by specification.
 /// `None`: the arguments do not fit the specification (a count that is none, or too large).

@@ -139,13 +139,18 @@ impl Mailbox {
     #[inline]
     pub(crate) fn empty_into(&self, subscribed: bool, out: &mut Out) {
         if self.bytes() != 0 && !out.is_unfinished() {
-            let messages = {
-                let mut messages = self.messages.lock();
-                self.total_bytes.fetch_sub(self.bytes.swap(0, Relaxed), Relaxed);
-                std::mem::take(&mut *messages)
-            };
-            messages.iter().for_each(|message| message.write(subscribed, out));
+            self.write_all(subscribed, out);
         }
+    }
+
+    #[cold]
+    fn write_all(&self, subscribed: bool, out: &mut Out) {
+        let messages = {
+            let mut messages = self.messages.lock();
+            self.total_bytes.fetch_sub(self.bytes.swap(0, Relaxed), Relaxed);
+            std::mem::take(&mut *messages)
+        };
+        messages.iter().for_each(|message| message.write(subscribed, out));
     }
 }
 

@@ -78,6 +78,10 @@ pub trait Replication: Send + Sync {
     fn write_refusal(&self) -> Option<Fault> {
         None
     }
+    /// Are writes of clients welcome? `read_only`: not at a replica.
+    fn takes_writes(&self, read_only: bool) -> bool {
+        !(read_only && self.role() == Role::Replica) && self.write_refusal().is_none()
+    }
     /// Another master (multi-master), or this one instead of the present one. False where it is one already.
     fn add_master(&self, host: &str, port: u16) -> Result<bool, Fault> {
         let _ = (host, port);

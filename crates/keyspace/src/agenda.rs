@@ -42,7 +42,8 @@ impl Agenda {
     /// Is there nothing to hide and nothing to bring back to light at this time?
     #[inline]
     pub(crate) fn is_idle(&self, now_ms: u64) -> bool {
-        self.latest_hidden_ms <= now_ms && self.order.first().is_none_or(|(due_ms, _)| *due_ms > now_ms)
+        let nothing_due = self.order.is_empty() || self.order.first().is_none_or(|(due_ms, _)| *due_ms > now_ms);
+        nothing_due && self.latest_hidden_ms <= now_ms
     }
 
     /// Has the clock gone back behind what is hidden? The caller brings to light what has to be.

@@ -6,14 +6,14 @@ use crate::{allocator, files, jemalloc, log, supervisor, sys};
 use engine::{Client, Config, CpuTime, Fault, Host, LogLevel, Memory, Now, Process, Shutdown};
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use std::{fmt, io};
 
 pub struct ServerHost {
     hub: Arc<Hub>,
     listeners: Arc<Listeners>,
     process: Process,
-    started: Instant,
+    started_ns: u64,
     startup_bytes: u64,
 }
 
@@ -32,7 +32,7 @@ impl ServerHost {
                 multiplexing: if cfg!(target_os = "linux") { "epoll" } else { "kqueue" },
                 allocator: allocator::NAME,
             },
-            started: Instant::now(),
+            started_ns: sys::monotonic_ns(),
             startup_bytes: allocator::usage().used,
         }
     }
@@ -58,11 +58,11 @@ fn run_id() -> String {
 impl Host for ServerHost {
     fn now(&self) -> Now {
         let unix_us = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
-        Now { unix_us, monotonic_us: self.started.elapsed().as_micros() as u64 }
+        Now { unix_us, monotonic_us: self.monotonic_ns() / 1000 }
     }
 
     fn monotonic_ns(&self) -> u64 {
-        self.started.elapsed().as_nanos() as u64
+        sys::monotonic_ns() - self.started_ns
     }
 
     fn used_memory(&self) -> u64 {

@@ -400,6 +400,31 @@ fn a_long_reply_ends_a_run_of_short_commands() {
     assert_eq!(entries[0].elements().unwrap()[3].elements().unwrap()[1].bytes(), Some(&b"large"[..]));
 }
 
+/// What is done to few elements is short, to many it is not; whatever shares a reading is counted for each command.
+#[test]
+fn commands_with_few_elements_share_a_reading_of_the_clock() {
+    let server = Server::new(Config::default());
+    let mut client = server.client();
+    client.words("CONFIG SET slowlog-log-slower-than 1000");
+    *server.host.reading_us.lock().unwrap() = 1000;
+    let many = (0..100).map(|number| number.to_string()).collect::<Vec<_>>().join(" ");
+    let many = format!("SADD many {many}");
+    let pipeline = ["SADD few a b c", "SADD few d", "MSET a 1 b 2", &many, "RPUSH list a b", "SADD few e f"];
+    let input = pipeline.iter().flat_map(|line| request(&line.split(' ').collect::<Vec<_>>())).collect::<Vec<u8>>();
+    client.send(&input).unwrap();
+    pipeline.iter().for_each(|_| drop(client.receive().unwrap()));
+    *server.host.reading_us.lock().unwrap() = 0;
+    let entries = client.words("SLOWLOG GET");
+    let entries = entries.elements().unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].elements().unwrap()[3].elements().unwrap()[1].bytes(), Some(&b"many"[..]));
+    let statistics = client.words("INFO commandstats");
+    let statistics = String::from_utf8_lossy(statistics.bytes().unwrap()).into_owned();
+    for calls in ["cmdstat_sadd:calls=4,", "cmdstat_mset:calls=1,", "cmdstat_rpush:calls=1,"] {
+        assert!(statistics.contains(calls), "{statistics}");
+    }
+}
+
 proptest! {
     /// However the bytes of a pipeline are cut, the replies are the same.
     #[test]
