@@ -1,5 +1,6 @@
 //! How a command is declared: one `const` beside its function.
 
+use crate::aside::Aside;
 use crate::{Blocking, Fault, SessionContext};
 use bitflags::bitflags;
 use keyspace::{Txn, View};
@@ -17,6 +18,8 @@ pub enum Handler {
     /// Works on the session and the engine: connection, transactions, administration. Reaches keys
     /// through `SessionContext::keys`.
     Session(fn(&mut SessionContext<'_>, Args<'_>, &mut Out) -> Reply),
+    /// The same as `Write`; what takes long is done aside.
+    Aside(Aside),
     /// Works on its keys, or waits until it can.
     Blocking(Blocking),
     /// Only a container of subcommands.

@@ -169,6 +169,7 @@ impl<'a> SessionContext<'a> {
             Handler::Write(write) => self.with_keys(entry, args, first_key, |txn| write(txn, args, out)),
             Handler::Session(run) => self.call_session(entry, args, out, run),
             Handler::Blocking(blocking) => self.call_blocking(entry, args, first_key, blocking, out),
+            Handler::Aside(aside) => self.call_aside(entry, args, first_key, aside, out),
             Handler::Container => Err(crate::Fault::wrong_arity(&entry.full_name)),
         };
         if let Err(fault) = result {

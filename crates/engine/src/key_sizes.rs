@@ -56,8 +56,9 @@ impl<F: FnMut(&mut SessionContext<'_>, &[KeySizes], &mut Out) + Send> Sliced for
         self.walk.is_none()
     }
 
-    fn reply(&mut self, context: &mut SessionContext<'_>, out: &mut Out) {
+    fn reply(&mut self, context: &mut SessionContext<'_>, out: &mut Out) -> bool {
         (self.reply)(context, &self.sizes, out);
+        true
     }
 }
 

@@ -4,6 +4,7 @@
 //! Start with `pipeline.rs` (the flow of a request) and `commands/` (one file per family).
 
 pub mod arguments;
+mod aside;
 mod batch;
 mod blocking;
 pub mod clients;

@@ -12,7 +12,8 @@ const SLICE_NS: u64 = 1_000_000;
 pub(crate) trait Sliced: Send {
     /// Does a little more. True at the end.
     fn step(&mut self, context: &SessionContext<'_>) -> bool;
-    fn reply(&mut self, context: &mut SessionContext<'_>, out: &mut Out);
+    /// Replies; false where there is more to be done before.
+    fn reply(&mut self, context: &mut SessionContext<'_>, out: &mut Out) -> bool;
 }
 
 /// Does it, now as far as one slice goes. Not within EXEC.
@@ -31,13 +32,12 @@ struct InSlices<W>(W);
 impl<W: Sliced> Parked for InSlices<W> {
     fn resume(&mut self, context: &mut SessionContext<'_>, out: &mut Out, _: Resume) -> bool {
         let started_ns = context.engine.host.monotonic_ns();
-        while !self.0.step(context) {
+        while !(self.0.step(context) && self.0.reply(context, out)) {
             if context.engine.host.monotonic_ns() - started_ns >= SLICE_NS {
                 context.engine.host.wake(&context.session.client);
                 return false;
             }
         }
-        self.0.reply(context, out);
         true
     }
 }

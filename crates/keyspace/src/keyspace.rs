@@ -288,7 +288,7 @@ impl Keyspace {
     }
 
     /// A random number below `n`.
-    pub(crate) fn dice(&self, n: usize) -> usize {
+    pub fn dice(&self, n: usize) -> usize {
         ((u128::from(self.random()) * n as u128) >> 64) as usize
     }
 

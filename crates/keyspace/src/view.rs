@@ -6,7 +6,8 @@ use crate::events::{EventClass, Events};
 use crate::guard::Guard;
 use crate::shard::Shard;
 use crate::{Collection, KeyHash, Keyspace, Statistics, ValueError};
-use values::{Encoding, EncodingLimits, HashRef, List, SetRef, SortedSet, Stream};
+use std::cell::Cell;
+use values::{Encoding, EncodingLimits, HashRef, List, Set, SortedSet, Stream};
 
 /// RANDOMKEY gives up after so many expired keys in a row.
 const RANDOM_KEY_ATTEMPTS: usize = 100;
@@ -91,6 +92,8 @@ pub struct View<'k> {
     pub(crate) now_ms: u64,
     /// Typed reads and writes are noted as accesses.
     pub(crate) touches: bool,
+    /// Who reads will read again: that counts.
+    pub(crate) is_peeking: Cell<bool>,
     pub(crate) events: Events,
 }
 
@@ -131,6 +134,9 @@ impl<'k> View<'k> {
         let shard = self.guard.shard(hash);
         let entry = shard.databases[self.db as usize].table.find(hash, key);
         let entry = entry.filter(|entry| self.is_alive(entry));
+        if self.is_peeking.get() {
+            return entry;
+        }
         let counter = if entry.is_some() { &shard.counters.hits } else { &shard.counters.misses };
         counter.set(counter.get() + 1);
         if entry.is_none() {
@@ -158,9 +164,17 @@ impl<'k> View<'k> {
 
     #[inline]
     pub(crate) fn note_access(&self, entry: &Entry) {
-        if self.touches {
+        if self.touches && !self.is_peeking.get() {
             entry.set_access(self.keyspace.access(self.now_ms).next(entry.access()));
         }
+    }
+
+    /// Reads that do not count.
+    pub fn peek<R>(&self, read: impl FnOnce() -> R) -> R {
+        self.is_peeking.set(true);
+        let result = read();
+        self.is_peeking.set(false);
+        result
     }
 
     pub fn tracking(&self) -> Tracking {
@@ -177,7 +191,7 @@ impl<'k> View<'k> {
         }
     }
 
-    pub fn set(&self, key: &[u8]) -> Result<Option<SetRef<'_>>, ValueError> {
+    pub fn set(&self, key: &[u8]) -> Result<Option<&Set>, ValueError> {
         match self.access(key).map(Entry::value) {
             None => Ok(None),
             Some(ValueRef::Set(set)) => Ok(Some(set)),
@@ -214,6 +228,33 @@ impl<'k> View<'k> {
             None => Ok(None),
             Some(ValueRef::Stream(stream)) => Ok(Some(stream)),
             Some(_) => Err(ValueError::WrongType),
+        }
+    }
+
+    /// Is the set at `key` still the one of which `copy` is a clone? `None`: there was none.
+    pub fn is_set(&self, key: &[u8], copy: Option<&Set>) -> bool {
+        match (self.access(key).map(Entry::value), copy) {
+            (None, None) => true,
+            (Some(ValueRef::Set(set)), Some(copy)) => set.is(copy),
+            _ => false,
+        }
+    }
+
+    /// The same for a list.
+    pub fn is_list(&self, key: &[u8], copy: Option<&List>) -> bool {
+        match (self.access(key).map(Entry::value), copy) {
+            (None, None) => true,
+            (Some(ValueRef::List(list)), Some(copy)) => list.is(copy),
+            _ => false,
+        }
+    }
+
+    /// The same for a sorted set.
+    pub fn is_sorted_set(&self, key: &[u8], copy: Option<&SortedSet>) -> bool {
+        match (self.access(key).map(Entry::value), copy) {
+            (None, None) => true,
+            (Some(ValueRef::SortedSet(set)), Some(copy)) => set.is(copy),
+            _ => false,
         }
     }
 

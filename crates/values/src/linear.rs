@@ -43,6 +43,15 @@ impl<B: Part> Buckets<B> {
         &mut self.buckets[address]
     }
 
+    /// Are both clones of the same, and has neither been changed since?
+    pub fn is(&self, other: &Buckets<B>) -> bool {
+        self.buckets.is(&other.buckets)
+    }
+
+    pub fn segments(&mut self) -> &mut Segments<B> {
+        &mut self.buckets
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &B> {
         self.buckets.iter()
     }

@@ -67,6 +67,21 @@ impl<T: Part> Segments<T> {
         self.segments[0] = elements.chain(defaults(len)).take(len).collect();
     }
 
+    /// Are both clones of the same, and has neither been changed since?
+    pub fn is(&self, other: &Segments<T>) -> bool {
+        let same = |(own, other): (&Shared<[T]>, &Shared<[T]>)| own.is(other);
+        self.len == other.len && self.segments.iter().zip(&other.segments).all(same)
+    }
+
+    pub fn count(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Copies a segment that is shared, before somebody has to.
+    pub fn unshare(&mut self, segment: usize) {
+        self.segments[segment].make_mut_slice();
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.segments.iter().flat_map(|segment| segment.iter()).take(self.len)
     }

@@ -15,6 +15,11 @@ impl<T> Shared<T> {
 }
 
 impl<T: ?Sized> Shared<T> {
+    /// Are these the same, so that neither was changed since one was cloned?
+    pub fn is(&self, other: &Shared<T>) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     #[inline]
     fn is_unique(&self) -> bool {
         let is_unique = Arc::strong_count(&self.0) == 1;

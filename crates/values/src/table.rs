@@ -164,6 +164,21 @@ impl<const VALUED: bool> Table<VALUED> {
         cursor
     }
 
+    /// Are both clones of the same, and has neither been changed since?
+    pub fn is(&self, other: &Table<VALUED>) -> bool {
+        self.buckets.is(&other.buckets)
+    }
+
+    /// Copies one part of what clones share. False where there is no such part.
+    pub fn unshare(&mut self, part: usize) -> bool {
+        let segments = self.buckets.segments();
+        let is_there = part < segments.count();
+        if is_there {
+            segments.unshare(part);
+        }
+        is_there
+    }
+
     /// Bytes on the heap.
     pub fn heap_size(&self) -> usize {
         self.buckets.heap_size() + self.bucket_bytes

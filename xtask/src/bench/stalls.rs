@@ -38,8 +38,16 @@ impl Case {
         Case { what, fill, command, destroys: false, target: Target::AtMost(MOST_MS) }
     }
 
+    const fn write(
+        what: &'static str,
+        fill: fn(&ServerProcess) -> Result<(), Box<dyn Error>>,
+        command: &'static [&'static str],
+    ) -> Case {
+        Case { destroys: true, ..Case::read(what, fill, command) }
+    }
+
     const fn delete(what: &'static str, fill: fn(&ServerProcess) -> Result<(), Box<dyn Error>>) -> Case {
-        Case { what, fill, command: &["DEL", "k"], destroys: true, target: Target::AtMost(MOST_MS) }
+        Case::write(what, fill, &["DEL", "k"])
     }
 }
 
@@ -50,20 +58,24 @@ const CASES: &[Case] = &[
     Case::delete("DEL of a list of 10M", |server| list(server, 10 * MILLION)),
     Case::read("KEYS * over 5M", |server| fill(server, 5 * MILLION), &["KEYS", "*"]),
     Case::read("INFO keysizes over 5M", |server| fill(server, 5 * MILLION), &["INFO", "keysizes"]),
-    Case {
-        destroys: true,
-        ..Case::read("FLUSHALL of 5M keys", |server| fill(server, 5 * MILLION), &["FLUSHALL", "ASYNC"])
-    },
+    Case::write("FLUSHALL of 5M keys", |server| fill(server, 5 * MILLION), &["FLUSHALL", "ASYNC"]),
     Case::read("SMEMBERS of 1M", |server| set(server, MILLION), &["SMEMBERS", "k"]),
     Case::read("HGETALL of 1M", |server| hash(server, MILLION), &["HGETALL", "k"]),
     Case::read("LRANGE of 1M", |server| list(server, MILLION), &["LRANGE", "k", "0", "-1"]),
     Case::read("ZRANGE of 1M", |server| sorted_set(server, MILLION), &["ZRANGE", "k", "0", "-1", "WITHSCORES"]),
-    Case { target: Target::None, ..Case::read("SORT of 1M", |server| list(server, MILLION), &["SORT", "k", "ALPHA"]) },
-    Case {
-        target: Target::None,
-        ..Case::read("COPY of 1M", |server| set(server, MILLION), &["COPY", "k", "l", "REPLACE"])
-    },
-    Case { target: Target::None, ..Case::read("SUNION of 1M", |server| set(server, MILLION), &["SUNION", "k", "k"]) },
+    Case::read("SORT of 1M", |server| list(server, MILLION), &["SORT", "k", "ALPHA"]),
+    Case::read("COPY of 1M", |server| set(server, MILLION), &["COPY", "k", "l", "REPLACE"]),
+    Case::read("SUNION of 1M", |server| set(server, MILLION), &["SUNION", "k", "k"]),
+    Case::read("SUNIONSTORE of 1M", |server| set(server, MILLION), &["SUNIONSTORE", "l", "k", "k"]),
+    Case::read("ZUNIONSTORE of 1M", |server| sorted_set(server, MILLION), &["ZUNIONSTORE", "l", "2", "k", "k"]),
+    Case::write("SPOP of 500k", |server| set(server, MILLION), &["SPOP", "k", "500000"]),
+    Case::write("ZPOPMIN of 500k", |server| sorted_set(server, MILLION), &["ZPOPMIN", "k", "500000"]),
+    Case::write(
+        "ZREMRANGEBYRANK of 500k",
+        |server| sorted_set(server, MILLION),
+        &["ZREMRANGEBYRANK", "k", "0", "499999"],
+    ),
+    Case::write("LPOP of 500k", |server| list(server, MILLION), &["LPOP", "k", "500000"]),
 ];
 
 /// The longest that a PING waited.

@@ -439,7 +439,7 @@ fn search_or_store(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, style: Styl
         member.with_bytes(|member| result.insert(member, score, &limits));
     }
     let event = if style.form == Form::Words { "geosearchstore" } else { "georadiusstore" };
-    store(txn, destination, &result, event, out);
+    store(txn, destination, result, event, out);
     Ok(())
 }
 

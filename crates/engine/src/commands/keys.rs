@@ -89,11 +89,13 @@ impl Sliced for Walking {
         self.walk.is_none() || self.is_too_long()
     }
 
-    fn reply(&mut self, context: &mut SessionContext<'_>, out: &mut Out) {
+    fn reply(&mut self, context: &mut SessionContext<'_>, out: &mut Out) -> bool {
         if self.is_too_long() {
-            return context.engine.close_for_output(&context.session.client, context.now);
+            context.engine.close_for_output(&context.session.client, context.now);
+        } else {
+            out.array(self.found.len());
+            self.found.reply(out);
         }
-        out.array(self.found.len());
-        self.found.reply(out);
+        true
     }
 }

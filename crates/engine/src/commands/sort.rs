@@ -1,14 +1,20 @@
 //! SORT: the elements of a list, set or sorted set in order, by themselves or by what other keys say of them.
 
+mod aside;
+
+use self::aside::Sorting;
 use super::generic::GENERIC;
 use crate::arguments::{Cursor, integer, is};
+use crate::aside::Aside;
 use crate::command::{Argument, Begin, Command, Find, Flags, Handler, KeySpec, Reply};
 use crate::context::SessionContext;
 use crate::fault::Fault;
+use crate::keys::KeyHashes;
 use keyspace::{EventClass, KeyType, Scope, Txn, View};
 use resp::{Args, Out};
 use std::cmp::Ordering;
 use std::ops::Range;
+use values::List;
 
 pub(super) const COMMANDS: &[&Command] = &[&SORT, &SORT_RO];
 
@@ -173,12 +179,27 @@ impl<'a> Options<'a> {
 fn sort(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out, may_store: bool) -> Reply {
     let mut options = Options::parse(args, may_store)?;
     let key = args.at(1);
-    let keys: Vec<u64> =
+    let keys: KeyHashes =
         [Some(key), options.store].into_iter().flatten().map(|key| context.engine.keyspace.hash(key)).collect();
     let is_wide = options.by.iter().chain(&options.get).any(Pattern::needs_keys);
     let scope = if is_wide { Scope::All } else { Scope::Keys(&keys) };
-    context.with_scope(scope, |txn| run(txn, key, &mut options, out))
+    let may_wait = !context.in_transaction() && !is_wide;
+    let mut work = None;
+    context.with_scope(scope, |txn| {
+        work = if may_wait { txn.peek(|| Sorting::begin(txn, key, &options, out)) } else { None };
+        if work.is_some() { Ok(()) } else { run(txn, key, &mut options, out) }
+    })?;
+    if let Some(work) = work {
+        context.go_aside(keys, args, ASIDE, work, out);
+    }
+    Ok(())
 }
+
+/// Where other keys have no say.
+const ASIDE: Aside = Aside {
+    run: |txn, args, out| run(txn, args.at(1), &mut Options::parse(args, true)?, out),
+    begin: |txn, args, out| Sorting::begin(txn, args.at(1), &Options::parse(args, true).ok()?, out),
+};
 
 fn run(txn: &mut Txn<'_>, key: &[u8], options: &mut Options<'_>, out: &mut Out) -> Reply {
     let mut elements = load(txn, key, options)?;
@@ -201,14 +222,20 @@ fn run(txn: &mut Txn<'_>, key: &[u8], options: &mut Options<'_>, out: &mut Out) 
         }
         return Ok(());
     };
-    if !results.is_empty() {
-        txn.store_list(destination, results.iter().map(|result| result.as_deref().unwrap_or_default()));
+    let results = results.iter().map(|result| result.as_deref().unwrap_or_default());
+    store(txn, destination, List::from_elements(results, txn.encoding_limits()), out);
+    Ok(())
+}
+
+fn store(txn: &mut Txn<'_>, destination: &[u8], list: List, out: &mut Out) {
+    let len = list.len();
+    if len > 0 {
+        txn.replace_list(destination, list);
         txn.notify(EventClass::LIST, "sortstore", destination);
     } else if txn.delete(destination) {
         txn.notify(EventClass::GENERIC, "del", destination);
     }
-    out.integer(results.len() as i64);
-    Ok(())
+    out.integer(len as i64);
 }
 
 /// The elements in the order of their collection; where nothing is sorted, the direction counts for what has an order.

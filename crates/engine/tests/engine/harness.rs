@@ -223,6 +223,14 @@ impl Client {
         self.call(&words.split(' ').collect::<Vec<_>>())
     }
 
+    /// What is to be executed as soon as anybody has a turn.
+    pub fn queue(&mut self, words: &str) {
+        let request = testkit::request(&words.split(' ').collect::<Vec<_>>());
+        if let Some(slot) = self.server.inner.borrow_mut().slots.get_mut(&self.id) {
+            slot.input.extend_from_slice(&request);
+        }
+    }
+
     /// A reply that is there already.
     pub fn poll(&mut self) -> Option<Reply> {
         self.server.run();

@@ -1,5 +1,6 @@
 //! The engine as its users see it: bytes in, bytes out.
 
+mod aside;
 mod documentation;
 mod eviction;
 mod facts;

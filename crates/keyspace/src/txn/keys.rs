@@ -3,7 +3,7 @@
 use super::Txn;
 use crate::EventClass;
 use crate::codec;
-use crate::entry::{ValueRef, Verbatim};
+use crate::entry::{Entry, Value, ValueRef, Verbatim};
 
 use crate::garbage::Garbage;
 use crate::merge::flush;
@@ -48,10 +48,30 @@ impl Txn<'_> {
 
     /// `destination` becomes a copy of `source` in database `db`, deadline included; replaces what was there.
     pub fn copy(&mut self, source: &[u8], destination: &[u8], db: u32) {
-        let Some((value, deadline_ms)) = self.encoded(source) else { return };
-        let selected = std::mem::replace(&mut self.view.db, db);
-        self.put(destination, &value, deadline_ms);
+        let selected = self.view.db;
+        if !self.keeps_effects()
+            && let Some(entry) = self.view.find(source)
+            && let Some(clone) = entry.value().clone_collection()
+        {
+            let deadline_ms = entry.deadline_ms();
+            self.view.db = db;
+            self.put_value(destination, clone, deadline_ms);
+        } else if let Some((value, deadline_ms)) = self.encoded(source) {
+            self.view.db = db;
+            self.put(destination, &value, deadline_ms);
+        }
         self.view.db = selected;
+    }
+
+    /// Does anybody read more of effects than which keys they change? Where not, values may be exchanged whole, without a
+    /// word about what they are.
+    pub fn keeps_effects(&self) -> bool {
+        self.view.keyspace.stamping.keeps_effects()
+    }
+
+    /// Puts a value where nobody keeps effects.
+    pub(super) fn put_value(&mut self, key: &[u8], value: Value, deadline_ms: Option<u64>) {
+        self.merge(key, &Effect::Put { key, value: b"", deadline_ms }, |merge| merge.put(value, deadline_ms));
     }
 
     pub fn rename(&mut self, source: &[u8], destination: &[u8]) {
@@ -72,8 +92,7 @@ impl Txn<'_> {
         let _ = self.record(&Effect::Delete { key: source });
         let Some(entry) = self.view.guard.shard_mut(hash).databases[db].table.remove(hash, source) else { return };
         let deadline_ms = entry.deadline_ms();
-        let effect = Effect::Put { key: destination, value: b"", deadline_ms };
-        self.merge(destination, &effect, |merge| merge.put(entry.into_value(), deadline_ms));
+        self.put_value(destination, entry.into_value(), deadline_ms);
     }
 
     /// Says anew what the key is, by a Put or a Delete: what everybody makes of it from now on does not depend on what
@@ -86,21 +105,49 @@ impl Txn<'_> {
     }
 
     /// Replaces `key` by a set of these members (SINTERSTORE …); deletes it where there are none.
-    pub fn store_set(&mut self, key: &[u8], members: &Set) {
+    pub fn store_set(&mut self, key: &[u8], members: Set) {
         if members.is_empty() {
             self.delete(key);
-            return;
+        } else if !self.keeps_effects() && members.is_large(self.view.encoding_limits()) {
+            self.put_value(key, Value::Set(members), None);
+        } else {
+            self.put(key, &codec::encoded(ValueRef::Set(&members)), None);
         }
-        self.put(key, &codec::encoded(ValueRef::Set(members.view())), None);
     }
 
     /// The same for a sorted set (ZUNIONSTORE …).
-    pub fn store_sorted_set(&mut self, key: &[u8], set: &SortedSet) {
+    pub fn store_sorted_set(&mut self, key: &[u8], set: SortedSet) {
         if set.is_empty() {
             self.delete(key);
-            return;
+        } else if !self.keeps_effects() && set.is_large(self.view.encoding_limits()) {
+            self.put_value(key, Value::SortedSet(set), None);
+        } else {
+            self.put(key, &codec::encoded(ValueRef::SortedSet(&set)), None);
         }
-        self.put(key, &codec::encoded(ValueRef::SortedSet(set)), None);
+    }
+
+    /// The set at a key becomes what is left of it, made aside; nobody keeps effects.
+    pub fn keep_of_set(&mut self, key: &[u8], rest: Set) {
+        if rest.is_empty() {
+            self.delete(key);
+        } else {
+            self.keep(key, Value::Set(rest));
+        }
+    }
+
+    /// The same for a sorted set.
+    pub fn keep_of_sorted_set(&mut self, key: &[u8], rest: SortedSet) {
+        if rest.is_empty() {
+            self.delete(key);
+        } else {
+            self.keep(key, Value::SortedSet(rest));
+        }
+    }
+
+    fn keep(&mut self, key: &[u8], rest: Value) {
+        debug_assert!(!self.keeps_effects());
+        let deadline_ms = self.view.find(key).and_then(Entry::deadline_ms);
+        self.put_value(key, rest, deadline_ms);
     }
 
     /// Replaces `key` by this string (BITOP). OBJECT ENCODING calls it raw.

@@ -1,7 +1,7 @@
 //! Local writes to lists.
 
 use super::Txn;
-use crate::entry::{Entry, ValueRef};
+use crate::entry::{Entry, Value, ValueRef};
 use crate::list::{Places, Run, Selection, Sequence, name_places, name_runs};
 use crate::merge::list_push;
 use crate::merge::version_of;
@@ -136,12 +136,19 @@ impl Txn<'_> {
 
     /// Replaces `key` by a list of these elements (SORT … STORE); deletes it where there are none.
     pub fn store_list<'a>(&mut self, key: &[u8], elements: impl Iterator<Item = &'a [u8]> + Clone) {
-        let list = List::from_elements(elements, &EncodingLimits::default());
+        let list = List::from_elements(elements, self.view.encoding_limits());
+        self.replace_list(key, list);
+    }
+
+    /// The same with a list that was made by the limits that hold here.
+    pub fn replace_list(&mut self, key: &[u8], list: List) {
         if list.is_empty() {
             self.delete(key);
-            return;
+        } else if self.keeps_effects() {
+            self.put(key, &codec::encoded(ValueRef::List(&list)), None);
+        } else {
+            self.put_value(key, Value::List(list), None);
         }
-        self.put(key, &codec::encoded(ValueRef::List(&list)), None);
     }
 
     /// How an effect names the elements in these places of a list.

@@ -90,6 +90,7 @@ impl<'k> Txn<'k> {
                 db: 0,
                 now_ms: 0,
                 touches: true,
+                is_peeking: Cell::new(false),
                 events: Events::default(),
             },
             switches: keyspace.stamping.switches(),

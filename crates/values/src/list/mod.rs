@@ -154,6 +154,15 @@ impl List {
         }
     }
 
+    /// Is `copy`, a clone, still what this list is?
+    pub fn is(&self, copy: &List) -> bool {
+        match (&self.form, &copy.form) {
+            (Form::Quicklist(own), Form::Quicklist(copy)) => own.is(copy),
+            (Form::Listpack(own), Form::Listpack(copy)) => own == copy,
+            _ => false,
+        }
+    }
+
     /// How many nodes a quicklist has.
     pub fn nodes(&self) -> Option<usize> {
         match &self.form {

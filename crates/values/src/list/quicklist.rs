@@ -151,6 +151,16 @@ impl Quicklist {
         }
     }
 
+    /// Are both clones of the same, and has neither been changed since?
+    pub(super) fn is(&self, other: &Quicklist) -> bool {
+        let same = |(own, other): (&Node, &Node)| match (&own.body, &other.body) {
+            (Body::Packed(body), Body::Packed(other)) => body.is(other),
+            (Body::Plain(body), Body::Plain(other)) => Arc::ptr_eq(body, other),
+            _ => false,
+        };
+        self.nodes.len() == other.nodes.len() && self.nodes.iter().zip(&other.nodes).all(same)
+    }
+
     pub(super) fn nodes(&self) -> usize {
         self.nodes.len()
     }

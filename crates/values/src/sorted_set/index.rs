@@ -1,6 +1,7 @@
 //! In which leaf of the tree a member is: half of its hash, and the number of the leaf, in a linear hash table.
 
 use crate::linear::Buckets;
+use crate::segments::Segments;
 use crate::table::SCAN_BUCKETS_PER_ENTRY;
 use crate::{Prefetch, buffer};
 use stdx::prefetch;
@@ -109,6 +110,10 @@ impl MemberIndex {
             }
         }
         cursor
+    }
+
+    pub fn segments(&mut self) -> &mut Segments<Vec<u64>> {
+        self.buckets.segments()
     }
 
     /// Bytes on the heap.

@@ -252,6 +252,31 @@ impl SortedSet {
         }
     }
 
+    /// Copies one part of what clones share, as the first write to it would. False where there is no such part.
+    pub fn unshare(&mut self, part: usize) -> bool {
+        let Form::Tree(indexed) = &mut self.form else { return false };
+        let parts = indexed.index.segments().count();
+        if part < parts {
+            indexed.index.segments().unshare(part);
+            return true;
+        }
+        indexed.tree.unshare(part - parts)
+    }
+
+    /// Is `copy`, a clone, still what this sorted set is?
+    pub fn is(&self, copy: &SortedSet) -> bool {
+        match (&self.form, &copy.form) {
+            (Form::Tree(own), Form::Tree(copy)) => own.tree.is(&copy.tree),
+            (Form::Listpack(own), Form::Listpack(copy)) => own.0 == copy.0,
+            _ => false,
+        }
+    }
+
+    /// Has the sorted set the encoding of a large one, and would it have, however it were made?
+    pub fn is_large(&self, limits: &EncodingLimits) -> bool {
+        matches!(self.form, Form::Tree(_)) && self.len() > limits.zset_max_listpack_entries
+    }
+
     pub fn encoding(&self) -> Encoding {
         match self.form {
             Form::Listpack(_) => Encoding::Listpack,

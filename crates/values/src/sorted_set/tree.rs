@@ -335,6 +335,21 @@ impl Tree {
         }
     }
 
+    /// Copies one part of what clones share. False where there is no such part.
+    pub fn unshare(&mut self, part: usize) -> bool {
+        let leaves = &mut self.leaves.nodes;
+        let is_there = part < leaves.count();
+        if is_there {
+            leaves.unshare(part);
+        }
+        is_there
+    }
+
+    /// Are both clones of the same, and has neither been changed since? No change leaves all leaves as they are.
+    pub fn is(&self, other: &Tree) -> bool {
+        self.len == other.len && self.leaves.nodes.is(&other.leaves.nodes)
+    }
+
     /// Bytes on the heap.
     pub fn heap_size(&self) -> usize {
         let leaves: usize = self.leaves.iter().map(|leaf| leaf.run.heap_size()).sum();

@@ -176,18 +176,22 @@ fn lrange(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     };
     let places = places(start, stop, list.len());
     out.array(places.len());
-    if is_long(places.len()) {
-        let list = list.clone();
-        reply_in_slices(out, move |given, out| {
-            let next = (given + SLICE_ELEMENTS).min(places.len());
-            let slice = list.iter_from(places.start + given).take(next - given);
-            slice.for_each(|element| reply_element(out, element));
-            (next < places.len()).then_some(next)
-        });
-    } else {
-        list.iter_from(places.start).take(places.len()).for_each(|element| reply_element(out, element));
-    }
+    reply_elements(list, places, out);
     Ok(())
+}
+
+/// The elements in these places, which are so many as the head of the reply has said.
+fn reply_elements(list: &List, places: Range<usize>, out: &mut Out) {
+    if !is_long(places.len()) {
+        return list.iter_from(places.start).take(places.len()).for_each(|element| reply_element(out, element));
+    }
+    let list = list.clone();
+    reply_in_slices(out, move |given, out| {
+        let next = (given + SLICE_ELEMENTS).min(places.len());
+        let slice = list.iter_from(places.start + given).take(next - given);
+        slice.for_each(|element| reply_element(out, element));
+        (next < places.len()).then_some(next)
+    });
 }
 
 const LSET: Command = Command {

@@ -1,6 +1,6 @@
 //! Taking elements out of lists, moving them to others, and waiting for them.
 
-use super::{LIST, notify_push};
+use super::{LIST, notify_push, reply_elements};
 use crate::arguments::{is, timeout_ms};
 use crate::blocking::{Attempt, Blocking, Wait};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
@@ -84,7 +84,7 @@ fn reply_end(list: &List, end: End, out: &mut Out) {
 fn reply_taken(list: &List, end: End, count: usize, out: &mut Out) {
     out.array(count);
     match end {
-        End::Head => list.iter().take(count).for_each(|element| reply_element(out, element)),
+        End::Head => reply_elements(list, 0..count, out),
         End::Tail => list.iter_back().take(count).for_each(|element| reply_element(out, element)),
     }
 }

@@ -2,12 +2,13 @@
 
 use super::SET;
 use crate::arguments::{Cursor, is};
+use crate::aside::{Aside, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::commands::collection::{Gathered, SLICE_ELEMENTS, is_long, reply_element};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out, Rest};
-use values::{Element, EncodingLimits, Set, SetRef};
+use values::{Element, EncodingLimits, Expiring, Set};
 
 const OF_KEYS: Command = Command {
     arity: -2,
@@ -35,9 +36,9 @@ pub(super) const SDIFF: Command = Command {
     summary: "The members of the first set that are in none of the others.",
     handler: Handler::Read(|view, args, out| {
         let sets = sets(view, args.from(1).iter())?;
-        match Selection::difference(&sets, out) {
-            Some(selection) => out.continue_with(selection),
-            None => reply_members(out, difference(&sets).view()),
+        match Selection::difference(&sets) {
+            Some(selection) => reply_selection(selection, out),
+            None => reply_members(out, &difference(&sets)),
         }
         Ok(())
     }),
@@ -48,9 +49,12 @@ pub(super) const SDIFFSTORE: Command = Command {
     name: "sdiffstore",
     complexity: TOTAL_COMPLEXITY,
     summary: "Stores the members of the first set that are in none of the others.",
-    handler: Handler::Write(|txn, args, out| {
-        let members = difference(&sets(txn, args.from(2).iter())?);
-        store(txn, args.at(1), &members, "sdiffstore", out)
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| {
+            let members = difference(&sets(txn, args.from(2).iter())?);
+            store(txn, args.at(1), members, "sdiffstore", out)
+        },
+        begin: |txn, args, _| Storing::begin(txn, args, Selection::difference, "sdiffstore"),
     }),
     ..STORING
 };
@@ -61,8 +65,8 @@ pub(super) const SINTER: Command = Command {
     summary: "The members that all the sets have.",
     handler: Handler::Read(|view, args, out| {
         let sets = sets(view, args.from(1).iter())?;
-        if let Some(selection) = Selection::intersection(&sets, out) {
-            out.continue_with(selection);
+        if let Some(selection) = Selection::intersection(&sets) {
+            reply_selection(selection, out);
             return Ok(());
         }
         let members: Vec<Element<'_>> = intersection(sets).collect();
@@ -119,9 +123,12 @@ pub(super) const SINTERSTORE: Command = Command {
     name: "sinterstore",
     complexity: INTERSECTION_COMPLEXITY,
     summary: "Stores the members that all the sets have.",
-    handler: Handler::Write(|txn, args, out| {
-        let members = set_of(intersection(sets(txn, args.from(2).iter())?));
-        store(txn, args.at(1), &members, "sinterstore", out)
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| {
+            let members = set_of(intersection(sets(txn, args.from(2).iter())?));
+            store(txn, args.at(1), members, "sinterstore", out)
+        },
+        begin: |txn, args, _| Storing::begin(txn, args, Selection::intersection, "sinterstore"),
     }),
     ..STORING
 };
@@ -132,9 +139,9 @@ pub(super) const SUNION: Command = Command {
     summary: "The members that any of the sets has.",
     handler: Handler::Read(|view, args, out| {
         let sets = sets(view, args.from(1).iter())?;
-        match Selection::union(&sets, out) {
-            Some(selection) => out.continue_with(selection),
-            None => reply_members(out, union(&sets).view()),
+        match Selection::union(&sets) {
+            Some(selection) => reply_selection(selection, out),
+            None => reply_members(out, &union(&sets)),
         }
         Ok(())
     }),
@@ -145,37 +152,41 @@ pub(super) const SUNIONSTORE: Command = Command {
     name: "sunionstore",
     complexity: TOTAL_COMPLEXITY,
     summary: "Stores the members that any of the sets has.",
-    handler: Handler::Write(|txn, args, out| {
-        let members = union(&sets(txn, args.from(2).iter())?);
-        store(txn, args.at(1), &members, "sunionstore", out)
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| {
+            let members = union(&sets(txn, args.from(2).iter())?);
+            store(txn, args.at(1), members, "sunionstore", out)
+        },
+        begin: |txn, args, _| Storing::begin(txn, args, Selection::union, "sunionstore"),
     }),
     ..STORING
 };
 
 /// The sets at `keys`; `None` where there is no such key.
-fn sets<'v, 'a>(view: &'v View<'_>, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Option<SetRef<'v>>>, Fault> {
+fn sets<'v, 'a>(view: &'v View<'_>, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Option<&'v Set>>, Fault> {
     keys.map(|key| Ok(view.set(key)?)).collect()
 }
 
-fn reply_members(out: &mut Out, set: SetRef<'_>) {
+fn reply_members(out: &mut Out, set: &Set) {
     out.set(set.len());
     set.iter().for_each(|member| reply_element(out, member));
 }
 
 /// Replies how many members were stored. `event`: what is said of it.
-fn store(txn: &mut Txn<'_>, destination: &[u8], members: &Set, event: &'static str, out: &mut Out) -> Reply {
+fn store(txn: &mut Txn<'_>, destination: &[u8], members: Set, event: &'static str, out: &mut Out) -> Reply {
     let replaced = txn.peek_type(destination).is_some();
+    let len = members.len();
     txn.store_set(destination, members);
-    if !members.is_empty() {
+    if len > 0 {
         txn.notify(EventClass::SET, event, destination);
     } else if replaced {
         txn.notify(EventClass::GENERIC, "del", destination);
     }
-    out.integer(members.len() as i64);
+    out.integer(len as i64);
     Ok(())
 }
 
-/// A long reply, made slice by slice of copies of the sets: members of the first `sources` sets that the tested ones have, or
+/// What takes long, made slice by slice of copies of the sets: members of the first `sources` sets that the tested ones have, or
 /// have not.
 struct Selection {
     sets: Vec<Set>,
@@ -185,57 +196,50 @@ struct Selection {
     /// Which source is gone through, and from where on.
     source: usize,
     cursor: u64,
-    found: Gathered,
 }
 
 impl Selection {
     /// `None` where no source is long.
-    fn new(sets: Vec<SetRef<'_>>, sources: usize, in_all: bool, out: &Out) -> Option<Selection> {
+    fn new(sets: Vec<&Set>, sources: usize, in_all: bool) -> Option<Selection> {
         if !sets.iter().take(sources).any(|set| is_long(set.len())) {
             return None;
         }
         let sets = sets.into_iter().map(|set| set.contents()).collect();
-        Some(Selection { sets, sources, in_all, source: 0, cursor: 0, found: Gathered::new(out) })
+        Some(Selection { sets, sources, in_all, source: 0, cursor: 0 })
     }
 
-    fn intersection(sets: &[Option<SetRef<'_>>], out: &Out) -> Option<Selection> {
-        let mut sets: Vec<SetRef<'_>> = sets.iter().copied().collect::<Option<_>>()?;
+    fn intersection(sets: &[Option<&Set>]) -> Option<Selection> {
+        let mut sets: Vec<&Set> = sets.iter().copied().collect::<Option<_>>()?;
         sets.sort_by_key(|set| set.len());
-        Selection::new(sets, 1, true, out)
+        Selection::new(sets, 1, true)
     }
 
-    fn difference(sets: &[Option<SetRef<'_>>], out: &Out) -> Option<Selection> {
+    fn difference(sets: &[Option<&Set>]) -> Option<Selection> {
         let (first, others) = sets.split_first()?;
         let others = others.iter().flatten().copied();
-        Selection::new(std::iter::once((*first)?).chain(others).collect(), 1, false, out)
+        Selection::new(std::iter::once((*first)?).chain(others).collect(), 1, false)
     }
 
-    fn union(sets: &[Option<SetRef<'_>>], out: &Out) -> Option<Selection> {
-        let sets: Vec<SetRef<'_>> = sets.iter().flatten().copied().collect();
+    fn union(sets: &[Option<&Set>]) -> Option<Selection> {
+        let sets: Vec<&Set> = sets.iter().flatten().copied().collect();
         let sources = sets.len();
-        Selection::new(sets, sources, false, out)
+        Selection::new(sets, sources, false)
     }
-}
 
-impl Rest for Selection {
-    fn append_slice(&mut self, out: &mut Out) -> bool {
-        let Some(source) = self.sets.get(self.source).filter(|_| self.source < self.sources) else {
-            out.set(self.found.len());
-            self.found.reply(out);
-            return false;
-        };
+    /// Gives some more members to `found`. False where there are none any more.
+    fn step(&mut self, mut found: impl FnMut(&[u8])) -> bool {
+        let Some(source) = self.sets.get(self.source).filter(|_| self.source < self.sources) else { return false };
         // Of a union each member is given by the first set that has it.
         let tested = if self.sources == 1 { &self.sets[1..] } else { &self.sets[..self.source] };
-        let (in_all, found) = (self.in_all, &mut self.found);
         // Each test takes as long as giving the member does.
         let count = SLICE_ELEMENTS / (1 + tested.len()) + 1;
-        self.cursor = source.view().scan(self.cursor, count, |member| {
-            let is_wanted = match in_all {
+        self.cursor = source.scan(self.cursor, count, |member| {
+            let is_wanted = match self.in_all {
                 true => tested.iter().all(|set| set.contains(member)),
                 false => !tested.iter().any(|set| set.contains(member)),
             };
             if is_wanted {
-                found.bulk(member);
+                found(member);
             }
         });
         self.source += usize::from(self.cursor == 0);
@@ -243,19 +247,84 @@ impl Rest for Selection {
     }
 }
 
+fn reply_selection(selection: Selection, out: &mut Out) {
+    let found = Gathered::new(out);
+    out.continue_with(Replying { selection, found });
+}
+
+/// A selection that becomes a reply.
+struct Replying {
+    selection: Selection,
+    found: Gathered,
+}
+
+impl Rest for Replying {
+    fn append_slice(&mut self, out: &mut Out) -> bool {
+        let Replying { selection, found } = self;
+        let goes_on = selection.step(|member| found.bulk(member));
+        if !goes_on {
+            out.set(found.len());
+            found.reply(out);
+        }
+        goes_on
+    }
+}
+
+/// A selection that is stored.
+struct Storing {
+    /// What the keys had.
+    copies: Vec<Option<Set>>,
+    selection: Selection,
+    found: Set,
+    limits: EncodingLimits,
+    event: &'static str,
+}
+
+impl Storing {
+    fn begin(
+        txn: &Txn<'_>,
+        args: Args<'_>,
+        select: fn(&[Option<&Set>]) -> Option<Selection>,
+        event: &'static str,
+    ) -> Option<Box<dyn Work>> {
+        if txn.keeps_effects() {
+            return None;
+        }
+        let sets = sets(txn, args.from(2).iter()).ok()?;
+        let selection = select(&sets)?;
+        let copies = sets.into_iter().map(|set| set.map(Set::contents)).collect();
+        let limits = txn.encoding_limits().clone();
+        Some(Box::new(Storing { copies, selection, found: Set::new(), limits, event }))
+    }
+}
+
+impl Work for Storing {
+    fn step(&mut self, _: &dyn Fn(usize) -> usize) -> bool {
+        let Storing { selection, found, limits, .. } = self;
+        !selection.step(|member| {
+            found.insert(member, limits);
+        })
+    }
+
+    fn finish(&mut self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> bool {
+        let is_current = args.from(2).iter().zip(&self.copies).all(|(key, copy)| txn.is_set(key, copy.as_ref()));
+        is_current && store(txn, args.at(1), std::mem::take(&mut self.found), self.event, out).is_ok()
+    }
+}
+
 /// What all sets have: the members of the smallest that the others have too, small ones asked first.
-fn intersection<'s>(sets: Vec<Option<SetRef<'s>>>) -> impl Iterator<Item = Element<'s>> {
+fn intersection<'s>(sets: Vec<Option<&'s Set>>) -> impl Iterator<Item = Element<'s>> {
     // A set that is not there is empty, and so is the intersection.
-    let mut sets: Vec<SetRef<'_>> = sets.into_iter().collect::<Option<_>>().unwrap_or_default();
+    let mut sets: Vec<&Set> = sets.into_iter().collect::<Option<_>>().unwrap_or_default();
     sets.sort_by_key(|set| set.len());
     let mut sets = sets.into_iter();
     let smallest = sets.next();
-    let others: Vec<SetRef<'_>> = sets.filter(|set| !smallest.is_some_and(|smallest| smallest.is(*set))).collect();
+    let others: Vec<&Set> = sets.filter(|set| !smallest.is_some_and(|smallest| std::ptr::eq(*set, smallest))).collect();
     let members = smallest.into_iter().flatten();
     members.filter(move |member| others.iter().all(|set| set.contains_element(*member)))
 }
 
-fn union(sets: &[Option<SetRef<'_>>]) -> Set {
+fn union(sets: &[Option<&Set>]) -> Set {
     let mut result = Set::new();
     for set in sets.iter().flatten() {
         insert_all(&mut result, set.iter());
@@ -265,10 +334,10 @@ fn union(sets: &[Option<SetRef<'_>>]) -> Set {
 
 /// The first set without the others, by whichever way is less work: asking the others about each member of the first,
 /// or removing all that the others have.
-fn difference(sets: &[Option<SetRef<'_>>]) -> Set {
+fn difference(sets: &[Option<&Set>]) -> Set {
     let [Some(first), others @ ..] = sets else { return Set::new() };
-    let mut others: Vec<SetRef<'_>> = others.iter().flatten().copied().collect();
-    if others.iter().any(|other| other.is(*first)) {
+    let mut others: Vec<&Set> = others.iter().flatten().copied().collect();
+    if others.iter().any(|other| std::ptr::eq(*other, *first)) {
         return Set::new();
     }
     // Asking stops at the first set that has the member, so it is given some advantage.
@@ -278,7 +347,8 @@ fn difference(sets: &[Option<SetRef<'_>>]) -> Set {
         others.sort_by_key(|other| std::cmp::Reverse(other.len()));
         return set_of(first.iter().filter(|member| !others.iter().any(|other| other.contains_element(*member))));
     }
-    let mut result = first.contents();
+    let mut result = (*first).clone();
+    result.forget_deadlines();
     for other in others {
         for member in other {
             member.with_bytes(|member| result.remove(member));

@@ -2,14 +2,17 @@
 
 mod algebra;
 
-use super::collection::{RandomCount, SLICE_ELEMENTS, is_long, place_of, repeat_draws, reply_element, reply_in_slices};
+use super::collection::{
+    Gathered, RandomCount, SLICE_ELEMENTS, is_long, place_of, repeat_draws, reply_element, reply_in_slices,
+};
 use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
 use crate::arguments::Cursor;
+use crate::aside::{Aside, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
-use values::SetRef;
+use values::{Expiring, Set};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &SADD,
@@ -114,11 +117,11 @@ fn smembers(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
 }
 
 /// All members, behind their number.
-fn reply_all(set: SetRef<'_>, out: &mut Out) {
+fn reply_all(set: &Set, out: &mut Out) {
     if is_long(set.len()) {
         let set = set.contents();
         reply_in_slices(out, move |place, out| {
-            place_of(set.view().scan(place as u64, SLICE_ELEMENTS, |member| out.bulk(member)))
+            place_of(set.scan(place as u64, SLICE_ELEMENTS, |member| out.bulk(member)))
         });
     } else {
         set.iter().for_each(|member| reply_element(out, member));
@@ -191,7 +194,7 @@ const SPOP: Command = Command {
     complexity: "O(1) for every member that is returned, or O(N), N: members of the set, for many of them",
     summary: "Takes random members out of a set.",
     arguments: &[Argument::key("key", 0), Argument::integer("count").since("3.2.0").optional()],
-    handler: Handler::Write(spop),
+    handler: Handler::Aside(Aside { run: spop, begin: Popping::begin }),
     ..SET
 };
 
@@ -222,6 +225,71 @@ fn spop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         txn.notify_removal(EventClass::SET, "spop", key);
     }
     Ok(())
+}
+
+/// Very many random members leave a set: what is left is made slice by slice of a copy.
+struct Popping {
+    before: Set,
+    rest: Set,
+    /// Parts of `rest` that nobody shares any more: one after the other, as the first removals would touch them all.
+    parts: usize,
+    cursor: u64,
+    /// How many members are still to be looked at, and how many of them leave: each of these with the same chance.
+    left: usize,
+    wanted: usize,
+    popped: Gathered,
+}
+
+impl Popping {
+    fn begin(txn: &Txn<'_>, args: Args<'_>, out: &Out) -> Option<Box<dyn Work>> {
+        let count = usize::try_from(stdx::parse_i64(args.get(2)?)?).ok().filter(|_| args.len() == 3)?;
+        let set = txn.set(args.at(1)).ok()??;
+        let wanted = count.min(set.len());
+        if txn.keeps_effects() || set.has_deadlines() || !is_long(wanted) {
+            return None;
+        }
+        let (before, rest) = (set.clone(), set.clone());
+        Some(Box::new(Popping {
+            before,
+            rest,
+            parts: 0,
+            cursor: 0,
+            left: set.len(),
+            wanted,
+            popped: Gathered::new(out),
+        }))
+    }
+}
+
+impl Work for Popping {
+    fn step(&mut self, dice: &dyn Fn(usize) -> usize) -> bool {
+        let Popping { before, rest, parts, cursor, left, wanted, popped } = self;
+        if rest.unshare(*parts) {
+            *parts += 1;
+            return false;
+        }
+        *cursor = before.scan(*cursor, SLICE_ELEMENTS / 4, |member| {
+            if dice(*left) < *wanted {
+                *wanted -= 1;
+                rest.remove(member);
+                popped.bulk(member);
+            }
+            *left -= 1;
+        });
+        *cursor == 0
+    }
+
+    fn finish(&mut self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> bool {
+        let key = args.at(1);
+        if txn.keeps_effects() || !txn.is_set(key, Some(&self.before)) {
+            return false;
+        }
+        txn.keep_of_set(key, std::mem::take(&mut self.rest));
+        txn.notify_removal(EventClass::SET, "spop", key);
+        out.set(self.popped.len());
+        self.popped.reply(out);
+        true
+    }
 }
 
 const SRANDMEMBER: Command = Command {

@@ -1,15 +1,17 @@
 //! Union, intersection and difference. Sets take part with a score of 1 for every member.
 
+use super::combination::{Combination, Storing};
 use super::{SORTED_SET, reply_pair, reply_pairs_head, store};
 use crate::arguments::{Cursor, integer, is};
+use crate::aside::Aside;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{Txn, View};
 use resp::{Args, Out};
-use values::{Element, EncodingLimits, SetRef, SortedSet};
+use values::{Element, EncodingLimits, Set, SortedSet};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Operation {
+pub(super) enum Operation {
     Union,
     Intersection,
     Difference,
@@ -17,7 +19,7 @@ enum Operation {
 
 /// What becomes of the scores of a member that is in several inputs.
 #[derive(Clone, Copy)]
-enum Aggregate {
+pub(super) enum Aggregate {
     Sum,
     Min,
     Max,
@@ -34,7 +36,7 @@ impl Aggregate {
     }
 
     /// Where infinities cancel each other out, the sum is 0.
-    fn of(self, score: f64, other: f64) -> f64 {
+    pub(super) fn of(self, score: f64, other: f64) -> f64 {
         match self {
             Aggregate::Sum => number_or_zero(score + other),
             Aggregate::Min => {
@@ -55,26 +57,26 @@ impl Aggregate {
     }
 }
 
-fn number_or_zero(score: f64) -> f64 {
+pub(super) fn number_or_zero(score: f64) -> f64 {
     if score.is_nan() { 0.0 } else { score }
 }
 
 /// What is at one of the keys.
 #[derive(Clone, Copy)]
-enum Members<'v> {
+pub(super) enum Members<'v> {
     Nothing,
-    Set(SetRef<'v>),
+    Set(&'v Set),
     SortedSet(&'v SortedSet),
 }
 
 #[derive(Clone, Copy)]
-struct Input<'v> {
-    members: Members<'v>,
-    weight: f64,
+pub(super) struct Input<'v> {
+    pub(super) members: Members<'v>,
+    pub(super) weight: f64,
 }
 
 impl<'v> Input<'v> {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self.members {
             Members::Nothing => 0,
             Members::Set(set) => set.len(),
@@ -82,7 +84,7 @@ impl<'v> Input<'v> {
         }
     }
 
-    fn score(&self, member: Element<'_>) -> Option<f64> {
+    pub(super) fn score(&self, member: Element<'_>) -> Option<f64> {
         match self.members {
             Members::Nothing => None,
             Members::Set(set) => set.contains_element(member).then_some(1.0),
@@ -100,10 +102,11 @@ impl<'v> Input<'v> {
 }
 
 /// What such a command is asked for.
-struct Request<'v> {
-    operation: Operation,
-    inputs: Vec<Input<'v>>,
-    aggregate: Aggregate,
+pub(super) struct Request<'v> {
+    pub(super) operation: Operation,
+    /// Where they are combined, the smallest first.
+    pub(super) inputs: Vec<Input<'v>>,
+    pub(super) aggregate: Aggregate,
     with_scores: bool,
     /// Of ZINTERCARD.
     limit: usize,
@@ -111,7 +114,7 @@ struct Request<'v> {
 
 /// Which options a command has.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+pub(super) enum Purpose {
     Reply,
     Store,
     Count,
@@ -119,7 +122,7 @@ enum Purpose {
 
 impl<'v> Request<'v> {
     /// `at`: where the number of keys stands.
-    fn parse(
+    pub(super) fn parse(
         view: &'v View<'_>,
         args: Args<'_>,
         at: usize,
@@ -211,7 +214,7 @@ impl<'v> Request<'v> {
     }
 }
 
-fn members<'v>(view: &'v View<'_>, key: &[u8]) -> Result<Members<'v>, Fault> {
+pub(super) fn members<'v>(view: &'v View<'_>, key: &[u8]) -> Result<Members<'v>, Fault> {
     if let Ok(set) = view.sorted_set(key) {
         return Ok(set.map_or(Members::Nothing, Members::SortedSet));
     }
@@ -220,6 +223,10 @@ fn members<'v>(view: &'v View<'_>, key: &[u8]) -> Result<Members<'v>, Fault> {
 
 fn reply(view: &View<'_>, args: Args<'_>, out: &mut Out, operation: Operation) -> Reply {
     let request = Request::parse(view, args, 1, operation, Purpose::Reply)?;
+    if let Some(combination) = Combination::new(&request) {
+        combination.reply(request.with_scores, out);
+        return Ok(());
+    }
     let result = request.result();
     reply_pairs_head(out, result.len(), request.with_scores);
     result.iter().for_each(|pair| reply_pair(out, pair, request.with_scores));
@@ -228,7 +235,7 @@ fn reply(view: &View<'_>, args: Args<'_>, out: &mut Out, operation: Operation) -
 
 fn store_result(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, operation: Operation, event: &'static str) -> Reply {
     let result = Request::parse(txn, args, 2, operation, Purpose::Store)?.result();
-    store(txn, args.at(1), &result, event, out);
+    store(txn, args.at(1), result, event, out);
     Ok(())
 }
 
@@ -282,7 +289,10 @@ pub(super) const ZDIFFSTORE: Command = Command {
     complexity: DIFFERENCE_COMPLEXITY,
     summary: "Stores the members of the first sorted set that are in none of the others.",
     arguments: &[DESTINATION, KEY_COUNT, STORED_KEYS],
-    handler: Handler::Write(|txn, args, out| store_result(txn, args, out, Operation::Difference, "zdiffstore")),
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| store_result(txn, args, out, Operation::Difference, "zdiffstore"),
+        begin: |txn, args, _| Storing::begin(txn, args, Operation::Difference, "zdiffstore"),
+    }),
     ..STORING
 };
 
@@ -315,7 +325,10 @@ pub(super) const ZINTERSTORE: Command = Command {
     complexity: INTERSECTION_COMPLEXITY,
     summary: "Stores the members that all the sorted sets have, with their scores combined.",
     arguments: &[DESTINATION, KEY_COUNT, STORED_KEYS, WEIGHTS, AGGREGATE],
-    handler: Handler::Write(|txn, args, out| store_result(txn, args, out, Operation::Intersection, "zinterstore")),
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| store_result(txn, args, out, Operation::Intersection, "zinterstore"),
+        begin: |txn, args, _| Storing::begin(txn, args, Operation::Intersection, "zinterstore"),
+    }),
     ..STORING
 };
 
@@ -333,6 +346,9 @@ pub(super) const ZUNIONSTORE: Command = Command {
     complexity: UNION_COMPLEXITY,
     summary: "Stores the members that any of the sorted sets has, with their scores combined.",
     arguments: &[DESTINATION, KEY_COUNT, STORED_KEYS, WEIGHTS, AGGREGATE],
-    handler: Handler::Write(|txn, args, out| store_result(txn, args, out, Operation::Union, "zunionstore")),
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| store_result(txn, args, out, Operation::Union, "zunionstore"),
+        begin: |txn, args, _| Storing::begin(txn, args, Operation::Union, "zunionstore"),
+    }),
     ..STORING
 };

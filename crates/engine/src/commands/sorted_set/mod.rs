@@ -1,9 +1,11 @@
 //! Sorted sets: members and their scores. Ranges are in `range`, what takes members out in `pop`, what combines
-//! sorted sets in `algebra`.
+//! sorted sets in `algebra` (large ones slice by slice: `combination`).
 
 mod algebra;
+mod combination;
 mod pop;
 mod range;
+mod removal;
 
 use super::collection::{RandomCount, repeat_draws, reply_element};
 use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
@@ -385,15 +387,16 @@ fn reply_pair(out: &mut Out, (member, score): (Element<'_>, f64), with_scores: b
 }
 
 /// Puts a sorted set at `destination`, or nothing where it is empty, and replies how many members it has.
-pub(super) fn store(txn: &mut Txn<'_>, destination: &[u8], set: &SortedSet, event: &'static str, out: &mut Out) {
+pub(super) fn store(txn: &mut Txn<'_>, destination: &[u8], set: SortedSet, event: &'static str, out: &mut Out) {
     let was_there = txn.peek_type(destination).is_some();
+    let len = set.len();
     txn.store_sorted_set(destination, set);
-    if !set.is_empty() {
+    if len > 0 {
         txn.notify(EventClass::SORTED_SET, event, destination);
     } else if was_there {
         txn.notify(EventClass::GENERIC, "del", destination);
     }
-    out.integer(set.len() as i64);
+    out.integer(len as i64);
 }
 
 const ZSCAN: Command = Command {

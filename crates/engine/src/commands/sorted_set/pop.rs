@@ -1,19 +1,28 @@
 //! Taking out the members with the lowest or highest scores, and waiting for such.
 
 use super::SORTED_SET;
+use super::removal::Removing;
 use crate::arguments::{is, timeout_ms};
+use crate::aside::{Aside, Work};
 use crate::blocking::{Attempt, Blocking, Wait};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::commands::collection::PopFromSeveral;
 use crate::fault::Fault;
 use keyspace::{EventClass, KeyType, Txn};
 use resp::{Args, Out, Protocol};
+use values::SortedSet;
 
 /// Which end of the order.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
     Lowest,
     Highest,
+}
+
+impl End {
+    fn event(self) -> &'static str {
+        if self == End::Lowest { "zpopmin" } else { "zpopmax" }
+    }
 }
 
 type Pairs = Vec<(Vec<u8>, f64)>;
@@ -29,8 +38,7 @@ fn pop(txn: &mut Txn<'_>, key: &[u8], end: End, count: usize) -> Result<Option<P
     };
     if !pairs.is_empty() {
         txn.sorted_set_remove(key, pairs.iter().map(|(member, _)| &member[..]))?;
-        let event = if end == End::Lowest { "zpopmin" } else { "zpopmax" };
-        txn.notify_removal(EventClass::SORTED_SET, event, key);
+        txn.notify_removal(EventClass::SORTED_SET, end.event(), key);
     }
     Ok(Some(pairs))
 }
@@ -58,16 +66,31 @@ const POPPING: Command = Command {
 pub(super) const ZPOPMIN: Command = Command {
     name: "zpopmin",
     summary: "Takes out the members with the lowest scores.",
-    handler: Handler::Write(|txn, args, out| pop_from_one(txn, args, out, End::Lowest)),
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| pop_from_one(txn, args, out, End::Lowest),
+        begin: |txn, args, _| begin_pop(txn, args, End::Lowest),
+    }),
     ..POPPING
 };
 
 pub(super) const ZPOPMAX: Command = Command {
     name: "zpopmax",
     summary: "Takes out the members with the highest scores.",
-    handler: Handler::Write(|txn, args, out| pop_from_one(txn, args, out, End::Highest)),
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| pop_from_one(txn, args, out, End::Highest),
+        begin: |txn, args, _| begin_pop(txn, args, End::Highest),
+    }),
     ..POPPING
 };
+
+fn begin_pop(txn: &Txn<'_>, args: Args<'_>, end: End) -> Option<Box<dyn Work>> {
+    let count = usize::try_from(stdx::parse_i64(args.get(2)?)?).ok().filter(|_| args.len() == 3)?;
+    let ranks = |set: &SortedSet| {
+        let count = count.min(set.len());
+        if end == End::Lowest { 0..count } else { set.len() - count..set.len() }
+    };
+    Removing::begin(txn, args.at(1), ranks, Some(end == End::Highest), end.event())
+}
 
 fn pop_from_one(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, end: End) -> Reply {
     let count = match args.len() {

@@ -1,7 +1,9 @@
 //! Members within a range of ranks, scores or (where all scores are the same) members.
 
+use super::removal::Removing;
 use super::{LOOK, SORTED_SET, reply_pair, reply_pairs_head, store};
 use crate::arguments::{Cursor, integer, is};
+use crate::aside::{Aside, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::commands::collection::{SLICE_ELEMENTS, is_long, reply_element, reply_in_slices};
 use crate::fault::Fault;
@@ -231,7 +233,7 @@ fn reply_range(view: &View<'_>, args: Args<'_>, out: &mut Out, by: Option<By>, r
     Ok(())
 }
 
-fn reply_long_range(set: SortedSet, ranks: Range<usize>, reverse: bool, with_scores: bool, out: &mut Out) {
+pub(super) fn reply_long_range(set: SortedSet, ranks: Range<usize>, reverse: bool, with_scores: bool, out: &mut Out) {
     reply_in_slices(out, move |given, out| {
         let next = (given + SLICE_ELEMENTS).min(ranks.len());
         if reverse {
@@ -363,7 +365,7 @@ fn zrangestore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
             member.with_bytes(|member| result.insert(member, score, &limits));
         });
     }
-    store(txn, args.at(1), &result, "zrangestore", out);
+    store(txn, args.at(1), result, "zrangestore", out);
     Ok(())
 }
 
@@ -406,7 +408,10 @@ pub(super) const ZREMRANGEBYLEX: Command = Command {
     since: "2.8.9",
     summary: "Removes the members between two members, where all scores are the same.",
     arguments: &[Argument::key("key", 0), Argument::string("min"), Argument::string("max")],
-    handler: Handler::Write(|txn, args, out| remove(txn, args, out, By::Member, "zremrangebylex")),
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| remove(txn, args, out, By::Member, "zremrangebylex"),
+        begin: |txn, args, _| begin_removal(txn, args, By::Member, "zremrangebylex"),
+    }),
     ..REMOVING
 };
 
@@ -415,7 +420,10 @@ pub(super) const ZREMRANGEBYRANK: Command = Command {
     since: "2.0.0",
     summary: "Removes the members within a range of ranks.",
     arguments: &[Argument::key("key", 0), Argument::integer("start"), Argument::integer("stop")],
-    handler: Handler::Write(|txn, args, out| remove(txn, args, out, By::Rank, "zremrangebyrank")),
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| remove(txn, args, out, By::Rank, "zremrangebyrank"),
+        begin: |txn, args, _| begin_removal(txn, args, By::Rank, "zremrangebyrank"),
+    }),
     ..REMOVING
 };
 
@@ -423,9 +431,17 @@ pub(super) const ZREMRANGEBYSCORE: Command = Command {
     name: "zremrangebyscore",
     summary: "Removes the members with a score within a range.",
     arguments: &[Argument::key("key", 0), Argument::new("min", "double"), Argument::new("max", "double")],
-    handler: Handler::Write(|txn, args, out| remove(txn, args, out, By::Score, "zremrangebyscore")),
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| remove(txn, args, out, By::Score, "zremrangebyscore"),
+        begin: |txn, args, _| begin_removal(txn, args, By::Score, "zremrangebyscore"),
+    }),
     ..REMOVING
 };
+
+fn begin_removal(txn: &Txn<'_>, args: Args<'_>, by: By, event: &'static str) -> Option<Box<dyn Work>> {
+    let bounds = Bounds::parse(by, args.at(2), args.at(3)).ok()?;
+    Removing::begin(txn, args.at(1), |set| bounds.ranks(set), None, event)
+}
 
 fn remove(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, by: By, event: &'static str) -> Reply {
     let bounds = Bounds::parse(by, args.at(2), args.at(3))?;
