@@ -90,7 +90,7 @@ pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
             output.extend_from_slice(bytes);
         }
         ValueRef::Set(set) => {
-            let deadlines = tagged(&mut output, tag::SET, Some(set));
+            let deadlines = tagged(&mut output, tag::SET, set.expiring());
             set.for_each(|member| {
                 push(&mut output, member);
                 push_deadline(&mut output, deadlines, member);

@@ -74,7 +74,7 @@ fn entry_digest(db: u32, entry: &Entry) -> u64 {
         ValueRef::Set(set) => {
             let mut sum = 2;
             set.for_each(|member| {
-                sum = hash(2, member).wrapping_add(deadline_digest(Some(set), member)).wrapping_add(sum);
+                sum = hash(2, member).wrapping_add(deadline_digest(set.expiring(), member)).wrapping_add(sum);
             });
             sum
         }

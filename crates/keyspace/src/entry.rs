@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The payload is 8 bytes for an integer, varint length and bytes for a string up to `INLINE_MAX`, the listpack
-//! of a small collection (which begins with its length), else a pointer to a boxed value. Nothing is aligned. The allocation's size is a
+//! or the intset of a small collection (which know their lengths), else a pointer to a boxed value. Nothing is aligned. The allocation's size is a
 //! function of what it contains (`size_class`), so that it needs no length of its own.
 
 mod layout;
@@ -23,7 +23,7 @@ use crate::{KeyType, OriginIndex, Version};
 use effect::Stamp;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
-use values::{Encoding, Expiring, Hash, HashRef, Packed, Set, SortedSet, Stream};
+use values::{Encoding, Expiring, Hash, HashRef, Packed, PackedIntset, Set, SetRef, SortedSet, Stream};
 
 /// Strings beyond this length have a buffer of their own, with room to grow.
 const INLINE_MAX: usize = 2048;
@@ -60,6 +60,10 @@ enum Kind {
     Stream,
     /// A hash that is a listpack within the entry.
     PackedHash,
+    /// A set that is one.
+    PackedSet,
+    /// A set that is an intset within the entry.
+    Intset,
 }
 
 /// What an entry knows beside key and value.
@@ -208,7 +212,9 @@ impl Entry {
             5 => Kind::List,
             6 => Kind::SortedSet,
             7 => Kind::Stream,
-            _ => Kind::PackedHash,
+            8 => Kind::PackedHash,
+            9 => Kind::PackedSet,
+            _ => Kind::Intset,
         }
     }
 
@@ -248,16 +254,20 @@ impl Entry {
         (payload + size, len)
     }
 
-    /// The listpack of a small collection.
+    /// The listpack or the intset of a small collection.
     ///
     /// # Safety
-    /// The kind is `PackedHash`.
+    /// The kind is `PackedHash`, `PackedSet` or `Intset`.
     #[inline]
     unsafe fn packed(&self, payload: usize) -> &[u8] {
-        // SAFETY: the caller's promise: a listpack is there, which begins with the number of its bytes.
+        // SAFETY: the caller's promise: a listpack is there, which begins with the number of its bytes, or an intset, whose
+        // header says it.
         unsafe {
-            let len = u32::from_le_bytes(self.read(payload));
-            std::slice::from_raw_parts(self.base().add(payload), len as usize)
+            let len = match self.kind() {
+                Kind::Intset => PackedIntset::byte_len(self.read(payload)),
+                _ => u32::from_le_bytes(self.read(payload)) as usize,
+            };
+            std::slice::from_raw_parts(self.base().add(payload), len)
         }
     }
 
@@ -270,7 +280,7 @@ impl Entry {
                 start + len - payload
             }
             // SAFETY: the kind was checked.
-            Kind::PackedHash => unsafe { self.packed(payload) }.len(),
+            Kind::PackedHash | Kind::PackedSet | Kind::Intset => unsafe { self.packed(payload) }.len(),
             Kind::Long | Kind::Set | Kind::Hash | Kind::List | Kind::SortedSet | Kind::Stream => POINTER_SIZE,
         }
     }
@@ -313,7 +323,9 @@ impl Entry {
                     ValueRef::Bytes(std::slice::from_raw_parts(self.base().add(start), len))
                 }
                 Kind::Long => ValueRef::Bytes((*self.boxed::<Vec<u8>>()).as_slice()),
-                Kind::Set => ValueRef::Set(&*self.boxed::<Set>()),
+                Kind::Set => ValueRef::Set((*self.boxed::<Set>()).view()),
+                Kind::PackedSet => ValueRef::Set(SetRef::Packed(Packed::of(self.packed(self.parts().payload)))),
+                Kind::Intset => ValueRef::Set(SetRef::Intset(PackedIntset::of(self.packed(self.parts().payload)))),
                 Kind::Hash => ValueRef::Hash((*self.boxed::<Hash>()).view()),
                 Kind::PackedHash => ValueRef::Hash(HashRef::Packed(Packed::of(self.packed(self.parts().payload)))),
                 Kind::List => ValueRef::List(&(*self.boxed::<StoredList>()).list),
@@ -323,9 +335,16 @@ impl Entry {
         }
     }
 
-    pub fn set_mut(&mut self) -> Option<&mut Set> {
-        // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.
-        (self.kind() == Kind::Set).then(|| unsafe { &mut *self.boxed::<Set>() })
+    pub fn set_mut(&mut self) -> Option<CollectionMut<'_, Set>> {
+        match self.value() {
+            // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.
+            ValueRef::Set(SetRef::Whole(_)) => Some(CollectionMut::Boxed(unsafe { &mut *self.boxed::<Set>() })),
+            ValueRef::Set(set) => {
+                let value = Some(set.contents());
+                Some(CollectionMut::Unpacked { entry: self, value })
+            }
+            _ => None,
+        }
     }
 
     pub fn hash_mut(&mut self) -> Option<CollectionMut<'_, Hash>> {
@@ -360,10 +379,10 @@ impl Entry {
         (self.kind() == Kind::List).then(|| unsafe { &mut *self.boxed::<StoredList>() })
     }
 
-    /// As something whose elements may have deadlines; of a hash only where some have, or had.
+    /// As something whose elements may have deadlines; of a set or a hash only where some have, or had.
     pub fn expiring(&self) -> Option<&dyn Expiring> {
         match self.value() {
-            ValueRef::Set(set) => Some(set),
+            ValueRef::Set(set) => set.expiring(),
             ValueRef::Hash(hash) => hash.expiring(),
             ValueRef::SortedSet(set) => Some(set),
             _ => None,
@@ -373,7 +392,7 @@ impl Entry {
     /// Changes deadlines of elements. `None` where the value has no such elements.
     pub fn change_deadlines<R>(&mut self, f: impl FnOnce(&mut dyn Expiring) -> R) -> Option<R> {
         match self.key_type() {
-            KeyType::Set => self.set_mut().map(|set| f(set)),
+            KeyType::Set => self.set_mut().map(|mut set| f(&mut *set)),
             KeyType::Hash => self.hash_mut().map(|mut hash| f(&mut *hash)),
             KeyType::SortedSet => self.sorted_set_mut().map(|set| f(set)),
             KeyType::String | KeyType::List | KeyType::Stream => None,
@@ -398,7 +417,7 @@ impl Entry {
     pub fn key_type(&self) -> KeyType {
         match self.kind() {
             Kind::Int | Kind::Inline | Kind::Long => KeyType::String,
-            Kind::Set => KeyType::Set,
+            Kind::Set | Kind::PackedSet | Kind::Intset => KeyType::Set,
             Kind::Hash | Kind::PackedHash => KeyType::Hash,
             Kind::List => KeyType::List,
             Kind::SortedSet => KeyType::SortedSet,
@@ -653,7 +672,8 @@ impl Entry {
                 }
                 ValueRef::Bytes(bytes) if entry.kind() == Kind::Inline => Value::Bytes(bytes.to_vec()),
                 ValueRef::Bytes(_) => Value::Bytes(*Box::from_raw(entry.boxed::<Vec<u8>>())),
-                ValueRef::Set(_) => Value::Set(*Box::from_raw(entry.boxed::<Set>())),
+                ValueRef::Set(SetRef::Whole(_)) => Value::Set(*Box::from_raw(entry.boxed::<Set>())),
+                ValueRef::Set(set) => Value::Set(set.contents()),
                 ValueRef::Hash(HashRef::Packed(packed)) => Value::Hash(packed.into()),
                 ValueRef::Hash(HashRef::Whole(_)) => Value::Hash(*Box::from_raw(entry.boxed::<Hash>())),
                 ValueRef::List(_) => Value::List(Box::from_raw(entry.boxed::<StoredList>()).list),
@@ -672,7 +692,7 @@ impl Entry {
                 // SAFETY: the kind was checked.
                 size_of::<Vec<u8>>() + unsafe { (*self.boxed::<Vec<u8>>()).capacity() }
             }
-            ValueRef::Set(set) => size_of::<Set>() + set.heap_size(),
+            ValueRef::Set(SetRef::Whole(set)) => size_of::<Set>() + set.heap_size(),
             ValueRef::Hash(HashRef::Whole(hash)) => size_of::<Hash>() + hash.heap_size(),
             ValueRef::List(list) => {
                 let identities = self.stored_list().and_then(|stored| stored.identities.as_ref());
@@ -690,7 +710,7 @@ impl Entry {
         // SAFETY: each arm takes what the kind says is there, and nobody reads it again.
         unsafe {
             match self.kind() {
-                Kind::Int | Kind::Inline | Kind::PackedHash => {}
+                Kind::Int | Kind::Inline | Kind::PackedHash | Kind::PackedSet | Kind::Intset => {}
                 Kind::Long => drop(Box::from_raw(self.boxed::<Vec<u8>>())),
                 Kind::Set => drop(Box::from_raw(self.boxed::<Set>())),
                 Kind::Hash => drop(Box::from_raw(self.boxed::<Hash>())),

@@ -7,7 +7,7 @@ use crate::guard::Guard;
 use crate::shard::Shard;
 use crate::{Collection, KeyHash, Keyspace, Statistics, ValueError};
 use std::cell::Cell;
-use values::{Encoding, EncodingLimits, HashRef, List, Set, SortedSet, Stream};
+use values::{Encoding, EncodingLimits, HashRef, List, Set, SetRef, SortedSet, Stream};
 
 /// RANDOMKEY gives up after so many expired keys in a row.
 const RANDOM_KEY_ATTEMPTS: usize = 100;
@@ -191,7 +191,7 @@ impl<'k> View<'k> {
         }
     }
 
-    pub fn set(&self, key: &[u8]) -> Result<Option<&Set>, ValueError> {
+    pub fn set(&self, key: &[u8]) -> Result<Option<SetRef<'_>>, ValueError> {
         match self.access(key).map(Entry::value) {
             None => Ok(None),
             Some(ValueRef::Set(set)) => Ok(Some(set)),
@@ -235,7 +235,7 @@ impl<'k> View<'k> {
     pub fn is_set(&self, key: &[u8], copy: Option<&Set>) -> bool {
         match (self.access(key).map(Entry::value), copy) {
             (None, None) => true,
-            (Some(ValueRef::Set(set)), Some(copy)) => set.is(copy),
+            (Some(ValueRef::Set(set)), Some(copy)) => set.is_still(copy),
             _ => false,
         }
     }

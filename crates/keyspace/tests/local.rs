@@ -185,7 +185,7 @@ fn whole_keys_move_with_their_deadlines() {
         assert_eq!(txn.deadline_ms(b"c"), Some(Some(NOW_MS + 10)));
         txn.set_add(b"s", bytes(&["1", "2"])).unwrap();
         txn.copy(b"s", b"s", 3);
-        let set = txn.set(b"s").unwrap().unwrap().clone();
+        let set = txn.set(b"s").unwrap().unwrap().to_set();
         txn.store_set(b"a", set);
         assert_eq!(members(txn, b"a"), ["1", "2"]);
         assert_eq!(txn.deadline_ms(b"a"), Some(None));

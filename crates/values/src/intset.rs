@@ -2,6 +2,7 @@
 //! integer: 2, 4 or 8; number of integers), then the integers, ascending, little-endian.
 
 use crate::{Malformed, buffer};
+use std::ops::Deref;
 
 const HEADER_LEN: usize = 8;
 
@@ -9,6 +10,29 @@ const HEADER_LEN: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intset {
     bytes: Vec<u8>,
+}
+
+/// The bytes of an intset: to `Intset` what `str` is to `String`.
+#[derive(Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct PackedIntset([u8]);
+
+impl Deref for Intset {
+    type Target = PackedIntset;
+    #[inline]
+    fn deref(&self) -> &PackedIntset {
+        PackedIntset::of(&self.bytes)
+    }
+}
+
+/// A copy to be changed: one more integer needs no other buffer.
+impl From<&PackedIntset> for Intset {
+    fn from(packed: &PackedIntset) -> Intset {
+        let mut bytes = Vec::new();
+        buffer::reserve(&mut bytes, packed.0.len() + size_of::<i64>());
+        bytes.extend_from_slice(&packed.0);
+        Intset { bytes }
+    }
 }
 
 impl Default for Intset {
@@ -36,57 +60,6 @@ impl Intset {
             return Err(Malformed);
         }
         Ok(intset)
-    }
-
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    #[inline]
-    pub fn len(&self) -> usize {
-        (self.bytes.len() - HEADER_LEN) / self.width()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.bytes.len() == HEADER_LEN
-    }
-
-    /// Bytes per integer.
-    #[inline]
-    fn width(&self) -> usize {
-        usize::from(self.bytes[0])
-    }
-
-    /// The integer at `index`, in ascending order. Panics where `index >= len`.
-    #[inline]
-    pub fn at(&self, index: usize) -> i64 {
-        let width = self.width();
-        read(&self.bytes[HEADER_LEN + index * width..][..width])
-    }
-
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = i64> + ExactSizeIterator + '_ {
-        self.bytes[HEADER_LEN..].chunks_exact(self.width()).map(read)
-    }
-
-    /// Where `value` is (`Ok`) or belongs (`Err`).
-    fn position(&self, value: i64) -> Result<usize, usize> {
-        let (mut low, mut high) = (0, self.len());
-        if high > 0 && value > self.at(high - 1) {
-            return Err(high); // ascending inserts are common
-        }
-        while low < high {
-            let middle = (low + high) / 2;
-            match self.at(middle).cmp(&value) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Equal => return Ok(middle),
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        Err(low)
-    }
-
-    pub fn contains(&self, value: i64) -> bool {
-        self.position(value).is_ok()
     }
 
     /// True where the value is new.
@@ -132,6 +105,75 @@ impl Intset {
     /// Bytes on the heap.
     pub fn heap_size(&self) -> usize {
         self.bytes.capacity()
+    }
+}
+
+impl PackedIntset {
+    /// Bytes that are an intset's.
+    #[inline]
+    pub fn of(bytes: &[u8]) -> &PackedIntset {
+        assert!(bytes.len() >= HEADER_LEN, "an intset has a header");
+        // SAFETY: `PackedIntset` is `repr(transparent)` over `[u8]`, so the reference means the same bytes with the same
+        // length, and every byte is a valid one of either type.
+        unsafe { &*(std::ptr::from_ref(bytes) as *const PackedIntset) }
+    }
+
+    /// How many bytes an intset with this header has.
+    #[inline]
+    pub fn byte_len(header: [u8; HEADER_LEN]) -> usize {
+        let count = u32::from_le_bytes([header[4], header[5], header[6], header[7]]);
+        HEADER_LEN + usize::from(header[0]) * count as usize
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    #[inline]
+    pub fn len(&self) -> usize {
+        (self.0.len() - HEADER_LEN) / self.width()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.len() == HEADER_LEN
+    }
+
+    /// Bytes per integer.
+    #[inline]
+    fn width(&self) -> usize {
+        usize::from(self.0[0])
+    }
+
+    /// The integer at `index`, in ascending order. Panics where `index >= len`.
+    #[inline]
+    pub fn at(&self, index: usize) -> i64 {
+        let width = self.width();
+        read(&self.0[HEADER_LEN + index * width..][..width])
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = i64> + ExactSizeIterator + '_ {
+        self.0[HEADER_LEN..].chunks_exact(self.width()).map(read)
+    }
+
+    /// Where `value` is (`Ok`) or belongs (`Err`).
+    fn position(&self, value: i64) -> Result<usize, usize> {
+        let (mut low, mut high) = (0, self.len());
+        if high > 0 && value > self.at(high - 1) {
+            return Err(high); // ascending inserts are common
+        }
+        while low < high {
+            let middle = (low + high) / 2;
+            match self.at(middle).cmp(&value) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Ok(middle),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Err(low)
+    }
+
+    pub fn contains(&self, value: i64) -> bool {
+        self.position(value).is_ok()
     }
 }
 

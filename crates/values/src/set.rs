@@ -1,8 +1,12 @@
 //! Sets: intset, listpack or hash table.
 
+mod view;
+
+pub use view::{SetIter, SetRef};
+
 use crate::expiring::{Deadlines, Elements};
-use crate::table::{self, Prefetch, Table};
-use crate::{Element, Encoding, EncodingLimits, Intset, Listpack, listpack, sample};
+use crate::table::Table;
+use crate::{Element, EncodingLimits, Intset, Listpack};
 use stdx::parse_i64;
 
 /// A set of byte strings. Where it lives is decided as Redis 7.2 does: integers in an intset, few
@@ -12,6 +16,12 @@ use stdx::parse_i64;
 pub struct Set {
     form: Form,
     deadlines: Option<Box<Deadlines<()>>>,
+}
+
+/// A small set without deadlines.
+pub enum PackedSet {
+    Intset(Intset),
+    Listpack(Listpack),
 }
 
 #[derive(Clone, Debug)]
@@ -32,44 +42,38 @@ impl Set {
         Set { form: Form::Intset(Intset::new()), deadlines: None }
     }
 
-    pub fn len(&self) -> usize {
-        match &self.form {
-            Form::Intset(intset) => intset.len(),
-            Form::Listpack(listpack) => listpack.len(),
-            Form::Table(table) => table.len(),
-        }
-    }
-
     #[inline]
-    pub fn is_empty(&self) -> bool {
-        match &self.form {
-            Form::Intset(intset) => intset.is_empty(),
-            Form::Listpack(listpack) => listpack.is_empty(),
-            Form::Table(table) => table.len() == 0,
+    pub fn view(&self) -> SetRef<'_> {
+        SetRef::Whole(self)
+    }
+
+    /// Where there is no more to the set than an intset or a listpack of at most `max_len` bytes: that.
+    pub fn into_packed(self, max_len: usize) -> Result<PackedSet, Set> {
+        match self {
+            Set { form: Form::Intset(intset), deadlines: None } if intset.as_bytes().len() <= max_len => {
+                Ok(PackedSet::Intset(intset))
+            }
+            Set { form: Form::Listpack(listpack), deadlines: None } if listpack.as_bytes().len() <= max_len => {
+                Ok(PackedSet::Listpack(listpack))
+            }
+            set => Err(set),
         }
     }
 
-    /// Starts to load what a lookup of `member` will touch, where the set is large. False where it is not.
-    pub fn prefetch(&self, member: &[u8], step: Prefetch) -> bool {
-        let Form::Table(table) = &self.form else { return false };
-        table.prefetch(member, step);
-        true
+    pub fn len(&self) -> usize {
+        self.view().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.view().is_empty()
     }
 
     pub fn contains(&self, member: &[u8]) -> bool {
-        match &self.form {
-            Form::Intset(intset) => parse_i64(member).is_some_and(|value| intset.contains(value)),
-            Form::Listpack(listpack) => listpack.find(member, 1).is_some(),
-            Form::Table(table) => table.get(member).is_some(),
-        }
+        self.view().contains(member)
     }
 
-    /// `contains` for a member of another set: integers are not printed where that can be avoided.
-    pub fn contains_element(&self, member: Element<'_>) -> bool {
-        match (&self.form, member) {
-            (Form::Intset(intset), Element::Int(value)) => intset.contains(value),
-            _ => member.with_bytes(|member| self.contains(member)),
-        }
+    pub fn iter(&self) -> SetIter<'_> {
+        self.view().iter()
     }
 
     /// True where the member is new.
@@ -159,90 +163,16 @@ impl Set {
         self.form = Form::Table(Box::new(table));
     }
 
-    /// Members in the order that the encoding keeps (ascending for intset, by age for listpack).
-    pub fn iter(&self) -> SetIter<'_> {
-        let iter = match &self.form {
-            Form::Intset(intset) => FormIter::Intset(intset, 0),
-            Form::Listpack(listpack) => FormIter::Listpack(listpack.iter()),
-            Form::Table(table) => FormIter::Table(table.iter()),
-        };
-        SetIter { iter, remaining: self.len() }
-    }
-
-    /// The same; integers are formatted into the callback's argument.
-    pub fn for_each(&self, mut f: impl FnMut(&[u8])) {
-        self.iter().for_each(|member| member.with_bytes(&mut f));
-    }
-
-    /// One member, uniformly at random. `dice(n)` returns a number below `n`.
-    pub fn random<R>(&self, mut dice: impl FnMut(usize) -> usize, f: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        if self.is_empty() {
-            return None;
-        }
-        let member = match &self.form {
-            Form::Intset(intset) => Element::Int(intset.at(dice(intset.len()))),
-            Form::Listpack(listpack) => listpack.iter().nth(dice(listpack.len()))?,
-            Form::Table(table) => Element::Bytes(table.random(dice)?.0),
-        };
-        Some(member.with_bytes(f))
-    }
-
-    /// `count` different members, every selection equally likely; all of them where there are not more.
-    pub fn sample(&self, count: usize, mut dice: impl FnMut(usize) -> usize, mut f: impl FnMut(Element<'_>)) {
-        match &self.form {
-            Form::Table(table) if sample::is_sparse(count, table.len()) => {
-                let random = || Some(table.random(&mut dice)?.0);
-                sample::draw(count, random, |member| f(Element::Bytes(member)));
-            }
-            _ => sample::select(self.iter(), self.len(), count, dice, f),
-        }
-    }
-
-    /// SSCAN: calls `f` for at least `count` members where there are; returns the next cursor (0: done).
-    /// A member present throughout is returned at least once, whatever happens between the calls.
-    pub fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(&[u8])) -> u64 {
-        match &self.form {
-            Form::Table(table) => table.scan(cursor, count, |member, _| f(member)),
-            _ => {
-                self.for_each(f);
-                0
-            }
-        }
-    }
-
-    /// The members that are in sight, without deadlines: of a large set this costs next to nothing.
-    pub fn contents(&self) -> Set {
-        Set { form: self.form.clone(), deadlines: None }
-    }
-
     /// Copies one part of what clones share, as the first write to it would. False where there is no such part.
     pub fn unshare(&mut self, part: usize) -> bool {
         let Form::Table(table) = &mut self.form else { return false };
         table.unshare(part)
     }
 
-    /// Is `copy`, a clone, still what this set is? One that is small may be said to have changed where it has not.
-    pub fn is(&self, copy: &Set) -> bool {
-        match (&self.form, &copy.form) {
-            (Form::Table(own), Form::Table(copy)) => own.is(copy),
-            (Form::Intset(own), Form::Intset(copy)) => own == copy,
-            (Form::Listpack(own), Form::Listpack(copy)) => own == copy,
-            _ => false,
-        }
-    }
-
     /// Has the set the encoding of a large one, and would it have, however it were made?
     pub fn is_large(&self, limits: &EncodingLimits) -> bool {
         let small = limits.set_max_listpack_entries.max(limits.set_max_intset_entries);
         matches!(self.form, Form::Table(_)) && self.len() > small
-    }
-
-    pub fn encoding(&self) -> Encoding {
-        match self.form {
-            Form::Intset(_) => Encoding::Intset,
-            Form::Listpack(_) => Encoding::Listpack,
-            Form::Table(_) => Encoding::Hashtable,
-        }
     }
 
     /// Bytes on the heap, as MEMORY USAGE counts.
@@ -290,50 +220,5 @@ impl Form {
         } else {
             Form::Table(Box::new(Table::with_capacity(1)))
         }
-    }
-}
-
-/// Members of a set.
-#[derive(Clone, Debug)]
-pub struct SetIter<'a> {
-    iter: FormIter<'a>,
-    remaining: usize,
-}
-
-#[derive(Clone, Debug)]
-enum FormIter<'a> {
-    Intset(&'a Intset, usize),
-    Listpack(listpack::Iter<'a>),
-    Table(table::Iter<'a, false>),
-}
-
-impl<'a> Iterator for SetIter<'a> {
-    type Item = Element<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Element<'a>> {
-        self.remaining = self.remaining.checked_sub(1)?;
-        match &mut self.iter {
-            FormIter::Intset(intset, next) => {
-                *next += 1;
-                Some(Element::Int(intset.at(*next - 1)))
-            }
-            FormIter::Listpack(iter) => iter.next(),
-            FormIter::Table(iter) => iter.next().map(|(member, _)| Element::Bytes(member)),
-        }
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.remaining, Some(self.remaining))
-    }
-}
-
-impl ExactSizeIterator for SetIter<'_> {}
-
-impl<'a> IntoIterator for &'a Set {
-    type Item = Element<'a>;
-    type IntoIter = SetIter<'a>;
-    fn into_iter(self) -> SetIter<'a> {
-        self.iter()
     }
 }

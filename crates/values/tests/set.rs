@@ -34,7 +34,7 @@ fn members(set: &Set) -> Vec<Vec<u8>> {
 #[test]
 fn encodings_are_those_of_redis() {
     let defaults = EncodingLimits::default();
-    let encoding = |members: &[&str], limits: &EncodingLimits| set_of(members, limits).encoding();
+    let encoding = |members: &[&str], limits: &EncodingLimits| set_of(members, limits).view().encoding();
     assert_eq!(encoding(&["1", "2"], &defaults), Encoding::Intset);
     assert_eq!(encoding(&["1", "a"], &defaults), Encoding::Listpack);
     assert_eq!(encoding(&["a", "1"], &defaults), Encoding::Listpack);
@@ -45,14 +45,14 @@ fn encodings_are_those_of_redis() {
     assert_eq!(encoding(&["1"], &limits(0, 0, 64)), Encoding::Hashtable);
     assert_eq!(encoding(&["a"], &limits(512, 0, 64)), Encoding::Hashtable);
     assert_eq!(encoding(&["12345", "a"], &limits(512, 128, 4)), Encoding::Hashtable);
-    assert_eq!(set_of((0..512).map(|value| value.to_string()), &defaults).encoding(), Encoding::Intset);
-    assert_eq!(set_of((0..513).map(|value| value.to_string()), &defaults).encoding(), Encoding::Hashtable);
-    assert_eq!(set_of(numbered(0..128), &defaults).encoding(), Encoding::Listpack);
-    assert_eq!(set_of(numbered(0..129), &defaults).encoding(), Encoding::Hashtable);
+    assert_eq!(set_of((0..512).map(|value| value.to_string()), &defaults).view().encoding(), Encoding::Intset);
+    assert_eq!(set_of((0..513).map(|value| value.to_string()), &defaults).view().encoding(), Encoding::Hashtable);
+    assert_eq!(set_of(numbered(0..128), &defaults).view().encoding(), Encoding::Listpack);
+    assert_eq!(set_of(numbered(0..129), &defaults).view().encoding(), Encoding::Hashtable);
 
     let mut integers = set_of((0..128).map(|value| value.to_string()), &defaults);
     integers.insert(b"a", &defaults);
-    assert_eq!(integers.encoding(), Encoding::Hashtable);
+    assert_eq!(integers.view().encoding(), Encoding::Hashtable);
     assert_eq!(integers.len(), 129);
 }
 
@@ -77,7 +77,7 @@ fn scan_gives_what_stays_while_the_table_grows_and_shrinks() {
         let mut seen = HashSet::new();
         let mut cursor = 0;
         loop {
-            cursor = set.scan(cursor, 10, |member| {
+            cursor = set.view().scan(cursor, 10, |member| {
                 seen.insert(String::from_utf8(member.to_vec()).unwrap());
             });
             if cursor == 0 {
@@ -98,7 +98,7 @@ fn a_quiet_scan_gives_everything_once_in_small_steps() {
     let (mut cursor, mut given, mut largest_step) = (0, Vec::new(), 0);
     loop {
         let before = given.len();
-        cursor = set.scan(cursor, 10, |member| given.push(member.to_vec()));
+        cursor = set.view().scan(cursor, 10, |member| given.push(member.to_vec()));
         largest_step = largest_step.max(given.len() - before);
         if cursor == 0 {
             break;
@@ -120,11 +120,15 @@ fn random_members_are_uniform() {
         let mut drawn = BTreeMap::<Vec<u8>, f64>::new();
         let mut sampled = BTreeMap::<Vec<u8>, f64>::new();
         for _ in 0..len * 100 {
-            let member = set.random(|n| rng.random_range(0..n), <[u8]>::to_vec).unwrap();
+            let member = set.view().random(|n| rng.random_range(0..n), <[u8]>::to_vec).unwrap();
             *drawn.entry(member).or_default() += 1.0;
         }
         for _ in 0..len * 10 {
-            set.sample(10, |n| rng.random_range(0..n), |member| *sampled.entry(member.to_vec()).or_default() += 1.0);
+            set.view().sample(
+                10,
+                |n| rng.random_range(0..n),
+                |member| *sampled.entry(member.to_vec()).or_default() += 1.0,
+            );
         }
         for counts in [drawn, sampled] {
             assert_eq!(counts.len(), len);
@@ -133,7 +137,7 @@ fn random_members_are_uniform() {
             assert!(
                 (chi_square - len).abs() < 6.0 * (2.0 * len).sqrt(),
                 "{chi_square} for {len}, {:?}",
-                set.encoding()
+                set.view().encoding()
             );
         }
     }
@@ -146,7 +150,7 @@ fn a_sample_is_of_different_members() {
         let set = set_of((0..90).map(|value| value.to_string()), &limits);
         for count in [0, 1, 10, 29, 30, 31, 89, 90, 91, 1000] {
             let mut sample = HashSet::new();
-            set.sample(count, |n| rng.random_range(0..n), |member| assert!(sample.insert(member.to_vec())));
+            set.view().sample(count, |n| rng.random_range(0..n), |member| assert!(sample.insert(member.to_vec())));
             assert_eq!(sample.len(), count.min(90));
             assert!(sample.iter().all(|member| set.contains(member)));
         }
@@ -215,7 +219,7 @@ proptest! {
             prop_assert_eq!(set.len(), model.len());
         }
         prop_assert!(model.iter().all(|member| set.contains(member)));
-        prop_assert!(set.iter().all(|member| set.contains_element(member)));
+        prop_assert!(set.iter().all(|member| set.view().contains_element(member)));
         let contents = members(&set);
         prop_assert_eq!(contents.len(), model.len());
         prop_assert_eq!(contents.into_iter().collect::<HashSet<_>>(), model);

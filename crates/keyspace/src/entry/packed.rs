@@ -1,11 +1,11 @@
-//! Small collections, which are listpacks within their entries.
+//! Small collections, which are listpacks or intsets within their entries.
 
 use super::payload::Payload;
 use super::{Entry, NewValue};
 use std::ops::{Deref, DerefMut};
-use values::{Hash, SortedSet};
+use values::{Hash, Set, SortedSet};
 
-/// A longer listpack has a buffer of its own, since each change copies the one in an entry out of it and back.
+/// What is longer has a buffer of its own, since each change copies the one in an entry out of it and back.
 pub(super) const PACKED_MAX: usize = 512;
 
 /// A collection that may lie in its entry.
@@ -16,6 +16,12 @@ pub(crate) trait Compact: Default {
 impl Compact for Hash {
     fn into_new(self) -> NewValue<'static> {
         NewValue::Hash(self)
+    }
+}
+
+impl Compact for Set {
+    fn into_new(self) -> NewValue<'static> {
+        NewValue::Set(self)
     }
 }
 

@@ -5,7 +5,7 @@ use super::packed::PACKED_MAX;
 use super::{INLINE_MAX, Kind, NewValue, POINTER_SIZE};
 use crate::list::StoredList;
 use std::ptr;
-use values::Listpack;
+use values::{Intset, Listpack, PackedSet};
 
 /// The payload to be written into an allocation.
 pub(super) enum Payload<'a> {
@@ -13,6 +13,7 @@ pub(super) enum Payload<'a> {
     Inline(&'a [u8]),
     /// The kind says of what.
     Packed(Kind, Listpack),
+    Intset(Intset),
     /// From `Box::into_raw` of the kind's type.
     Boxed(Kind, *mut u8),
 }
@@ -26,7 +27,11 @@ impl<'a> Payload<'a> {
                 None => Payload::string(bytes),
             },
             NewValue::Verbatim(text) => Payload::string(text.bytes),
-            NewValue::Set(set) => Payload::boxed(Kind::Set, set),
+            NewValue::Set(set) => match set.into_packed(PACKED_MAX) {
+                Ok(PackedSet::Intset(intset)) => Payload::Intset(intset),
+                Ok(PackedSet::Listpack(listpack)) => Payload::Packed(Kind::PackedSet, listpack),
+                Err(set) => Payload::boxed(Kind::Set, set),
+            },
             NewValue::Hash(hash) => match hash.into_packed(PACKED_MAX) {
                 Ok(listpack) => Payload::Packed(Kind::PackedHash, listpack),
                 Err(hash) => Payload::boxed(Kind::Hash, hash),
@@ -54,6 +59,7 @@ impl<'a> Payload<'a> {
         match self {
             Payload::Int(_) => Kind::Int,
             Payload::Inline(_) => Kind::Inline,
+            Payload::Intset(_) => Kind::Intset,
             Payload::Packed(kind, _) | Payload::Boxed(kind, _) => *kind,
         }
     }
@@ -63,6 +69,7 @@ impl<'a> Payload<'a> {
             Payload::Int(_) => 8,
             Payload::Inline(bytes) => varint_size(bytes.len()) + bytes.len(),
             Payload::Packed(_, listpack) => listpack.as_bytes().len(),
+            Payload::Intset(intset) => intset.as_bytes().len(),
             Payload::Boxed(..) => POINTER_SIZE,
         }
     }
@@ -74,16 +81,18 @@ impl<'a> Payload<'a> {
         unsafe {
             match self {
                 Payload::Int(int) => to.cast::<i64>().write_unaligned(*int),
-                Payload::Inline(bytes) => {
-                    let start = write_varint(to, bytes.len());
-                    ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len());
-                }
-                Payload::Packed(_, listpack) => {
-                    let bytes = listpack.as_bytes();
-                    ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
-                }
+                Payload::Inline(bytes) => copy(bytes, write_varint(to, bytes.len())),
+                Payload::Packed(_, listpack) => copy(listpack.as_bytes(), to),
+                Payload::Intset(intset) => copy(intset.as_bytes(), to),
                 Payload::Boxed(_, pointer) => to.cast::<*mut u8>().write_unaligned(*pointer),
             }
         }
     }
+}
+
+/// # Safety
+/// `to` is valid for writing so many bytes.
+unsafe fn copy(bytes: &[u8], to: *mut u8) {
+    // SAFETY: the caller's promise; what is borrowed is not what is about to be written.
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len()) }
 }

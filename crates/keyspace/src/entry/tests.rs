@@ -289,7 +289,7 @@ fn collections_keep_their_place() {
     let mut set = Set::new();
     set.insert(b"1", &limits);
     entry.overwrite(NewValue::Set(set), Header::default());
-    assert!(matches!(entry.into_value(), Value::Set(set) if set.encoding() == Encoding::Intset));
+    assert!(matches!(entry.into_value(), Value::Set(set) if set.view().encoding() == Encoding::Intset));
 }
 
 /// What may happen to a hash in its entry.
@@ -358,6 +358,35 @@ proptest! {
             prop_assert_eq!((&found, hash.len()), (&model, model.len()));
             prop_assert_eq!((entry.key(), entry.key_type()), (&b"hash"[..], KeyType::Hash));
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 256 }))]
+    /// The same for a set: integers, then words, then so many of them that it does not fit any more.
+    #[test]
+    fn a_set_in_an_entry_is_a_set(
+        steps in prop::collection::vec((any::<bool>(), prop_oneof!["[0-9]{1,6}", "[0-9]{1,2}", "[a-z]{1,20}"]), 0..80),
+        words_from in 0usize..80,
+        version in version(),
+    ) {
+        let limits = EncodingLimits::default();
+        let mut entry = Entry::new(b"set", NewValue::Set(Set::new()), Header::default());
+        let mut model = std::collections::BTreeSet::<Vec<u8>>::new();
+        for (number, (joins, member)) in steps.into_iter().enumerate() {
+            let member = if number < words_from { member.len().to_string() } else { member }.into_bytes();
+            if joins {
+                prop_assert_eq!(entry.set_mut().unwrap().insert(&member, &limits), model.insert(member));
+            } else {
+                prop_assert_eq!(entry.set_mut().unwrap().remove(&member), model.remove(&member));
+            }
+            entry.set_version(version.filter(|_| number % 3 == 0));
+            let ValueRef::Set(set) = entry.value() else { panic!("a set went in") };
+            prop_assert_eq!(set.iter().map(|member| member.to_vec()).collect::<std::collections::BTreeSet<_>>(), model.clone());
+            prop_assert!(entry.heap_size() >= model.iter().map(Vec::len).sum::<usize>() / 4);
+        }
+        let Value::Set(set) = entry.into_value() else { panic!("a set went in") };
+        prop_assert!(set.len() == model.len() && model.iter().all(|member| set.contains(member)));
     }
 }
 

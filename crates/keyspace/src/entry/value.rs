@@ -1,7 +1,7 @@
 //! The values of entries: before they have one, while it has them, after it has lost them.
 
 use super::MODIFIED;
-use values::{Hash, HashRef, List, Prefetch, Set, SortedSet, Stream};
+use values::{Hash, HashRef, List, Prefetch, Set, SetRef, SortedSet, Stream};
 
 /// What an entry is made of. Bytes that are the canonical form of an integer become one.
 pub(crate) enum NewValue<'a> {
@@ -28,7 +28,7 @@ pub(crate) struct Verbatim<B> {
 pub(crate) enum ValueRef<'a> {
     Int(i64),
     Bytes(&'a [u8]),
-    Set(&'a Set),
+    Set(SetRef<'a>),
     Hash(HashRef<'a>),
     List(&'a List),
     SortedSet(&'a SortedSet),
@@ -52,7 +52,7 @@ impl ValueRef<'_> {
     pub fn clone_collection(self) -> Option<Value> {
         Some(match self {
             ValueRef::Int(_) | ValueRef::Bytes(_) => return None,
-            ValueRef::Set(set) => Value::Set(set.clone()),
+            ValueRef::Set(set) => Value::Set(set.to_set()),
             ValueRef::Hash(hash) => Value::Hash(hash.to_hash()),
             ValueRef::List(list) => Value::List(list.clone()),
             ValueRef::SortedSet(set) => Value::SortedSet(set.clone()),

@@ -232,7 +232,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             Collection::Set => {
                 if self.record.members.get(member).is_none_or(|written| !origins.newer(*written, at))
                     && let Some(mut entry) = self.table.find_mut(self.hash, self.key)
-                    && let Some(set) = entry.set_mut()
+                    && let Some(mut set) = entry.set_mut()
                 {
                     set.remove(member);
                 }

@@ -16,12 +16,13 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         }
         let author = self.author;
         let mut entry = self.plain_entry(KeyType::Set, || NewValue::Set(Set::new()));
-        let Some(set) = entry.set_mut() else { return 0 };
+        let Some(mut set) = entry.set_mut() else { return 0 };
         let insert = |member: &&[u8]| {
             set.set_deadline_ms(member, None);
             set.insert(member, limits)
         };
         let added = members.filter(insert).count();
+        drop(set);
         author.stamp(&mut entry);
         added
     }
@@ -32,9 +33,11 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             return self.with_record(|parts| parts.set_remove(members));
         }
         let Some(mut entry) = self.entry_mut() else { return 0 };
-        let Some(set) = entry.set_mut() else { return 0 };
+        let Some(mut set) = entry.set_mut() else { return 0 };
         let removed = members.filter(|member| set.remove(member)).count();
-        if set.is_empty() {
+        let is_empty = set.is_empty();
+        drop(set);
+        if is_empty {
             self.database.table.remove(self.hash, self.key);
         } else {
             self.stamp();
@@ -73,7 +76,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             self.restart_member(Collection::Set, member, wins);
             if wins
                 && let Some(mut entry) = self.table.find_mut(self.hash, self.key)
-                && let Some(set) = entry.set_mut()
+                && let Some(mut set) = entry.set_mut()
             {
                 removed += (set.remove(member) && !was_due) as usize;
             }
@@ -98,9 +101,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// The set at the key, which may be new and empty.
     fn with_set<R>(&mut self, f: impl FnOnce(&mut Set) -> R) -> R {
         if let Some(mut entry) = self.table.find_mut(self.hash, self.key)
-            && let Some(set) = entry.set_mut()
+            && let Some(mut set) = entry.set_mut()
         {
-            return f(set);
+            return f(&mut set);
         }
         let mut set = Set::new();
         let result = f(&mut set);
@@ -117,7 +120,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         self.cut_lifetimes(Collection::Set, cut, base.as_ref().map(|base| base as &dyn Expiring));
         self.record.members.retain(|_, member| origins.newer(*member, cut.at));
         let old = match self.table.find_mut(self.hash, self.key) {
-            Some(mut entry) => entry.set_mut().map(std::mem::take),
+            Some(mut entry) => entry.set_mut().map(|mut set| std::mem::take(&mut *set)),
             None => None,
         };
         if old.is_none() && base.is_none() {

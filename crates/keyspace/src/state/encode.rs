@@ -316,10 +316,10 @@ fn base_value(entry: Option<&Entry>, record: Option<&Record>, limits: &EncodingL
             let base = base_fields(set.clone(), &record.scores, limits)?;
             Some(codec::encoded(ValueRef::SortedSet(&base)))
         }
-        (ValueRef::Set(set), _) if set.has_hidden() => {
-            let mut set = set.clone();
+        (ValueRef::Set(set), _) if set.expiring().is_some_and(Expiring::has_hidden) => {
+            let mut set = set.to_set();
             set.reveal(limits);
-            Some(codec::encoded(ValueRef::Set(&set)))
+            Some(codec::encoded(ValueRef::Set(set.view())))
         }
         _ => entry.map(codec::encoded_entry),
     }

@@ -448,7 +448,7 @@ impl Value {
         match self {
             Value::Int(int) => ValueRef::Int(*int),
             Value::Bytes(bytes) => ValueRef::Bytes(bytes),
-            Value::Set(set) => ValueRef::Set(set),
+            Value::Set(set) => ValueRef::Set(set.view()),
             Value::Hash(hash) => ValueRef::Hash(hash.view()),
             Value::List(list) => ValueRef::List(list),
             Value::SortedSet(set) => ValueRef::SortedSet(set),

@@ -111,7 +111,7 @@ impl Txn<'_> {
         } else if !self.keeps_effects() && members.is_large(self.view.encoding_limits()) {
             self.put_value(key, Value::Set(members), None);
         } else {
-            self.put(key, &codec::encoded(ValueRef::Set(&members)), None);
+            self.put(key, &codec::encoded(ValueRef::Set(members.view())), None);
         }
     }
 

@@ -4,7 +4,7 @@ use super::Txn;
 use crate::entry::{Entry, ValueRef};
 use crate::{KeyType, ValueError};
 use effect::{Collection, Effect, ItemsWriter};
-use values::Set;
+use values::SetRef;
 
 impl Txn<'_> {
     /// Returns how many members are new.
@@ -57,7 +57,7 @@ impl Txn<'_> {
         Ok(removed)
     }
 
-    fn writable_set(&mut self, key: &[u8]) -> Result<Option<&Set>, ValueError> {
+    fn writable_set(&mut self, key: &[u8]) -> Result<Option<SetRef<'_>>, ValueError> {
         let entry = self.writable(key, |entry| entry.key_type() == KeyType::Set)?;
         Ok(match entry.map(Entry::value) {
             Some(ValueRef::Set(set)) => Some(set),

@@ -8,7 +8,7 @@ use crate::commands::collection::{Gathered, SLICE_ELEMENTS, is_long, reply_eleme
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out, Rest};
-use values::{Element, EncodingLimits, Expiring, Set};
+use values::{Element, EncodingLimits, Set, SetRef};
 
 const OF_KEYS: Command = Command {
     arity: -2,
@@ -38,7 +38,7 @@ pub(super) const SDIFF: Command = Command {
         let sets = sets(view, args.from(1).iter())?;
         match Selection::difference(&sets) {
             Some(selection) => reply_selection(selection, out),
-            None => reply_members(out, &difference(&sets)),
+            None => reply_members(out, difference(&sets).view()),
         }
         Ok(())
     }),
@@ -141,7 +141,7 @@ pub(super) const SUNION: Command = Command {
         let sets = sets(view, args.from(1).iter())?;
         match Selection::union(&sets) {
             Some(selection) => reply_selection(selection, out),
-            None => reply_members(out, &union(&sets)),
+            None => reply_members(out, union(&sets).view()),
         }
         Ok(())
     }),
@@ -163,11 +163,11 @@ pub(super) const SUNIONSTORE: Command = Command {
 };
 
 /// The sets at `keys`; `None` where there is no such key.
-fn sets<'v, 'a>(view: &'v View<'_>, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Option<&'v Set>>, Fault> {
+fn sets<'v, 'a>(view: &'v View<'_>, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Option<SetRef<'v>>>, Fault> {
     keys.map(|key| Ok(view.set(key)?)).collect()
 }
 
-fn reply_members(out: &mut Out, set: &Set) {
+fn reply_members(out: &mut Out, set: SetRef<'_>) {
     out.set(set.len());
     set.iter().for_each(|member| reply_element(out, member));
 }
@@ -200,7 +200,7 @@ struct Selection {
 
 impl Selection {
     /// `None` where no source is long.
-    fn new(sets: Vec<&Set>, sources: usize, in_all: bool) -> Option<Selection> {
+    fn new(sets: Vec<SetRef<'_>>, sources: usize, in_all: bool) -> Option<Selection> {
         if !sets.iter().take(sources).any(|set| is_long(set.len())) {
             return None;
         }
@@ -208,20 +208,20 @@ impl Selection {
         Some(Selection { sets, sources, in_all, source: 0, cursor: 0 })
     }
 
-    fn intersection(sets: &[Option<&Set>]) -> Option<Selection> {
-        let mut sets: Vec<&Set> = sets.iter().copied().collect::<Option<_>>()?;
+    fn intersection(sets: &[Option<SetRef<'_>>]) -> Option<Selection> {
+        let mut sets: Vec<SetRef<'_>> = sets.iter().copied().collect::<Option<_>>()?;
         sets.sort_by_key(|set| set.len());
         Selection::new(sets, 1, true)
     }
 
-    fn difference(sets: &[Option<&Set>]) -> Option<Selection> {
+    fn difference(sets: &[Option<SetRef<'_>>]) -> Option<Selection> {
         let (first, others) = sets.split_first()?;
         let others = others.iter().flatten().copied();
         Selection::new(std::iter::once((*first)?).chain(others).collect(), 1, false)
     }
 
-    fn union(sets: &[Option<&Set>]) -> Option<Selection> {
-        let sets: Vec<&Set> = sets.iter().flatten().copied().collect();
+    fn union(sets: &[Option<SetRef<'_>>]) -> Option<Selection> {
+        let sets: Vec<SetRef<'_>> = sets.iter().flatten().copied().collect();
         let sources = sets.len();
         Selection::new(sets, sources, false)
     }
@@ -233,7 +233,7 @@ impl Selection {
         let tested = if self.sources == 1 { &self.sets[1..] } else { &self.sets[..self.source] };
         // Each test takes as long as giving the member does.
         let count = SLICE_ELEMENTS / (1 + tested.len()) + 1;
-        self.cursor = source.scan(self.cursor, count, |member| {
+        self.cursor = source.view().scan(self.cursor, count, |member| {
             let is_wanted = match self.in_all {
                 true => tested.iter().all(|set| set.contains(member)),
                 false => !tested.iter().any(|set| set.contains(member)),
@@ -284,7 +284,7 @@ impl Storing {
     fn begin(
         txn: &Txn<'_>,
         args: Args<'_>,
-        select: fn(&[Option<&Set>]) -> Option<Selection>,
+        select: fn(&[Option<SetRef<'_>>]) -> Option<Selection>,
         event: &'static str,
     ) -> Option<Box<dyn Work>> {
         if txn.keeps_effects() {
@@ -292,7 +292,7 @@ impl Storing {
         }
         let sets = sets(txn, args.from(2).iter()).ok()?;
         let selection = select(&sets)?;
-        let copies = sets.into_iter().map(|set| set.map(Set::contents)).collect();
+        let copies = sets.into_iter().map(|set| set.map(SetRef::contents)).collect();
         let limits = txn.encoding_limits().clone();
         Some(Box::new(Storing { copies, selection, found: Set::new(), limits, event }))
     }
@@ -313,18 +313,18 @@ impl Work for Storing {
 }
 
 /// What all sets have: the members of the smallest that the others have too, small ones asked first.
-fn intersection<'s>(sets: Vec<Option<&'s Set>>) -> impl Iterator<Item = Element<'s>> {
+fn intersection<'s>(sets: Vec<Option<SetRef<'s>>>) -> impl Iterator<Item = Element<'s>> {
     // A set that is not there is empty, and so is the intersection.
-    let mut sets: Vec<&Set> = sets.into_iter().collect::<Option<_>>().unwrap_or_default();
+    let mut sets: Vec<SetRef<'_>> = sets.into_iter().collect::<Option<_>>().unwrap_or_default();
     sets.sort_by_key(|set| set.len());
     let mut sets = sets.into_iter();
     let smallest = sets.next();
-    let others: Vec<&Set> = sets.filter(|set| !smallest.is_some_and(|smallest| std::ptr::eq(*set, smallest))).collect();
+    let others: Vec<SetRef<'_>> = sets.filter(|set| !smallest.is_some_and(|smallest| smallest.is(*set))).collect();
     let members = smallest.into_iter().flatten();
     members.filter(move |member| others.iter().all(|set| set.contains_element(*member)))
 }
 
-fn union(sets: &[Option<&Set>]) -> Set {
+fn union(sets: &[Option<SetRef<'_>>]) -> Set {
     let mut result = Set::new();
     for set in sets.iter().flatten() {
         insert_all(&mut result, set.iter());
@@ -334,10 +334,10 @@ fn union(sets: &[Option<&Set>]) -> Set {
 
 /// The first set without the others, by whichever way is less work: asking the others about each member of the first,
 /// or removing all that the others have.
-fn difference(sets: &[Option<&Set>]) -> Set {
+fn difference(sets: &[Option<SetRef<'_>>]) -> Set {
     let [Some(first), others @ ..] = sets else { return Set::new() };
-    let mut others: Vec<&Set> = others.iter().flatten().copied().collect();
-    if others.iter().any(|other| std::ptr::eq(*other, *first)) {
+    let mut others: Vec<SetRef<'_>> = others.iter().flatten().copied().collect();
+    if others.iter().any(|other| other.is(*first)) {
         return Set::new();
     }
     // Asking stops at the first set that has the member, so it is given some advantage.
@@ -347,8 +347,7 @@ fn difference(sets: &[Option<&Set>]) -> Set {
         others.sort_by_key(|other| std::cmp::Reverse(other.len()));
         return set_of(first.iter().filter(|member| !others.iter().any(|other| other.contains_element(*member))));
     }
-    let mut result = (*first).clone();
-    result.forget_deadlines();
+    let mut result = first.contents();
     for other in others {
         for member in other {
             member.with_bytes(|member| result.remove(member));

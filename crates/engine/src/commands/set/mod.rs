@@ -12,7 +12,7 @@ use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
-use values::{Expiring, Set};
+use values::{Set, SetRef};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &SADD,
@@ -117,11 +117,11 @@ fn smembers(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
 }
 
 /// All members, behind their number.
-fn reply_all(set: &Set, out: &mut Out) {
+fn reply_all(set: SetRef<'_>, out: &mut Out) {
     if is_long(set.len()) {
         let set = set.contents();
         reply_in_slices(out, move |place, out| {
-            place_of(set.scan(place as u64, SLICE_ELEMENTS, |member| out.bulk(member)))
+            place_of(set.view().scan(place as u64, SLICE_ELEMENTS, |member| out.bulk(member)))
         });
     } else {
         set.iter().for_each(|member| reply_element(out, member));
@@ -245,10 +245,10 @@ impl Popping {
         let count = usize::try_from(stdx::parse_i64(args.get(2)?)?).ok().filter(|_| args.len() == 3)?;
         let set = txn.set(args.at(1)).ok()??;
         let wanted = count.min(set.len());
-        if txn.keeps_effects() || set.has_deadlines() || !is_long(wanted) {
+        if txn.keeps_effects() || set.expiring().is_some() || !is_long(wanted) {
             return None;
         }
-        let (before, rest) = (set.clone(), set.clone());
+        let (before, rest) = (set.contents(), set.contents());
         Some(Box::new(Popping {
             before,
             rest,
@@ -268,7 +268,7 @@ impl Work for Popping {
             *parts += 1;
             return false;
         }
-        *cursor = before.scan(*cursor, SLICE_ELEMENTS / 4, |member| {
+        *cursor = before.view().scan(*cursor, SLICE_ELEMENTS / 4, |member| {
             if dice(*left) < *wanted {
                 *wanted -= 1;
                 rest.remove(member);

@@ -121,7 +121,7 @@ impl Sorting {
                 set.range(start..start + count).for_each_member(add);
                 after(set.len())
             }
-            Copied::Set(set) => set.scan(place, count, |member| add(Element::Bytes(member))),
+            Copied::Set(set) => set.view().scan(place, count, |member| add(Element::Bytes(member))),
         };
         self.place = (next > 0).then_some(next);
         run.sort_unstable();

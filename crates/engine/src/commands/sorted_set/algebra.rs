@@ -8,7 +8,7 @@ use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{Txn, View};
 use resp::{Args, Out};
-use values::{Element, EncodingLimits, Set, SortedSet};
+use values::{Element, EncodingLimits, SetRef, SortedSet};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -65,7 +65,7 @@ pub(super) fn number_or_zero(score: f64) -> f64 {
 #[derive(Clone, Copy)]
 pub(super) enum Members<'v> {
     Nothing,
-    Set(&'v Set),
+    Set(SetRef<'v>),
     SortedSet(&'v SortedSet),
 }
 

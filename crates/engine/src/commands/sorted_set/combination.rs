@@ -28,7 +28,7 @@ impl Copied {
     fn members(&self) -> Members<'_> {
         match self {
             Copied::Nothing => Members::Nothing,
-            Copied::Set(set) => Members::Set(set),
+            Copied::Set(set) => Members::Set(set.view()),
             Copied::SortedSet(set) => Members::SortedSet(set),
         }
     }
