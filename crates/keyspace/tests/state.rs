@@ -1,10 +1,11 @@
 //! Transfer of state beyond what the convergence test draws: deletions, bytes that are no state, digests.
 
-use effect::{Effect, EffectReader, NodeId, Origin, Stamp, VersionVector};
+use effect::{Delivery, Effect, EffectReader, NodeId, Origin, Stamp, VersionVector};
 use keyspace::{
-    CausalMark, Cursor, Horizon, Import, Keyspace, Options, Row, Scope, SetDeadline, Switches, Txn, Version,
+    CausalMark, Cursor, Horizon, Import, Keyspace, NewId, Options, Row, Scope, SetDeadline, Switches, Txn, Version,
 };
 use proptest::prelude::*;
+use values::{Position, StreamId};
 
 const NOW_MS: u64 = 1_700_000_000_000;
 
@@ -92,6 +93,44 @@ fn what_they_lack_is_done_again_on_top_of_what_they_have_forgotten() {
     assert!(there.decided().dominates(&theirs));
     transfer(&there, &here, &theirs, &ours);
     assert_eq!(read(&here, b"n").as_deref(), Some(&b"3"[..]));
+}
+
+#[test]
+fn a_group_delivers_what_a_data_set_brings_below_its_position_unless_it_was_delivered_there() {
+    let id = |ms| StreamId::new(ms, 0);
+    let read_up_to = |txn: &mut Txn<'_>, ms, given: &[u64]| {
+        let position = Some(Position { last_id: id(ms), entries_read: None });
+        let given = given.iter().map(|ms| Delivery { id: id(*ms).0, delivered_ms: NOW_MS, deliveries: 1 });
+        txn.stream_deliver(b"s", b"g", b"reader", position, &given.collect::<Vec<_>>()).unwrap();
+    };
+    let add = |txn: &mut Txn<'_>, ms| {
+        txn.stream_add(b"s", NewId::Exactly(id(ms)), true, [&b"f"[..], b"v"].into_iter()).unwrap().unwrap();
+    };
+    let (there, here) = (keyspace(1), keyspace(2));
+    let begun = commit(&here, NOW_MS, |txn| {
+        add(txn, 1);
+        txn.stream_group_create(b"s", b"g", Position::default()).unwrap();
+    });
+    apply(&there, origin(2), &begun, &[]);
+    let theirs_last = commit(&there, NOW_MS + 1, |txn| {
+        add(txn, 3);
+        add(txn, 4);
+        read_up_to(txn, 3, &[1, 3]);
+        txn.stream_acknowledge(b"s", b"g", [id(1), id(3)].into_iter()).unwrap();
+    });
+    let ours_last = commit(&here, NOW_MS + 1, |txn| {
+        add(txn, 5);
+        read_up_to(txn, 5, &[1, 5]);
+    });
+    let (mut theirs, mut ours) = (VersionVector::new(), VersionVector::new());
+    theirs.advance(origin(1), theirs_last.0.plus(10));
+    theirs.advance(origin(2), begun.0.plus(1));
+    ours.advance(origin(2), ours_last.0.plus(10));
+    transfer(&there, &here, &theirs, &ours);
+    let view = here.begin(Scope::All, 0, NOW_MS);
+    let stream = view.stream(b"s").unwrap().unwrap();
+    assert_eq!(stream.len(), 4);
+    assert_eq!(stream.group(b"g").unwrap().skipped().collect::<Vec<_>>(), [id(4)]);
 }
 
 #[test]

@@ -6,11 +6,34 @@ use values::{Element, EncodingLimits, Group, Position, Stream, StreamId};
 /// A piece of a stream as its encoding gives it, in this order; what belongs to a group follows it.
 #[derive(Debug)]
 pub enum StreamPart<'p> {
-    Head { last_id: StreamId, max_deleted_id: StreamId, entries_added: u64 },
-    Entry { id: StreamId, fields: &'p [(Element<'p>, Element<'p>)] },
-    Group { name: &'p [u8], position: Position },
-    Consumer { name: &'p [u8], seen_ms: u64, active_ms: Option<u64> },
-    Pending { id: StreamId, consumer: &'p [u8], delivered_ms: u64, deliveries: u64 },
+    Head {
+        last_id: StreamId,
+        max_deleted_id: StreamId,
+        entries_added: u64,
+    },
+    Entry {
+        id: StreamId,
+        fields: &'p [(Element<'p>, Element<'p>)],
+    },
+    Group {
+        name: &'p [u8],
+        position: Position,
+    },
+    Consumer {
+        name: &'p [u8],
+        seen_ms: u64,
+        active_ms: Option<u64>,
+    },
+    Pending {
+        id: StreamId,
+        consumer: &'p [u8],
+        delivered_ms: u64,
+        deliveries: u64,
+    },
+    /// See `Group::skipped`.
+    Skipped {
+        id: StreamId,
+    },
 }
 
 /// The encoding of a stream, checked.
@@ -54,6 +77,8 @@ fn encode_group(name: &[u8], group: &Group, output: &mut Vec<u8>) {
             put_varint(output, pending.deliveries);
         }
     }
+    put_varint(output, group.skipped().len() as u64);
+    group.skipped().for_each(|id| put_id(output, id));
 }
 
 fn put_id(output: &mut Vec<u8>, id: StreamId) {
@@ -117,6 +142,7 @@ impl<'a> EncodedStream<'a> {
             StreamPart::Pending { id, consumer, delivered_ms, deliveries } => {
                 group.deliver(id, consumer, delivered_ms, deliveries);
             }
+            StreamPart::Skipped { id } => group.skip(id),
         });
         if let Some(name) = name {
             stream.insert_group(&name, group);
@@ -154,6 +180,9 @@ fn read(encoded: &[u8], part: &mut impl FnMut(StreamPart<'_>)) -> Result<(), Dec
                 let (delivered_ms, deliveries) = (take_varint(rest)?, take_varint(rest)?);
                 part(StreamPart::Pending { id, consumer, delivered_ms, deliveries });
             }
+        }
+        for _ in 0..take_varint(rest)? {
+            part(StreamPart::Skipped { id: take_id(rest)? });
         }
     }
     if rest.is_empty() { Ok(()) } else { Err(DecodeError::BadNumber) }

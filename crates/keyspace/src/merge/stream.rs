@@ -7,7 +7,7 @@ use crate::entry::NewValue;
 use crate::recent::stream::{GroupRecord, StreamRecord, cut_version, note};
 use crate::table::KeyHasher;
 use crate::version::{Origins, Version};
-use effect::{Delivery, Effect, GroupPosition};
+use effect::{Deliveries, Delivery, Effect, GroupPosition};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
 use values::{Element, EncodingLimits, Group, Position, Stream, StreamId};
@@ -35,6 +35,8 @@ pub(crate) enum GroupWrite<'w> {
     Destroy,
     /// It has read so far at least.
     Raise(Position),
+    /// The same by a reader, who was given this; the group is there afterwards.
+    Read(Position, Deliveries<'w>),
     /// It has read so far, whatever was before.
     Set(Position),
     Consumer(&'w [u8]),
@@ -122,9 +124,12 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
                 self.stream(false, std::iter::once(group(name, GroupWrite::Destroy)))
             }
             Effect::StreamDeliver { group: name, consumer, position, deliveries, .. } => {
-                let raise = position.map(|position| GroupWrite::Raise(position_of(position)));
+                let first = match position {
+                    Some(position) => GroupWrite::Read(position_of(position), deliveries),
+                    None => GroupWrite::Create,
+                };
+                let head = [first, GroupWrite::Consumer(consumer)].into_iter();
                 let deliveries = deliveries.iter().map(|delivery| GroupWrite::Deliver(consumer, delivery));
-                let head = [GroupWrite::Create, GroupWrite::Consumer(consumer)].into_iter().chain(raise);
                 self.stream(true, head.chain(deliveries).map(|write| group(name, write)))
             }
             Effect::StreamConsumerDelete { group: name, consumer, .. } => {
@@ -164,6 +169,10 @@ impl Write<'_> {
             Write::Remove(id) => return stream.remove(id).into(),
             Write::Trim(id) => return stream.remove_through(id),
             Write::Group(name, GroupWrite::Create) => return create_group(stream, name).into(),
+            Write::Group(name, GroupWrite::Read(position, _)) => {
+                create_group(stream, name);
+                return stream.group_mut(name).map_or(0, |group| GroupWrite::Raise(position).apply(group));
+            }
             Write::Group(name, GroupWrite::Destroy) => return stream.remove_group(name).is_some().into(),
             Write::Group(name, write) => return stream.group_mut(name).map_or(0, |group| write.apply(group)),
         }
@@ -187,9 +196,14 @@ fn create_group(stream: &mut Stream, name: &[u8]) -> bool {
 impl GroupWrite<'_> {
     fn apply(self, group: &mut Group) -> usize {
         match self {
-            GroupWrite::Create | GroupWrite::Destroy => 0,
-            GroupWrite::Raise(position) | GroupWrite::Set(position) => {
+            GroupWrite::Create | GroupWrite::Destroy | GroupWrite::Read(..) => 0,
+            GroupWrite::Raise(position) => {
                 group.position = position;
+                0
+            }
+            GroupWrite::Set(position) => {
+                group.position = position;
+                group.retain_skipped(|_| false);
                 0
             }
             GroupWrite::Consumer(name) => group.add_consumer(name, 0).into(),
@@ -280,6 +294,9 @@ fn cut_content(
     base: Option<Stream>,
     limits: &EncodingLimits,
 ) -> Stream {
+    // A base that had been read further says nothing of entries that its author had not seen.
+    let is_read = base.as_ref().is_some_and(|base| base.groups().len() > 0);
+    let states = if is_read { [Some(old.clone()), base.clone()] } else { [None, None] };
     let mut new = base.unwrap_or_default();
     record.ids.retain(|_, version| origins.newer(*version, at));
     record.trims.cut(origins, at);
@@ -317,6 +334,10 @@ fn cut_content(
         }
     }
     record.groups.values_mut().for_each(|group| group.cut(origins, at));
+    new.forget_skipped();
+    if is_read {
+        skip_undelivered(&mut new, &states);
+    }
     new
 }
 
@@ -362,7 +383,12 @@ impl Registers<'_, '_> {
             }
             Write::Entry(id, fields) => {
                 if note(&mut record.ids, origins, id, version) && !record.trims.reached_after(origins, version, id) {
-                    return stream.insert(id, fields, limits).into();
+                    let is_late = id < stream.last_id;
+                    let is_new = stream.insert(id, fields, limits);
+                    if is_late && is_new {
+                        skip_entry(stream, id);
+                    }
+                    return is_new.into();
                 }
             }
             Write::Remove(id) => {
@@ -391,6 +417,14 @@ impl Registers<'_, '_> {
                 record.created = origins.newest(record.created, version);
                 create_group(stream, name).into()
             }
+            GroupWrite::Read(position, deliveries) => {
+                let before = stream.group(name).map(|group| group.position.last_id);
+                record.created = origins.newest(record.created, version);
+                let is_new = create_group(stream, name);
+                GroupWrite::Raise(position).merge(record, stream.group_mut(name), self.author);
+                before.into_iter().for_each(|before| skip_ungiven(stream, name, before, deliveries));
+                is_new.into()
+            }
             GroupWrite::Destroy => {
                 let old = stream.remove_group(name);
                 let was_there = old.is_some();
@@ -413,7 +447,7 @@ impl GroupWrite<'_> {
         let mut missing = Group::default();
         let group = group.unwrap_or(&mut missing);
         match self {
-            GroupWrite::Create | GroupWrite::Destroy => 0,
+            GroupWrite::Create | GroupWrite::Destroy | GroupWrite::Read(..) => 0,
             GroupWrite::Raise(position) => {
                 if !origins.newer(record.position_set, version) {
                     record.position.raise(origins, version, position);
@@ -426,6 +460,7 @@ impl GroupWrite<'_> {
                     record.position_set = version;
                     record.position.cut(origins, version);
                     group.position = record.position.highest().map_or(position, |raised| raised.max(position));
+                    group.retain_skipped(|_| false);
                 }
                 0
             }
@@ -465,6 +500,72 @@ impl GroupWrite<'_> {
     }
 }
 
+/// An entry of another node has come in below others: groups that are past it still have to deliver it.
+fn skip_entry(stream: &mut Stream, id: StreamId) {
+    let past = |(name, group): (&[u8], &Group)| (id <= group.position.last_id).then(|| name.to_vec());
+    let names: Vec<Vec<u8>> = stream.groups().filter_map(past).collect();
+    for name in names {
+        if let Some(group) = stream.group_mut(&name) {
+            group.skip(id);
+        }
+    }
+}
+
+/// Groups have skipped what they are past and nobody was given in any of the states of which the stream was made.
+pub(crate) fn skip_undelivered(stream: &mut Stream, states: &[Option<Stream>]) {
+    let undelivered = |(name, group): (&[u8], &Group)| {
+        let mut delivered: Vec<_> = states.iter().flatten().map(|state| delivered(state, name).peekable()).collect();
+        let mut skipped = Vec::new();
+        for id in stream.range(StreamId::MIN, group.position.last_id).map(|entry| entry.id) {
+            let was_delivered = delivered.iter_mut().fold(false, |any, ids| {
+                while ids.next_if(|delivered| *delivered < id).is_some() {}
+                any | (ids.peek() == Some(&id))
+            });
+            if !was_delivered && group.pending_of(id).is_none() {
+                skipped.push(id);
+            }
+        }
+        (name.to_vec(), skipped)
+    };
+    let all: Vec<(Vec<u8>, Vec<StreamId>)> = stream.groups().map(undelivered).collect();
+    for (name, skipped) in all {
+        if let Some(group) = stream.group_mut(&name) {
+            group.retain_skipped(|_| false);
+            skipped.into_iter().for_each(|id| group.skip(id));
+        }
+    }
+}
+
+/// Entries that a group is past, but for those that it has skipped, by id.
+fn delivered<'s>(stream: &'s Stream, name: &[u8]) -> impl Iterator<Item = StreamId> + use<'s> {
+    let group = stream.group(name);
+    let past = group.map(|group| stream.range(StreamId::MIN, group.position.last_id));
+    let skipped: BTreeSet<StreamId> = group.into_iter().flat_map(Group::skipped).collect();
+    past.into_iter().flatten().map(|entry| entry.id).filter(move |id| !skipped.contains(id))
+}
+
+/// A reader elsewhere has taken the group past entries that it had not seen, and that are here.
+fn skip_ungiven(stream: &mut Stream, name: &[u8], before: StreamId, given: Deliveries<'_>) {
+    let Some(group) = stream.group(name) else { return };
+    let (Some(first), last) = (before.next(), group.position.last_id) else { return };
+    let given: SmallVec<[StreamId; 8]> = given.iter().map(|delivery| StreamId(delivery.id)).collect();
+    // XCLAIM LASTID moves the position as well, which says nothing of what is below.
+    if first > last || given.last() != Some(&last) {
+        return;
+    }
+    let mut given = given.iter().peekable();
+    let mut skipped = Vec::new();
+    for id in stream.range(first, last).map(|entry| entry.id) {
+        while given.next_if(|given| **given < id).is_some() {}
+        if given.peek() != Some(&&id) && group.pending_of(id).is_none() {
+            skipped.push(id);
+        }
+    }
+    if let Some(group) = stream.group_mut(name) {
+        skipped.into_iter().for_each(|id| group.skip(id));
+    }
+}
+
 /// A consumer was deleted, and is there again: what it had before is not pending any more.
 fn remove_older_pending(
     record: &GroupRecord,
@@ -489,6 +590,7 @@ impl GroupRecord {
         let is_created = origins.newer(self.created, at);
         let mut new = if is_created { base.unwrap_or_default() } else { base? };
         let old = old.unwrap_or_default();
+        old.skipped().for_each(|id| new.skip(id));
         if origins.newer(self.position_set, at) {
             new.position = old.position;
         } else {

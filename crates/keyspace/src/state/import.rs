@@ -216,22 +216,25 @@ impl Import {
             Some(own) => covers(&self.ours, newest) && place.is_whole() && self.is_unseen(own),
         };
         let flushed = Some(place.database.flushed).filter(|flushed| self.is_unseen(*flushed));
+        let theirs = KeyState::from_item(item, limits);
+        let read =
+            [place.stream(), theirs.stream()].map(|stream| stream.filter(|stream| stream.groups().len() > 0).cloned());
         match own {
             // Data without a stamp fills gaps. Where both have some, the larger value stays at both.
             Some(own) if newest == Version::ZERO => {
-                let theirs = KeyState::from_item(item, limits);
                 if own == Version::ZERO && place.encoded() < theirs.encoded() {
                     drop(place.take());
                     place.install(theirs);
                 }
             }
-            _ if ours_stays => place.reapply(KeyState::from_item(item, limits), None, &self.theirs, &self.ours),
+            _ if ours_stays => place.reapply(theirs, None, &self.theirs, &self.ours),
             own => {
                 let own = own.map_or_else(KeyState::default, |_| place.take());
-                place.install(KeyState::from_item(item, limits));
+                place.install(theirs);
                 place.reapply(own, flushed, &self.ours, &self.theirs);
             }
         }
+        place.skip_undelivered(&read);
         changed(Change::Key { db, key, deleted: false });
     }
 }

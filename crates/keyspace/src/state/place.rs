@@ -52,6 +52,10 @@ impl KeyState {
         self.record.as_ref().map_or_else(Vec::new, Record::increments)
     }
 
+    pub(super) fn stream(&self) -> Option<&Stream> {
+        if let Some(Value::Stream(stream)) = &self.value { Some(stream) } else { None }
+    }
+
     /// For comparing values that nothing else tells apart.
     pub(super) fn encoded(&self) -> Option<(Vec<u8>, Option<u64>)> {
         Some((codec::encoded(self.value.as_ref()?.as_ref()), self.deadline_ms))
@@ -75,6 +79,13 @@ impl Place<'_> {
     pub(super) fn encoded(&self) -> Option<(Vec<u8>, Option<u64>)> {
         let entry = self.database.table.find(self.hash, self.key)?;
         Some((codec::encoded(entry.value()), entry.deadline_ms()))
+    }
+
+    pub(super) fn stream(&self) -> Option<&Stream> {
+        match self.database.table.find(self.hash, self.key)?.value() {
+            ValueRef::Stream(stream) => Some(stream),
+            _ => None,
+        }
     }
 
     fn string_cell(&mut self, header: Header) -> StringCell<'_, KeyHash> {

@@ -1,7 +1,7 @@
 //! What another state of a stream says, done once more on top of it.
 
 use super::place::Place;
-use crate::merge::stream::{GroupWrite, Write};
+use crate::merge::stream::{GroupWrite, Write, skip_undelivered};
 use crate::recent::stream::{GroupRecord, StreamRecord};
 use crate::version::{Origins, Row, Version};
 use effect::Delivery;
@@ -56,6 +56,18 @@ impl Place<'_> {
         }
         for (version, write) in writes.into_iter().filter(|(version, _)| unseen(*version)) {
             self.merge(version, row).stream(false, std::iter::once(write));
+        }
+    }
+}
+
+impl Place<'_> {
+    /// The stream was made of these states of it.
+    pub(super) fn skip_undelivered(&mut self, states: &[Option<Stream>]) {
+        if states.iter().any(Option::is_some)
+            && let Some(mut entry) = self.database.table.find_mut(self.hash, self.key)
+            && let Some(stream) = entry.stream_mut()
+        {
+            skip_undelivered(stream, states);
         }
     }
 }

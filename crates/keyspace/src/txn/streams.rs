@@ -182,20 +182,37 @@ impl Txn<'_> {
         group: &[u8],
         consumer: &[u8],
         position: Option<Position>,
-        deliveries: impl Iterator<Item = Delivery>,
+        deliveries: &[Delivery],
     ) -> Result<(), ValueError> {
         self.writable_stream(key)?;
+        let is_visible = position.is_some() || !deliveries.is_empty();
         let mut list = DeliveriesWriter::new();
-        let mut is_visible = position.is_some();
-        for delivery in deliveries {
-            list.push(delivery);
-            is_visible = true;
-        }
+        deliveries.iter().for_each(|delivery| list.push(*delivery));
         let (position, deliveries) = (position.map(fact), list.deliveries());
         self.stream_effect(key, &Effect::StreamDeliver { key, group, consumer, position, deliveries });
         if !is_visible {
             self.unchanged();
         }
+        Ok(())
+    }
+
+    /// The same where they are done with at once (NOACK).
+    pub fn stream_give(
+        &mut self,
+        key: &[u8],
+        group: &[u8],
+        consumer: &[u8],
+        position: Position,
+        given: &[Delivery],
+    ) -> Result<(), ValueError> {
+        let peers = self.switches.peers;
+        let found = self.writable_stream(key)?.and_then(|stream| stream.group(group));
+        if !peers && found.is_none_or(|group| group.skipped().len() == 0) {
+            return self.stream_deliver(key, group, consumer, Some(position), &[]);
+        }
+        // Other nodes have to know what was given to somebody, and what has been skipped.
+        self.stream_deliver(key, group, consumer, Some(position), given)?;
+        self.stream_acknowledge(key, group, given.iter().map(|delivery| StreamId(delivery.id)))?;
         Ok(())
     }
 

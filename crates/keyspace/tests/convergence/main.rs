@@ -247,7 +247,7 @@ fn perform_on_stream(txn: &mut Txn<'_>, write: &Write) {
             let deliveries =
                 deliveries.map(|id| Delivery { id: id.0, delivered_ms: write.ms, deliveries: write.ms % 4 });
             let position = (write.value > 1).then_some(position);
-            txn.stream_deliver(key, name, consumer, position, deliveries.into_iter())
+            txn.stream_deliver(key, name, consumer, position, &deliveries)
         }
         47 if has_group => txn.stream_consumer_delete(key, name, consumer).map(|_| ()),
         _ => txn.stream_acknowledge(key, name, [id].into_iter()).map(|_| ()),

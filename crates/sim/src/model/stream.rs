@@ -129,6 +129,7 @@ impl Stream {
                 let pending = (consumer.to_vec(), delivered_ms, deliveries);
                 stream.group(&last_group).pending.insert(id.0, pending);
             }
+            StreamPart::Skipped { .. } => {}
         });
         stream
     }

@@ -42,6 +42,8 @@ pub struct Group {
     pub position: Position,
     pending: BTreeMap<StreamId, Pending>,
     consumers: BTreeMap<Arc<[u8]>, Consumer>,
+    /// Entries that came in, from other nodes, below where the group had read to: still to be delivered.
+    skipped: BTreeSet<StreamId>,
 }
 
 impl Group {
@@ -80,8 +82,24 @@ impl Group {
         Some(consumer.pending.len())
     }
 
+    /// Entries up to the position that have never been delivered, by id.
+    pub fn skipped(&self) -> impl ExactSizeIterator<Item = StreamId> {
+        self.skipped.iter().copied()
+    }
+
+    /// The position is past this entry, which nobody was given.
+    pub fn skip(&mut self, id: StreamId) {
+        self.skipped.insert(id);
+    }
+
+    /// Only these entries were skipped.
+    pub fn retain_skipped(&mut self, keep: impl FnMut(&StreamId) -> bool) {
+        self.skipped.retain(keep);
+    }
+
     /// The entry is pending at this consumer, which may be new, and nowhere else.
     pub fn deliver(&mut self, id: StreamId, consumer: &[u8], delivered_ms: u64, deliveries: u64) {
+        self.skipped.remove(&id);
         self.add_consumer(consumer, delivered_ms);
         let Some((name, _)) = self.consumers.get_key_value(consumer) else { return };
         let pending = Pending { consumer: name.clone(), delivered_ms, deliveries };
@@ -105,6 +123,7 @@ impl Group {
 
     /// The entry is not pending any more. True where it was.
     pub fn acknowledge(&mut self, id: StreamId) -> bool {
+        self.skipped.remove(&id);
         let Some(pending) = self.pending.remove(&id) else { return false };
         self.take_from(&pending.consumer, id);
         true
@@ -140,6 +159,7 @@ impl Group {
         const FILL: usize = 4;
         let pending = self.pending.len() * (size_of::<(StreamId, Pending)>() + size_of::<StreamId>());
         let consumers = self.consumers.keys().map(|name| name.len() + size_of::<(Arc<[u8]>, Consumer)>());
-        (pending + consumers.sum::<usize>()) * FILL / 3
+        let skipped = self.skipped.len() * size_of::<StreamId>();
+        (pending + consumers.sum::<usize>() + skipped) * FILL / 3
     }
 }

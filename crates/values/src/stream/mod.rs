@@ -171,6 +171,7 @@ impl Stream {
         let Some(place) = self.blocks.place_of(id) else { return false };
         let removed = self.blocks.edit(place, |block| block.remove(id)).unwrap_or(false);
         self.len -= usize::from(removed);
+        self.retain_skipped(|skipped| *skipped != id);
         removed
     }
 
@@ -185,7 +186,20 @@ impl Stream {
         for id in ids {
             self.remove(id);
         }
+        self.retain_skipped(|skipped| *skipped > id);
         before - self.len
+    }
+
+    /// Groups need not deliver what is not there any more.
+    pub fn forget_skipped(&mut self) {
+        let Stream { blocks, groups, .. } = self;
+        let is_there = |id: &StreamId| blocks.range(*id, *id).next().is_some();
+        groups.values_mut().for_each(|group| group.retain_skipped(is_there));
+    }
+
+    fn retain_skipped(&mut self, keep: impl Fn(&StreamId) -> bool) {
+        let skipping = self.groups.values_mut().filter(|group| group.skipped().len() > 0);
+        skipping.for_each(|group| group.retain_skipped(&keep));
     }
 
     /// The last entry that a trim removes. `approximate`: whole blocks only, and not more than `limit`

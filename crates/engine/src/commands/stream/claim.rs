@@ -224,7 +224,7 @@ fn settle(
         txn.stream_acknowledge(key, group, claimed.deleted.into_iter())?;
     }
     if is_new || position.is_some() || got_some {
-        txn.stream_deliver(key, group, consumer, position, claimed.deliveries.into_iter())?;
+        txn.stream_deliver(key, group, consumer, position, &claimed.deliveries)?;
     }
     txn.stream_see_consumer(key, group, consumer, got_some);
     if is_new {

@@ -178,7 +178,7 @@ const CREATECONSUMER: Command = Command {
         let (key, group, consumer) = (args.at(2), args.at(3), args.at(4));
         let is_new = group_of(txn, args)?.consumer(consumer).is_none();
         if is_new {
-            txn.stream_deliver(key, group, consumer, None, std::iter::empty())?;
+            txn.stream_deliver(key, group, consumer, None, &[])?;
             txn.stream_see_consumer(key, group, consumer, false);
             txn.notify(EventClass::STREAM, "xgroup-createconsumer", key);
         }

@@ -311,13 +311,17 @@ fn xreadgroup(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Result<Attemp
         if let Some(after) = after {
             streams.begin(out, key);
             reply_history(stream, group, consumer, after, &request, now_ms, &mut deliveries, out);
-        } else if stream.last().is_some_and(|last| last.id > group.position.last_id) {
+        } else if has_new(stream, group) {
             streams.begin(out, key);
-            position = Some(reply_new(stream, group.position, &request, now_ms, &mut deliveries, out));
+            position = Some(reply_new(stream, group, &request, now_ms, &mut deliveries, out));
         }
-        let got_some = !deliveries.is_empty() && position.is_some();
-        if is_new || position.is_some() || !deliveries.is_empty() {
-            txn.stream_deliver(key, name, consumer, position, deliveries.into_iter())?;
+        let got_some = !deliveries.is_empty() && position.is_some() && !request.no_ack;
+        match position.filter(|_| request.no_ack) {
+            Some(position) => txn.stream_give(key, name, consumer, position, &deliveries)?,
+            None if is_new || position.is_some() || !deliveries.is_empty() => {
+                txn.stream_deliver(key, name, consumer, position, &deliveries)?;
+            }
+            None => {}
         }
         txn.stream_see_consumer(key, name, consumer, got_some);
         if is_new {
@@ -381,32 +385,36 @@ fn reply_history(
     out.finish_array(deferred, len);
 }
 
-/// What the group has not read yet; returns how far it has read then.
+/// Is there something that nobody has read for the group?
+fn has_new(stream: &Stream, group: &Group) -> bool {
+    group.skipped().len() > 0 || stream.last().is_some_and(|last| last.id > group.position.last_id)
+}
+
+/// What the group has not read yet, first of all what came in from other nodes below where it was; returns how far it has
+/// read then.
 fn reply_new(
     stream: &Stream,
-    mut position: Position,
+    group: &Group,
     request: &Request<'_>,
     now_ms: u64,
     deliveries: &mut Vec<Delivery>,
     out: &mut Out,
 ) -> Position {
     let deferred = out.defer();
-    let mut len = 0;
+    let mut position = group.position;
     let first = position.last_id.next().unwrap_or(StreamId::MAX);
-    for entry in stream.range(first, StreamId::MAX).take(request.count) {
+    let skipped = group.skipped().filter_map(|id| stream.get(id));
+    for entry in skipped.chain(stream.range(first, StreamId::MAX)).take(request.count) {
         let id = entry.id;
         position.entries_read = match position.entries_read {
-            Some(read) if !stream.has_hole_above(id) => Some(read + 1),
-            read if stream.entries_added == 0 => read,
+            Some(read) if id < first || !stream.has_hole_above(id) => Some(read + 1),
+            read if id < first || stream.entries_added == 0 => read,
             _ => stream.entries_through(id),
         };
-        position.last_id = id;
+        position.last_id = position.last_id.max(id);
         reply_entry(out, entry);
-        len += 1;
-        if !request.no_ack {
-            deliveries.push(Delivery { id: id.0, delivered_ms: now_ms, deliveries: 1 });
-        }
+        deliveries.push(Delivery { id: id.0, delivered_ms: now_ms, deliveries: 1 });
     }
-    out.finish_array(deferred, len);
+    out.finish_array(deferred, deliveries.len());
     position
 }
