@@ -231,8 +231,8 @@ impl Selection {
         let Some(source) = self.sets.get(self.source).filter(|_| self.source < self.sources) else { return false };
         // Of a union each member is given by the first set that has it.
         let tested = if self.sources == 1 { &self.sets[1..] } else { &self.sets[..self.source] };
-        // Each test takes as long as giving the member does.
-        let count = SLICE_ELEMENTS / (1 + tested.len()) + 1;
+        // Each test takes as long as giving the member does, or as keeping it.
+        let count = SLICE_ELEMENTS / (2 + 2 * tested.len()) + 1;
         self.cursor = source.view().scan(self.cursor, count, |member| {
             let is_wanted = match self.in_all {
                 true => tested.iter().all(|set| set.contains(member)),
