@@ -205,7 +205,7 @@ fn run(txn: &mut Txn<'_>, key: &[u8], operations: &[Operation], out: &mut Out) -
     // Of another type: nothing is done.
     txn.string(key)?;
     out.array(operations.len());
-    let mut changed = false;
+    let mut changed = growth(txn, key, operations)?.is_some();
     for Operation { field, action, overflow } in operations {
         let (bits, _) = read(txn, key, *field)?;
         let old = field.value(bits);
@@ -225,7 +225,10 @@ fn run(txn: &mut Txn<'_>, key: &[u8], operations: &[Operation], out: &mut Out) -
         txn.string_set_bits(key, field.offset, field.width, new as u64 & (u64::MAX >> (64 - field.width)))?;
         changed |= new != old;
     }
-    changed |= grow(txn, key, operations)?;
+    // A write that failed lets it grow, too.
+    if let Some(last) = growth(txn, key, operations)? {
+        txn.string_set_bits(key, last, 1, 0)?;
+    }
     if changed {
         txn.notify(EventClass::STRING, "setbit", key);
     }
@@ -239,15 +242,11 @@ fn read(txn: &Txn<'_>, key: &[u8], field: Field) -> Result<(u64, u64), Fault> {
     Ok((bitmap::read(text, field.offset, field.width), text.len() as u64 * 8))
 }
 
-/// The string reaches as far as any write would have, also where that failed. True where it had to grow for it.
-fn grow(txn: &mut Txn<'_>, key: &[u8], operations: &[Operation]) -> Result<bool, Fault> {
+/// The last bit that any write would reach, also one that fails, where the string has to grow for it.
+fn growth(txn: &Txn<'_>, key: &[u8], operations: &[Operation]) -> Result<Option<u64>, Fault> {
     let writes = operations.iter().filter(|operation| !matches!(operation.action, Action::Get));
     let last = writes.map(|Operation { field, .. }| field.offset + u64::from(field.width) - 1).max();
-    let Some(offset) = last else { return Ok(false) };
-    let field = Field { is_signed: false, width: 1, offset };
-    let lacks = read(txn, key, field)?.1 <= offset;
-    if lacks {
-        txn.string_set_bits(key, offset, 1, 0)?;
-    }
-    Ok(lacks)
+    let Some(offset) = last else { return Ok(None) };
+    let (_, len) = read(txn, key, Field { is_signed: false, width: 1, offset })?;
+    Ok(Some(offset).filter(|offset| len <= *offset))
 }
