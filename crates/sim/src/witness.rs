@@ -2,7 +2,7 @@
 //! keyspace events. A key that is not what it was, because of whomever, must have been told to each of them.
 
 use crate::client::Client;
-use crate::model::{Lifetimes, Value};
+use crate::model::{Lifetimes, Stream, Value};
 use crate::node::read;
 use engine::{Engine, Now, Worker};
 use keyspace::{Keyspace, Scope};
@@ -18,7 +18,8 @@ fn is_by_time(before: &Found, found: &Found) -> bool {
 }
 
 /// Is it as if nothing had happened, for who hears events? There is none for what has a deadline, nor for another
-/// encoding of a HyperLogLog.
+/// encoding of a HyperLogLog, nor for a stream that a delivery elsewhere, which is newer than what removed it, brings back without
+/// entries.
 fn is_same_content(before: &Found, found: &Found) -> bool {
     let lifetimes = [before, found].into_iter().flatten().flat_map(|(_, _, lifetimes)| lifetimes.keys());
     let mortals: BTreeSet<&Vec<u8>> = lifetimes.collect();
@@ -32,7 +33,8 @@ fn is_same_content(before: &Found, found: &Found) -> bool {
         }
         value
     };
-    lasting(before) == lasting(found)
+    let is_blank = |stream: &Stream| *stream == Stream::new(0);
+    lasting(before) == lasting(found) || matches!(found, Some((Value::Stream(stream), ..)) if is_blank(stream))
 }
 
 pub struct Witness {
