@@ -136,7 +136,14 @@ pub(crate) struct Import {
     /// The own data set is given up for it.
     pub(crate) replace: bool,
     /// What its sender had when it began, and what it knew of the others; here since STATE_BEGIN.
-    pub(crate) begun: Option<(VersionVector, Vec<(Origin, VersionVector)>)>,
+    pub(crate) begun: Option<Begun>,
+}
+
+pub(crate) struct Begun {
+    pub(crate) vector: VersionVector,
+    /// The same without ticks.
+    pub(crate) effects: VersionVector,
+    pub(crate) rows: Vec<(Origin, VersionVector)>,
 }
 
 impl Mesh {
@@ -221,6 +228,7 @@ impl Mesh {
         if !self.active {
             self.active = true;
             self.vector.advance(self.own, last);
+            self.last_effects.advance(self.own, last);
             if last > Stamp::ZERO {
                 self.rows.begin(self.own, last);
             }

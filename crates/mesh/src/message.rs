@@ -56,10 +56,11 @@ pub enum Message<'a> {
     },
     /// Replica to source: send the data set.
     StateRequest,
-    /// Source to replica: the data set follows, at least as new as `vector`, with everybody's rows. `decided`: up to where
-    /// effects may have become part of it without a trace by the time that it ends.
+    /// Source to replica: the data set follows, at least as new as `vector`, with everybody's rows. `effects`: the same without
+    /// ticks. `decided`: up to where effects may have become part of it without a trace by the time that it ends.
     StateBegin {
         vector: VersionVector,
+        effects: VersionVector,
         decided: VersionVector,
         rows: Vec<(Origin, VersionVector)>,
     },
@@ -169,8 +170,9 @@ impl<'a> Message<'a> {
             }
             Message::Records { batch } => return put_message(output, kind::RECORDS, batch),
             Message::StateRequest => kind::STATE_REQUEST,
-            Message::StateBegin { vector, decided, rows } => {
+            Message::StateBegin { vector, effects, decided, rows } => {
                 put_sized_vector(&mut payload, vector);
+                put_sized_vector(&mut payload, effects);
                 put_sized_vector(&mut payload, decided);
                 for (origin, row) in rows {
                     put_origin(&mut payload, *origin);
@@ -210,12 +212,13 @@ impl<'a> Message<'a> {
                 Message::StateRequest
             }
             kind::STATE_BEGIN => {
-                let (vector, decided) = (take_sized_vector(&mut rest)?, take_sized_vector(&mut rest)?);
+                let (vector, effects) = (take_sized_vector(&mut rest)?, take_sized_vector(&mut rest)?);
+                let decided = take_sized_vector(&mut rest)?;
                 let mut rows = Vec::new();
                 while !rest.is_empty() {
                     rows.push((take_origin(&mut rest)?, take_sized_vector(&mut rest)?));
                 }
-                Message::StateBegin { vector, decided, rows }
+                Message::StateBegin { vector, effects, decided, rows }
             }
             kind::STATE_CHUNK => Message::StateChunk { bytes: payload },
             kind::STATE_END => {
@@ -267,7 +270,7 @@ mod tests {
                 Message::Gap { floors: vector.clone() },
                 Message::Records { batch: &bytes },
                 Message::StateRequest,
-                Message::StateBegin { vector: vector.clone(), decided: row.clone(), rows: vec![(origin, row.clone()), (origin, vector)] },
+                Message::StateBegin { vector: vector.clone(), effects: row.clone(), decided: row.clone(), rows: vec![(origin, row.clone()), (origin, vector)] },
                 Message::StateChunk { bytes: &bytes },
                 Message::StateEnd,
                 Message::Bye { reason: &bytes },

@@ -3,7 +3,7 @@
 use crate::handshake::printable;
 use crate::inflow::{Cause, held_size};
 use crate::link::{Downstream, Phase, Side};
-use crate::mesh::{Import, keep_from};
+use crate::mesh::{Begun, Import, keep_from};
 use crate::message::Message;
 use crate::store::Store;
 use crate::{BatchReader, LinkId, Mesh, Mode, Now, Record, Severity};
@@ -59,8 +59,8 @@ impl Mesh {
                 Ok(())
             }
             Message::Records { batch } if upstream => self.receive_batch(id, batch, store, now),
-            Message::StateBegin { vector, decided, rows } if upstream => {
-                self.state_begin(id, vector, &decided, rows, store)
+            Message::StateBegin { vector, effects, decided, rows } if upstream => {
+                self.state_begin(id, Begun { vector, effects, rows }, &decided, store)
             }
             Message::StateChunk { bytes } if upstream => match &self.import {
                 Some(Import { link, begun: Some(_), .. }) if *link == id => store.import(bytes),
@@ -377,13 +377,13 @@ impl Mesh {
     fn state_begin(
         &mut self,
         id: LinkId,
-        vector: VersionVector,
+        begun: Begun,
         decided: &VersionVector,
-        rows: Vec<(Origin, VersionVector)>,
         store: &mut dyn Store,
     ) -> Result<(), String> {
+        let Begun { vector, effects, rows } = &begun;
         let mentioned = rows.iter().flat_map(|(of, row)| row.iter().map(|(origin, _)| origin).chain([*of]));
-        let named = vector.iter().chain(decided.iter()).map(|(origin, _)| origin);
+        let named = vector.iter().chain(effects.iter()).chain(decided.iter()).map(|(origin, _)| origin);
         self.admit(named.chain(mentioned))?;
         let Some(import) = self.import.as_mut().filter(|import| import.link == id && import.begun.is_none()) else {
             return Err("a data set that was not asked for".to_owned());
@@ -395,13 +395,13 @@ impl Mesh {
         // What this node writes meanwhile it has, too.
         let mut ours = self.vector.clone();
         ours.advance(self.own, Stamp::MAX);
-        store.import_begin(&vector, decided, &ours, import.replace)?;
-        import.begun = Some((vector, rows));
+        store.import_begin(vector, decided, &ours, import.replace)?;
+        import.begun = Some(begun);
         Ok(())
     }
 
     fn state_end(&mut self, id: LinkId, store: &mut dyn Store, now: Now) -> Result<(), String> {
-        let Some(Import { begun: Some((vector, rows)), replace, .. }) =
+        let Some(Import { begun: Some(Begun { vector, effects, rows }), replace, .. }) =
             self.import.take_if(|import| import.link == id && import.begun.is_some())
         else {
             return Err("the end of a data set that was not asked for".to_owned());
@@ -416,11 +416,15 @@ impl Mesh {
                 self.incomplete.insert(origin);
             }
             if !self.vector.covers(origin, stamp) {
-                self.log.raise_floor(origin, stamp);
+                if effects.get(origin) > self.vector.get(origin) || self.vector.get(origin) == Stamp::ZERO {
+                    self.log.raise_floor(origin, stamp);
+                } else {
+                    self.bridge_ticks(origin, stamp, &rows);
+                }
                 self.vector.advance(origin, stamp);
                 self.rows.begin(origin, Stamp::from_ms(now.unix_ms));
             }
-            self.last_effects.advance(origin, stamp);
+            self.last_effects.advance(origin, effects.get(origin));
             // All of it, so that everybody sees that we are with them.
             self.report(context, origin, stamp, now);
         }
@@ -442,6 +446,20 @@ impl Mesh {
         self.mark_stable_dirty();
         self.log_line(Severity::Notice, "The data set is complete".to_owned());
         Ok(())
+    }
+
+    /// A data set has brought nothing but ticks of `origin`: one record stands for them in our log, so that whoever follows us
+    /// need not take the data set, too. In a ring of links it would go round for ever.
+    fn bridge_ticks(&mut self, origin: Origin, stamp: Stamp, rows: &[(Origin, VersionVector)]) {
+        let row = rows.iter().find(|(of, _)| *of == origin).map(|(_, row)| row);
+        let known = row.into_iter().flat_map(VersionVector::iter).filter(|(of, _)| *of != origin);
+        let mut context: Vec<(Origin, Stamp)> = known.filter(|(_, stamp)| *stamp > Stamp::ZERO).collect();
+        if self.incomplete.contains(&origin) {
+            context.push((origin, Stamp::ZERO));
+        }
+        let previous = self.vector.get(origin);
+        let record = Record { origin, previous, first: stamp, count: 0, context: &context, effects: &[] };
+        self.log.append(&record, keep_from(&self.links));
     }
 
     /// The link broke. What is merged half cannot be told from what the log would bring again.

@@ -55,7 +55,7 @@ impl Mesh {
             has = vector.common(&link.announced);
         }
         decided.merge(&has);
-        link.send(&Message::StateBegin { vector: vector.clone(), decided, rows });
+        link.send(&Message::StateBegin { vector: vector.clone(), effects: self.last_effects.clone(), decided, rows });
         let text = format!("Sending the data set to replica {}", link.address());
         let joiner = link.peer.filter(|peer| peer.mode != Mode::Classic).map(|peer| peer.origin);
         let announce_ms = now.monotonic_ms + ANNOUNCE_MS;

@@ -91,7 +91,7 @@ fn frames() {
         message(&Message::Hold { origins: vec![origin(1), origin(2)] }),
         message(&Message::Gap { floors: vector() }),
         message(&Message::Records { batch: &records }),
-        message(&Message::StateBegin { vector: vector(), decided: vector(), rows }),
+        message(&Message::StateBegin { vector: vector(), effects: vector(), decided: vector(), rows }),
         [message(&Message::StateChunk { bytes: b"piece" }), message(&Message::StateEnd)].concat(),
         message(&Message::Bye { reason: b"reason" }),
     ];
@@ -109,7 +109,12 @@ fn payloads() {
     let records = batch();
     let corpus = [
         message(&Message::Hello { origin: origin(1), unix_ms: 1, vector: vector() }),
-        message(&Message::StateBegin { vector: vector(), decided: vector(), rows: vec![(origin(1), vector())] }),
+        message(&Message::StateBegin {
+            vector: vector(),
+            effects: vector(),
+            decided: vector(),
+            rows: vec![(origin(1), vector())],
+        }),
         message(&Message::Records { batch: &records }),
     ];
     // Without the frame around it: type and length, and the checksum.

@@ -124,6 +124,27 @@ fn who_was_away_beyond_the_log_comes_back_by_state() {
 }
 
 #[test]
+fn in_a_ring_a_data_set_goes_round_once() {
+    // 1 follows 0, 2 follows 1 … and 0 the last one.
+    let count = 5;
+    let mut network = Network::new(count, Options { log_bytes: 64 * 1024, ..options() });
+    (0..count).for_each(|node| network.replicate(node, (node + count - 1) % count));
+    network.nodes.iter_mut().for_each(|node| node.store.has_late_joiners = true);
+    network.run(1_500);
+    network.cut(0, 1);
+    fill(&mut network, 0, 5_000, 100);
+    network.run(1_000);
+    network.heal();
+    network.bandwidth = 1_000;
+    network.settle(60_000);
+    let imports = |network: &Network| network.nodes.iter().map(|node| node.mesh.counters().state_imports).sum::<u64>();
+    network.run(10_000);
+    let before = imports(&network);
+    network.run(60_000);
+    assert_eq!(imports(&network), before, "ticks are not worth a data set");
+}
+
+#[test]
 fn a_slow_replica_neither_piles_up_nor_delays_others() {
     let mut network = Network::new(3, Options { log_bytes: 256 * 1024, ..options() });
     network.replicate(1, 0);

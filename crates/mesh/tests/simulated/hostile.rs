@@ -67,7 +67,8 @@ fn more_lives_than_can_be_told_apart_close_the_link() {
         (1..=count).for_each(|life| vector.advance(origin(2, life), Stamp(5)));
         vector
     };
-    let state_begin = |vector, decided, rows| Message::StateBegin { vector, decided, rows };
+    let state_begin =
+        |vector, decided, rows| Message::StateBegin { vector, effects: VersionVector::new(), decided, rows };
     let (mut mesh, mut store, link) = open_link(true);
     send(&mut mesh, &mut store, link, &Message::Vector { unix_ms: EPOCH_MS, changes: lives(30_000) });
     assert!(!is_closed(&mut mesh));
