@@ -207,6 +207,8 @@ impl Waiter {
         let mut txn = engine.keyspace.begin(Scope::Keys(&hashes), self.db, engine.host.now().unix_ms());
         let there = txn.peek_type(key);
         if there != Some(self.key_type) && !self.on_loss {
+            // What time has done is told all the same.
+            engine.commit(&mut txn, Author::default());
             return there.is_some();
         }
         let mut out = Out::new(self.protocol);

@@ -2,9 +2,9 @@
 //! per transaction.
 
 use crate::harness::Server;
-use effect::{Effect, EffectReader, EffectWriter, NodeId, Origin, Stamp};
+use effect::{Deadline, Effect, EffectReader, EffectWriter, NodeId, Origin, Stamp};
 use engine::{Config, Host, Next};
-use keyspace::{Horizon, Row, Scope, Switches, Version};
+use keyspace::{Horizon, Keyspace, Row, Scope, Switches, Version};
 use proptest::prelude::*;
 use std::time::Duration;
 use testkit::{Connection, Reply, request};
@@ -267,13 +267,55 @@ fn exec_fails_after_a_watched_key_changed() {
     assert!(!exec_result(&["SELECT 1", "SET a 1", "SELECT 0"], "WATCH a", &["SWAPDB 0 1"]));
 }
 
+fn origin(node: u64) -> Origin {
+    Origin { node: NodeId(node), incarnation: 1 }
+}
+
+fn begin_mesh(keyspace: &Keyspace) {
+    keyspace.set_origin(origin(1));
+    keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
+}
+
+/// An effect of another node, which had seen nothing.
+fn apply_remote(server: &Server, stamp_ms: u64, effect: &Effect<'_>) {
+    let keyspace = &server.engine.keyspace;
+    let mut effects = Vec::new();
+    EffectWriter::new(&mut effects).push(effect);
+    let version = Version { stamp: Stamp::from_ms(stamp_ms), origin: keyspace.origin_index(origin(2)).unwrap() };
+    let mut txn = keyspace.begin(Scope::All, 0, server.host.now().unix_us / 1000);
+    let _ = txn.apply(effect, version, Row::Seen(&[])).unwrap();
+    server.engine.observe_remote(&mut txn, &effects, keyspace.check_effects(&effects, |_| ()).unwrap());
+    txn.commit_applied(|_| ());
+    server.engine.serve_blocked();
+}
+
+#[test]
+fn exec_fails_after_the_time_of_a_watched_element_came_while_a_waiter_was_looked_at() {
+    let server = server();
+    begin_mesh(&server.engine.keyspace);
+    let (mut client, mut other, mut waiter) = (server.client(), server.client(), server.client());
+    other.words("HSET h f 1 g 2");
+    other.words("HPEXPIRE h 500 FIELDS 1 f");
+    client.words("WATCH h");
+    // So many keys that the one that is watched lies beside one of them.
+    let lists: Vec<String> = (0..64).map(|number| format!("l{number}")).collect();
+    let wait: Vec<&str> = ["BLPOP"].into_iter().chain(lists.iter().map(String::as_str)).chain(["0"]).collect();
+    waiter.send(&request(&wait)).unwrap();
+    assert!(waiter.poll().is_none());
+    // A clock that is ahead sets ours; what has come is nothing for who waits.
+    let ahead_ms = server.host.now().unix_us / 1000 + 1000;
+    apply_remote(&server, ahead_ms, &Effect::Set { key: b"l0", value: b"v", deadline: Deadline::Clear });
+    assert_eq!(other.words("HLEN h"), Reply::Integer(1));
+    client.words("MULTI");
+    client.words("PING");
+    assert!(client.words("EXEC").elements().is_none());
+}
+
 #[test]
 fn exec_fails_after_a_late_removal_brought_a_watched_key_to_light() {
     let server = server();
     let keyspace = &server.engine.keyspace;
-    let origin = |node| Origin { node: NodeId(node), incarnation: 1 };
-    keyspace.set_origin(origin(1));
-    keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
+    begin_mesh(keyspace);
     let (mut client, mut other) = (server.client(), server.client());
     other.words("INCRBY n 5");
     other.words("PEXPIRE n 10");
@@ -283,13 +325,7 @@ fn exec_fails_after_a_late_removal_brought_a_watched_key_to_light() {
     keyspace.stabilize(now_ms, &Horizon { clock: Stamp::from_ms(now_ms - 1), causal: &[] }, 10, |_| ());
     client.words("WATCH n");
     // Who removes the key elsewhere had not seen it.
-    let (mut effects, delete) = (Vec::new(), Effect::Delete { key: b"n" });
-    EffectWriter::new(&mut effects).push(&delete);
-    let version = Version { stamp: Stamp::from_ms(now_ms), origin: keyspace.origin_index(origin(2)).unwrap() };
-    let mut txn = keyspace.begin(Scope::All, 0, now_ms);
-    let _ = txn.apply(&delete, version, Row::Seen(&[])).unwrap();
-    server.engine.observe_remote(&mut txn, &effects, keyspace.check_effects(&effects, |_| ()).unwrap());
-    txn.commit_applied(|_| ());
+    apply_remote(&server, now_ms, &Effect::Delete { key: b"n" });
     assert_eq!(other.words("GET n"), Reply::Bulk(b"5".to_vec()));
     client.words("MULTI");
     client.words("PING");
