@@ -10,6 +10,7 @@ use crate::version::{Origins, Version};
 use effect::{Deliveries, Delivery, Effect, GroupPosition};
 use smallvec::SmallVec;
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter::Peekable;
 use values::{Element, EncodingLimits, Group, Position, Stream, StreamId};
 
 /// What an effect does to one register of a stream.
@@ -502,38 +503,32 @@ impl GroupWrite<'_> {
 
 /// An entry of another node has come in below others: groups that are past it still have to deliver it.
 fn skip_entry(stream: &mut Stream, id: StreamId) {
-    let past = |(name, group): (&[u8], &Group)| (id <= group.position.last_id).then(|| name.to_vec());
-    let names: Vec<Vec<u8>> = stream.groups().filter_map(past).collect();
-    for name in names {
-        if let Some(group) = stream.group_mut(&name) {
-            group.skip(id);
-        }
-    }
+    let past = stream.groups_mut().filter(|(_, group)| id <= group.position.last_id);
+    past.for_each(|(_, group)| group.skip(id));
 }
 
 /// Groups have skipped what they are past and nobody was given in any of the states of which the stream was made.
 pub(crate) fn skip_undelivered(stream: &mut Stream, states: &[Option<Stream>]) {
     let undelivered = |(name, group): (&[u8], &Group)| {
         let mut delivered: Vec<_> = states.iter().flatten().map(|state| delivered(state, name).peekable()).collect();
-        let mut skipped = Vec::new();
-        for id in stream.range(StreamId::MIN, group.position.last_id).map(|entry| entry.id) {
-            let was_delivered = delivered.iter_mut().fold(false, |any, ids| {
-                while ids.next_if(|delivered| *delivered < id).is_some() {}
-                any | (ids.peek() == Some(&id))
-            });
-            if !was_delivered && group.pending_of(id).is_none() {
-                skipped.push(id);
-            }
-        }
-        (name.to_vec(), skipped)
+        let past = stream.range(StreamId::MIN, group.position.last_id).map(|entry| entry.id);
+        let is_skipped = |id: &StreamId| {
+            let was_delivered = delivered.iter_mut().fold(false, |any, ids| any | comes(ids, *id));
+            !was_delivered && group.pending_of(*id).is_none()
+        };
+        past.filter(is_skipped).collect::<Vec<_>>()
     };
-    let all: Vec<(Vec<u8>, Vec<StreamId>)> = stream.groups().map(undelivered).collect();
-    for (name, skipped) in all {
-        if let Some(group) = stream.group_mut(&name) {
-            group.retain_skipped(|_| false);
-            skipped.into_iter().for_each(|id| group.skip(id));
-        }
+    let skipped: Vec<_> = stream.groups().map(undelivered).collect();
+    for ((_, group), skipped) in stream.groups_mut().zip(skipped) {
+        group.retain_skipped(|_| false);
+        skipped.into_iter().for_each(|id| group.skip(id));
     }
+}
+
+/// Is this id the next one? Both those that are asked for and those that come ascend.
+fn comes(ids: &mut Peekable<impl Iterator<Item = StreamId>>, id: StreamId) -> bool {
+    while ids.next_if(|next| *next < id).is_some() {}
+    ids.next_if_eq(&id).is_some()
 }
 
 /// Entries that a group is past, but for those that it has skipped, by id.
@@ -548,19 +543,18 @@ fn delivered<'s>(stream: &'s Stream, name: &[u8]) -> impl Iterator<Item = Stream
 fn skip_ungiven(stream: &mut Stream, name: &[u8], before: StreamId, given: Deliveries<'_>) {
     let Some(group) = stream.group(name) else { return };
     let (Some(first), last) = (before.next(), group.position.last_id) else { return };
-    let given: SmallVec<[StreamId; 8]> = given.iter().map(|delivery| StreamId(delivery.id)).collect();
-    // XCLAIM LASTID moves the position as well, which says nothing of what is below.
-    if first > last || given.last() != Some(&last) {
+    if first > last {
         return;
     }
-    let mut given = given.iter().peekable();
-    let mut skipped = Vec::new();
-    for id in stream.range(first, last).map(|entry| entry.id) {
-        while given.next_if(|given| **given < id).is_some() {}
-        if given.peek() != Some(&&id) && group.pending_of(id).is_none() {
-            skipped.push(id);
-        }
+    let given: SmallVec<[StreamId; 8]> = given.iter().map(|delivery| StreamId(delivery.id)).collect();
+    // XCLAIM LASTID moves the position as well, which says nothing of what is below.
+    if given.last() != Some(&last) {
+        return;
     }
+    let mut given = given.into_iter().peekable();
+    let entries = stream.range(first, last).map(|entry| entry.id);
+    let is_skipped = |id: &StreamId| !comes(&mut given, *id) && group.pending_of(*id).is_none();
+    let skipped: Vec<StreamId> = entries.filter(is_skipped).collect();
     if let Some(group) = stream.group_mut(name) {
         skipped.into_iter().for_each(|id| group.skip(id));
     }

@@ -239,6 +239,11 @@ impl Stream {
         self.groups.iter().map(|(name, group)| (&**name, group))
     }
 
+    /// The same, to be changed.
+    pub fn groups_mut(&mut self) -> impl ExactSizeIterator<Item = (&[u8], &mut Group)> {
+        self.groups.iter_mut().map(|(name, group)| (&**name, group))
+    }
+
     pub fn group(&self, name: &[u8]) -> Option<&Group> {
         self.groups.get(name)
     }

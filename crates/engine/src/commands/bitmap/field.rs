@@ -205,7 +205,8 @@ fn run(txn: &mut Txn<'_>, key: &[u8], operations: &[Operation], out: &mut Out) -
     // Of another type: nothing is done.
     txn.string(key)?;
     out.array(operations.len());
-    let mut changed = growth(txn, key, operations)?.is_some();
+    let grows = growth(txn, key, operations)?.is_some();
+    let mut changed = grows;
     for Operation { field, action, overflow } in operations {
         let (bits, _) = read(txn, key, *field)?;
         let old = field.value(bits);
@@ -226,7 +227,7 @@ fn run(txn: &mut Txn<'_>, key: &[u8], operations: &[Operation], out: &mut Out) -
         changed |= new != old;
     }
     // A write that failed lets it grow, too.
-    if let Some(last) = growth(txn, key, operations)? {
+    if grows && let Some(last) = growth(txn, key, operations)? {
         txn.string_set_bits(key, last, 1, 0)?;
     }
     if changed {

@@ -58,7 +58,7 @@ pub(super) struct Combination {
 impl Combination {
     /// `None` where no input that is gone through is long.
     pub(super) fn new(request: &Request<'_>) -> Option<Combination> {
-        let sources = if request.operation == Operation::Union { request.inputs.len() } else { 1 };
+        let sources = sources(request.operation, request.inputs.len());
         if !request.inputs.iter().take(sources).any(|input| is_long(input.len())) {
             return None;
         }
@@ -80,8 +80,7 @@ impl Combination {
 
     /// Goes through some more members. False where there are none any more.
     fn step(&mut self) -> bool {
-        let sources = if self.operation == Operation::Union { self.inputs.len() } else { 1 };
-        if self.source >= sources {
+        if self.source >= sources(self.operation, self.inputs.len()) {
             return false;
         }
         let inputs: Vec<Input<'_>> =
@@ -107,6 +106,11 @@ impl Combination {
         self.source += usize::from(self.place == 0);
         true
     }
+}
+
+/// How many of the inputs are gone through; the others are only asked.
+fn sources(operation: Operation, inputs: usize) -> usize {
+    if operation == Operation::Union { inputs } else { 1 }
 }
 
 /// The score in the result of a member that `inputs[source]` has with `score`; `None` where it is not in it, or came with an
