@@ -102,8 +102,8 @@ pub struct Client {
     /// EXEC will fail: a watched key changed.
     pub dirty: AtomicBool,
     pub last_interaction_ms: AtomicU64,
-    /// `Entry::id` of the last command; `NO_COMMAND` before the first.
-    pub last_command: AtomicU32,
+    /// `Entry::id` of the last command; `NO_COMMAND` before the first, and where there is no such command.
+    last_command: AtomicU32,
     /// Bytes of its output that wait to be sent; published by the server.
     pub output_bytes: AtomicU64,
     pub output_capacity: AtomicU64,
@@ -187,6 +187,10 @@ impl Client {
 
     pub fn set_kind(&self, kind: ClientKind) {
         self.kind.store(kind as u8, Relaxed);
+    }
+
+    pub(crate) fn set_last_command(&self, id: Option<usize>) {
+        self.last_command.store(id.map_or(NO_COMMAND, |id| id as u32), Relaxed);
     }
 
     /// Asks the session to close; wake its worker afterwards.

@@ -29,7 +29,7 @@ impl From<Fault> for Refusal {
 type Gate = fn(&SessionContext<'_>, &Entry, Args<'_>) -> Result<(), Refusal>;
 
 const GATES: [Gate; 11] =
-    [arity, debug, authentication, transaction, memory, enough_replicas, read_only, subscribed, stale, loading, pause];
+    [arity, guard, authentication, transaction, memory, enough_replicas, read_only, subscribed, stale, loading, pause];
 
 #[inline]
 pub(crate) fn check(context: &SessionContext<'_>, entry: &Entry, args: Args<'_>) -> Result<(), Refusal> {
@@ -41,12 +41,18 @@ fn arity(_: &SessionContext<'_>, entry: &Entry, args: Args<'_>) -> Result<(), Re
     if entry.command.accepts(args.len()) { Ok(()) } else { Err(Fault::wrong_arity(&entry.full_name).into()) }
 }
 
+/// What a directive has to allow first.
 #[inline]
-fn debug(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
-    if !entry.has(Flags::ADMIN) || entry.command.name != "debug" {
+fn guard(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(), Refusal> {
+    if !entry.has(Flags::ADMIN) {
         return Ok(());
     }
-    let allowed = match context.config().enable_debug_command {
+    let (name, clients) = match entry.full_name.as_str() {
+        "debug" => ("debug", context.config().enable_debug_command),
+        "module|load" | "module|loadex" | "module|unload" => ("module", context.config().enable_module_command),
+        _ => return Ok(()),
+    };
+    let allowed = match clients {
         "yes" => true,
         "local" => context.session.client.connection.local,
         _ => false,
@@ -54,11 +60,12 @@ fn debug(context: &SessionContext<'_>, entry: &Entry, _: Args<'_>) -> Result<(),
     if allowed {
         return Ok(());
     }
-    Err(Fault::Text(
-        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a \
+    Err(Fault::Message(format!(
+        "ERR {} command not allowed. If the enable-{name}-command option is set to \"local\", you can run it from a \
          local connection, otherwise you need to set this option in the configuration file, and then restart the \
          server.",
-    )
+        name.to_ascii_uppercase()
+    ))
     .into())
 }
 

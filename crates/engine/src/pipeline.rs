@@ -169,6 +169,9 @@ fn run_batch(
             break;
         }
     }
+    if let Some(last) = batch.requests[..untimed.end].last() {
+        context.session.client.set_last_command(last.entry.map(|entry| entry.id));
+    }
     account(context, batch, untimed, Shares::Equal, input, clock_ns);
     stopped
 }

@@ -265,8 +265,8 @@ impl Session {
         client.registered_bytes.store(self.registered_bytes() as u64, Relaxed);
         let postponed = self.postponed.as_ref().map_or(0, OwnedArgs::size);
         client.argument_bytes.store((self.decoder.size() + postponed) as u64, Relaxed);
-        if let Some(id) = last_command {
-            client.last_command.store(id as u32, Relaxed);
+        if last_command.is_some() {
+            client.set_last_command(last_command);
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod bitmap;
 mod client;
+mod cluster;
 mod collection;
 mod command;
 mod config;
@@ -21,6 +22,7 @@ mod lcs;
 mod list;
 mod memory;
 mod mesh;
+mod module;
 mod monitor;
 mod nested_hash;
 mod object;
@@ -43,6 +45,7 @@ use crate::command::Command;
 pub(crate) const FAMILIES: &[&[&Command]] = &[
     bitmap::COMMANDS,
     client::COMMANDS,
+    cluster::COMMANDS,
     command::COMMANDS,
     config::COMMANDS,
     connection::COMMANDS,
@@ -58,6 +61,7 @@ pub(crate) const FAMILIES: &[&[&Command]] = &[
     list::COMMANDS,
     memory::COMMANDS,
     mesh::COMMANDS,
+    module::COMMANDS,
     monitor::COMMANDS,
     nested_hash::COMMANDS,
     object::COMMANDS,

@@ -82,6 +82,7 @@ pub struct Config {
     pub masteruser: String,
     /// "no", "yes" or "local".
     pub enable_debug_command: &'static str,
+    pub enable_module_command: &'static str,
     pub enable_protected_configs: &'static str,
     pub users: Vec<Vec<String>>,
     pub rename_command: Vec<Vec<String>>,
@@ -407,6 +408,7 @@ impl Config {
             masterauth: String::new(),
             masteruser: String::new(),
             enable_debug_command: "",
+            enable_module_command: "",
             enable_protected_configs: "",
             users: Vec::new(),
             rename_command: Vec::new(),

@@ -73,6 +73,17 @@ fn requests_before_a_protocol_error_are_executed() {
 }
 
 #[test]
+fn where_modules_may_be_loaded_it_fails() {
+    let mut config = Config::default();
+    config.enable_module_command = "yes";
+    let mut client = Server::new(config).client();
+    let reply = client.words("MODULE LOAD /nowhere.so");
+    assert_eq!(error(&reply), "-ERR Error loading the extension. Please check the server logs.");
+    let reply = client.words("MODULE UNLOAD it");
+    assert_eq!(error(&reply), "-ERR Error unloading module: no such module with that name");
+}
+
+#[test]
 fn what_follows_a_quit_is_not_executed() {
     let server = server();
     let (mut client, mut other) = (server.client(), server.client());

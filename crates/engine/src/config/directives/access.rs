@@ -28,9 +28,14 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Who may CONFIG SET directives that name files.",
     )
     .immutable(),
-    Directive::choice("enable-module-command", NO_YES_LOCAL, "no", no_choice, "Who may call MODULE.")
-        .immutable()
-        .without_effect("there are no loadable modules"),
+    Directive::choice(
+        "enable-module-command",
+        NO_YES_LOCAL,
+        "no",
+        |config, access| config.enable_module_command = access,
+        "Who may call MODULE LOAD and UNLOAD, which fail: there are no modules.",
+    )
+    .immutable(),
     Directive::other("user", Kind::Special(special::USER), "", "A user with its rules.")
         .immutable()
         .hidden()
