@@ -3,7 +3,7 @@
 use super::load::{Workload, send_all};
 use super::requests::compare;
 use super::server::{Product, SERVER_CORE, resident};
-use super::table::{BESIDE_REDIS, Row, Table, Target};
+use super::table::{BESIDE_REDIS, Table, Target, beside_redis};
 use std::error::Error;
 use testkit::{ServerProcess, request};
 
@@ -139,11 +139,9 @@ const FIRST: usize = 1000;
 
 /// What an element takes with everything around it.
 pub fn bytes_per_element() -> Result<Table, Box<dyn Error>> {
-    let mut rows = Vec::new();
-    for set in DATA_SETS {
-        let [ours, other] = [Product::FluidB, Product::Redis].map(|product| per_element(product, set));
-        rows.push(Row { what: set.name.into(), unit: "bytes", ours: ours?, other: other?, target: set.target });
-    }
+    let subjects = DATA_SETS.iter().map(|set| (set.name, set.target));
+    let rows =
+        beside_redis("bytes", subjects, |product| DATA_SETS.iter().map(|set| per_element(product, set)).collect())?;
     Ok(Table { columns: BESIDE_REDIS, rows })
 }
 

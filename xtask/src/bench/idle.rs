@@ -1,6 +1,6 @@
 //! CPU of a server that has nothing to do.
 
-use super::server::{Product, connect_mesh, cpu_time};
+use super::server::{MULTI_MASTER, Product, connect_mesh, cpu_time};
 use super::table::{BESIDE_REDIS, Row, Table, Target};
 use std::error::Error;
 use std::thread::sleep;
@@ -10,7 +10,6 @@ use testkit::ServerProcess;
 const WATCHED: Duration = Duration::from_secs(20);
 
 pub fn cpu() -> Result<Table, Box<dyn Error>> {
-    const MULTI_MASTER: &[&str] = &["--multi-master", "yes", "--active-replica", "yes"];
     let ours = Product::FluidB.start(None, &[])?;
     let redis = Product::Redis.start(None, &[])?;
     let peers = [Product::FluidB.start(None, MULTI_MASTER)?, Product::FluidB.start(None, MULTI_MASTER)?];

@@ -1,7 +1,7 @@
 //! How long a new node takes to have everything.
 
 use super::load::fill;
-use super::server::{LOAD_CORE, Product, SERVER_CORE, wait_for};
+use super::server::{LOAD_CORE, MULTI_MASTER, Product, SERVER_CORE, wait_for};
 use super::table::{BESIDE_REDIS, Row, Table, Target};
 use std::error::Error;
 use testkit::Reply;
@@ -10,7 +10,7 @@ const KEYS: usize = 1_000_000;
 
 /// A state of a million keys: our join against Redis's full synchronisation.
 pub fn whole_state() -> Result<Table, Box<dyn Error>> {
-    let ours = join(Product::FluidB, &["--multi-master", "yes", "--active-replica", "yes"])?;
+    let ours = join(Product::FluidB, MULTI_MASTER)?;
     let redis = join(Product::Redis, &["--repl-diskless-sync-delay", "0"])?;
     let row = Row {
         what: "a node joins, 1,000,000 keys".into(),

@@ -1,7 +1,7 @@
 //! Memory per key.
 
 use super::load::fill;
-use super::server::{Product, resident};
+use super::server::{MULTI_MASTER, Product, resident};
 use super::table::{BESIDE_REDIS, Row, Table, Target};
 use std::error::Error;
 
@@ -12,10 +12,9 @@ const KEY_AND_VALUE_BYTES: f64 = 32.0;
 pub fn per_key() -> Result<Table, Box<dyn Error>> {
     let redis = overhead(Product::Redis, &[])?;
     let mut rows = Vec::new();
-    for (what, arguments, most) in [
-        ("overhead per key", &[] as &[&str], 22.0),
-        ("the same, multi-master on", &["--multi-master", "yes", "--active-replica", "yes"], 32.0),
-    ] {
+    for (what, arguments, most) in
+        [("overhead per key", &[] as &[&str], 22.0), ("the same, multi-master on", MULTI_MASTER, 32.0)]
+    {
         let ours = overhead(Product::FluidB, arguments)?;
         rows.push(Row { what: what.into(), unit: "bytes", ours, other: redis, target: Target::AtMost(most) });
     }

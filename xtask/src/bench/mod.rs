@@ -31,6 +31,7 @@ const GROUPS: &[Group] = &[
     Group { name: "idle", run: idle::cpu },
     Group { name: "join", run: join::whole_state },
     Group { name: "stalls", run: stalls::of_large_requests },
+    Group { name: "stalls-multi-master", run: stalls::of_large_requests_with_multi_master },
     Group { name: "workers", run: workers::two_against_one },
 ];
 

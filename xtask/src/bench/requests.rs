@@ -1,7 +1,7 @@
 //! Server CPU per request.
 
 use super::load::{GET, INCR, SET, Workload, measure};
-use super::server::{LOAD_CORE, Product, SERVER_CORE, connect_mesh};
+use super::server::{LOAD_CORE, MULTI_MASTER, Product, SERVER_CORE, connect_mesh};
 use super::table::{BESIDE_REDIS, Row, Table, Target, median};
 use std::error::Error;
 use testkit::ServerProcess;
@@ -25,7 +25,6 @@ pub fn alone() -> Result<Table, Box<dyn Error>> {
 
 /// The same with two active peers that take every write, against a Redis alone.
 pub fn with_peers() -> Result<Table, Box<dyn Error>> {
-    const MULTI_MASTER: &[&str] = &["--multi-master", "yes", "--active-replica", "yes"];
     let ours = Product::FluidB.start(Some(SERVER_CORE), MULTI_MASTER)?;
     let first_peer = Product::FluidB.start(Some(LOAD_CORE), MULTI_MASTER)?;
     let second_peer = Product::FluidB.start(Some(LOAD_CORE), MULTI_MASTER)?;

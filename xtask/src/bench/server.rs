@@ -12,6 +12,9 @@ use testkit::{ServerProcess, redis_server};
 pub const SERVER_CORE: &str = "0";
 pub const LOAD_CORE: &str = "1";
 
+/// What makes a server one of several masters.
+pub const MULTI_MASTER: &[&str] = &["--multi-master", "yes", "--active-replica", "yes"];
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Product {
     FluidB,
@@ -32,7 +35,7 @@ impl Product {
     /// Starts a server; `core`: where it runs.
     pub fn start(self, core: Option<&str>, arguments: &[&str]) -> io::Result<ServerProcess> {
         let mut command = on_core(core, &self.program()?);
-        command.args(["--appendonly", "no"]).args(arguments);
+        command.args(["--appendonly", "no", "--enable-debug-command", "yes"]).args(arguments);
         ServerProcess::start_command(command)
     }
 }

@@ -1,5 +1,7 @@
 //! Results as a Markdown table.
 
+use super::server::Product;
+use std::error::Error;
 use std::fmt;
 
 /// One figure, ours beside another.
@@ -37,6 +39,17 @@ impl Row {
 }
 
 pub const BESIDE_REDIS: [&str; 2] = ["fluidB", "Redis"];
+
+/// A row for each of `subjects`; `figures`: those of a product, in the same order.
+pub fn beside_redis(
+    unit: &'static str,
+    subjects: impl Iterator<Item = (&'static str, Target)>,
+    figures: impl Fn(Product) -> Result<Vec<f64>, Box<dyn Error>>,
+) -> Result<Vec<Row>, Box<dyn Error>> {
+    let figures = figures(Product::FluidB)?.into_iter().zip(figures(Product::Redis)?);
+    let row = |((what, target), (ours, other)): ((&str, _), _)| Row { what: what.into(), unit, ours, other, target };
+    Ok(subjects.zip(figures).map(row).collect())
+}
 
 pub struct Table {
     /// Heads the two columns of figures.
