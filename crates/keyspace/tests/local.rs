@@ -102,9 +102,10 @@ fn partial_writes_follow_redis() {
         assert!(!txn.exists(b"none"));
         assert_eq!(txn.string_set_range(b"pad", 2, b"x", MAX_LEN), Ok(3));
         assert_eq!(text(txn, b"pad").as_deref(), Some("\0\0x"));
-        assert_eq!(txn.string_set_bits(b"bits", 7, 1, 1), Ok(0));
-        assert_eq!(txn.string_set_bits(b"bits", 7, 1, 0), Ok(1));
-        assert_eq!(txn.string_set_bits(b"bits", 4, 8, 0xa5), Ok(0));
+        assert_eq!(txn.string_set_bits(b"bits", 7, 1, 1), Ok((0, true)));
+        assert_eq!(txn.string_set_bits(b"bits", 7, 1, 0), Ok((1, true)));
+        assert_eq!(txn.string_set_bits(b"bits", 7, 1, 0), Ok((0, false)));
+        assert_eq!(txn.string_set_bits(b"bits", 4, 8, 0xa5), Ok((0, true)));
         assert_eq!(txn.string(b"bits").unwrap().unwrap().to_vec(), vec![0x0a, 0x50]);
         txn.string_set(b"i", b"10", SetDeadline::Clear);
         assert_eq!(txn.string_append(b"i", b"0", MAX_LEN), Ok(3));

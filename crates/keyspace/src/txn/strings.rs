@@ -95,8 +95,14 @@ impl Txn<'_> {
         Ok(len.max(end))
     }
 
-    /// Returns the old bits. `width`: 1..=64.
-    pub fn string_set_bits(&mut self, key: &[u8], bit_offset: u64, width: u8, value: u64) -> Result<u64, ValueError> {
+    /// Returns the old bits, and whether anything changes. `width`: 1..=64.
+    pub fn string_set_bits(
+        &mut self,
+        key: &[u8],
+        bit_offset: u64,
+        width: u8,
+        value: u64,
+    ) -> Result<(u64, bool), ValueError> {
         let end = bit_offset.saturating_add(u64::from(width)).div_ceil(8);
         if end > MAX_LEN {
             return Err(ValueError::TooLong);
@@ -107,14 +113,14 @@ impl Txn<'_> {
         });
         let changes = old != value || end > len;
         if !changes && !self.switches.peers {
-            return Ok(old);
+            return Ok((old, changes));
         }
         let effect = Effect::SetBits { key, bit_offset, width, value };
         self.merge(key, &effect, |merge| merge.string_operation(Action::SetBits { bit_offset, width, value }));
         if !changes {
             self.unchanged();
         }
-        Ok(old)
+        Ok((old, changes))
     }
 }
 

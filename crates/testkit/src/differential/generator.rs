@@ -1,13 +1,16 @@
 //! Random operations from the recipes, reproducible by seed.
 
 use super::grammar::{Node, parse};
-use super::recipes::RECIPES;
+use super::recipes::{LISTENING, RECIPES, Recipe};
 use super::{Comparison, Operation};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
+/// Those that read and write.
 pub(super) const CONNECTIONS: usize = 2;
+/// The one that subscribes.
+pub(super) const LISTENER: usize = CONNECTIONS;
 /// Keys of each type's own; commands mostly meet the type that they want.
 const KEYS_PER_TYPE: usize = 6;
 /// In the year 3021: no clock of a test comes near.
@@ -24,7 +27,8 @@ const KEY_FIRST: &[&[u8]] = &[b"BITCOUNT", b"BITPOS"];
 const LONGER: &[&[u8]] = &[b"PERSIST", b"TTL", b"PTTL"];
 
 /// Redis before 7.2 calls too long a time negative.
-const WAITING: &[&[u8]] = &[b"BLPOP", b"BLMOVE", b"BLMPOP"];
+const WAITING: &[&[u8]] =
+    &[b"BLPOP", b"BRPOP", b"BRPOPLPUSH", b"BLMOVE", b"BLMPOP", b"BZMPOP", b"BZPOPMAX", b"BZPOPMIN"];
 
 /// Redis before 7.2 finds other words for what is wrong with them.
 const REWORDED: &[&[u8]] = &[b"XREAD", b"XREADGROUP", b"XSETID"];
@@ -32,21 +36,30 @@ const REWORDED: &[&[u8]] = &[b"XREAD", b"XREADGROUP", b"XSETID"];
 pub(super) struct Generator {
     random: SmallRng,
     recipes: Vec<(u32, Node, Comparison)>,
-    total_weight: u32,
+    listening: Vec<(u32, Node, Comparison)>,
     in_multi: [bool; CONNECTIONS],
 }
 
 impl Generator {
     pub(super) fn new(seed: u64) -> Generator {
-        let recipes: Vec<_> = RECIPES.iter().map(|(weight, line, kind)| (*weight, parse(line), *kind)).collect();
-        let total_weight = RECIPES.iter().map(|(weight, ..)| weight).sum();
-        Generator { random: SmallRng::seed_from_u64(seed), recipes, total_weight, in_multi: [false; CONNECTIONS] }
+        let parsed =
+            |recipes: &[Recipe]| recipes.iter().map(|(weight, line, kind)| (*weight, parse(line), *kind)).collect();
+        Generator {
+            random: SmallRng::seed_from_u64(seed),
+            recipes: parsed(RECIPES),
+            listening: parsed(LISTENING),
+            in_multi: [false; CONNECTIONS],
+        }
     }
 
     /// The next operation of this connection.
     pub(super) fn next(&mut self, connection: usize) -> Operation {
+        if connection == LISTENER {
+            let (arguments, comparison) = self.instance(|generator| &mut generator.listening);
+            return Operation { connection, arguments, comparison, rest_ms: 0 };
+        }
         loop {
-            let (mut arguments, comparison) = self.instance();
+            let (mut arguments, comparison) = self.instance(|generator| &mut generator.recipes);
             if self.in_multi[connection] && is_random(comparison) {
                 continue;
             }
@@ -67,9 +80,9 @@ impl Generator {
         }
     }
 
-    fn instance(&mut self) -> (Vec<Vec<u8>>, Comparison) {
-        let mut left = self.random.random_range(0..self.total_weight);
-        let recipes = std::mem::take(&mut self.recipes);
+    fn instance(&mut self, of: fn(&mut Generator) -> &mut Vec<(u32, Node, Comparison)>) -> (Vec<Vec<u8>>, Comparison) {
+        let recipes = std::mem::take(of(self));
+        let mut left = self.random.random_range(0..recipes.iter().map(|(weight, ..)| weight).sum());
         let picked = recipes.iter().find(|(weight, ..)| {
             let here = left < *weight;
             left = left.wrapping_sub(*weight);
@@ -79,7 +92,7 @@ impl Generator {
         let mut arguments = Vec::new();
         self.expand(node, &mut arguments);
         let comparison = *comparison;
-        self.recipes = recipes;
+        *of(self) = recipes;
         (arguments, comparison)
     }
 
@@ -147,6 +160,8 @@ impl Generator {
             "at" => number((FAR_AWAY_SECONDS + self.random.random_range(0..4)) as i64),
             "at_ms" => number((FAR_AWAY_SECONDS * 1000 + self.random.random_range(0..4000)) as i64),
             "width" => self.pick(&["u1", "u2", "u8", "u16", "u63", "i1", "i3", "i5", "i64"]),
+            "channel" => self.pick(&["news", "sport", "s1", "__keyspace@0__:s1"]),
+            "channels" => self.pick(&["*", "s*", "n?ws", "__keyevent*", "__key*"]),
             "pattern" => self.pick(&["*", "s*", "*1", "?[12]", "[^s]*", "m?", "nothing"]),
             "type" => self.pick(&["string", "set", "hash", "list", "zset", "stream"]),
             _ => unreachable!("no such argument in the grammar: {kind}"),
@@ -256,6 +271,9 @@ impl Generator {
 
     /// How many commands go out together.
     pub(super) fn batch(&mut self) -> (usize, usize) {
+        if self.chance(10) {
+            return (LISTENER, 1);
+        }
         let len = if self.chance(20) { self.random.random_range(1..100) } else { self.random.random_range(1..10) };
         (self.random.random_range(0..CONNECTIONS), len)
     }

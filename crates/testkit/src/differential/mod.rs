@@ -4,10 +4,12 @@ mod compare;
 mod dump;
 mod generator;
 mod grammar;
+mod listener;
 mod minimise;
 mod recipes;
 mod run;
 
+pub use recipes::commands;
 pub use run::{Difference, Settings, Tally, run};
 
 /// How the replies of one command are compared.
@@ -32,6 +34,8 @@ pub enum Comparison {
     Iteration(usize),
     /// The replies of the queued commands, each compared in its own way.
     Exec,
+    /// Of the connection that subscribes: the replies, and what was published since it was last looked at.
+    Heard,
 }
 
 /// One command of a stream.

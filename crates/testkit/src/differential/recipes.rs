@@ -1,6 +1,8 @@
 //! What random streams are made of: weight, command line, comparison.
 
-use super::Comparison::{self, Encoding, Exact, Exec, Iteration, Near, Pairs, Pop, RandomKey, Sample, Unordered};
+use super::Comparison::{
+    self, Encoding, Exact, Exec, Heard, Iteration, Near, Pairs, Pop, RandomKey, Sample, Unordered,
+};
 
 pub(super) type Recipe = (u32, &'static str, Comparison);
 
@@ -8,7 +10,7 @@ pub(super) type Recipe = (u32, &'static str, Comparison);
 const SECONDS: Comparison = Near(2);
 const MILLISECONDS: Comparison = Near(3000);
 
-/// Every command of strings, keys, sets, hashes, transactions and databases whose reply a client can foresee.
+/// Every command whose reply a client can foresee.
 pub(super) const RECIPES: &[Recipe] = &[
     // Strings
     (20, "APPEND string value", Exact),
@@ -126,6 +128,9 @@ pub(super) const RECIPES: &[Recipe] = &[
     (4, "ZINTERSTORE zset 2 zset (zset|set) [WEIGHTS weight weight] [AGGREGATE (SUM|MIN|MAX)]", Exact),
     (4, "ZMPOP 2 zset zset (MIN|MAX) [COUNT small]", Exact),
     (5, "ZMSCORE zset member+", Exact),
+    (1, "BZMPOP 0.001 2 zset zset (MIN|MAX) [COUNT small]", Exact),
+    (1, "BZPOPMAX zset zset 0.001", Exact),
+    (1, "BZPOPMIN zset zset 0.001", Exact),
     (4, "ZPOPMAX zset [small]", Exact),
     (4, "ZPOPMIN zset [small]", Exact),
     (3, "ZRANDMEMBER zset [small|-3]", Sample),
@@ -155,6 +160,8 @@ pub(super) const RECIPES: &[Recipe] = &[
     (4, "GEOSEARCH geo FROMMEMBER member BYRADIUS radius MI DESC [WITHDIST]", Exact),
     (3, "GEOSEARCHSTORE geo geo FROMMEMBER member BYBOX radius radius KM", Exact),
     (3, "GEORADIUS geo longitude latitude radius KM ASC [WITHDIST] [COUNT small]", Exact),
+    (1, "GEORADIUS_RO geo longitude latitude radius KM DESC [WITHCOORD]", Exact),
+    (1, "GEORADIUSBYMEMBER_RO geo member radius KM ASC [WITHHASH]", Exact),
     (2, "GEORADIUSBYMEMBER geo member radius KM STORE geo", Exact),
     (4, "ZREM geo member+", Exact),
     // Sorted sets whose scores are all the same
@@ -185,6 +192,8 @@ pub(super) const RECIPES: &[Recipe] = &[
     (4, "RPOPLPUSH list list", Exact),
     (4, "LMPOP 2 list list (LEFT|RIGHT) [COUNT small]", Exact),
     (1, "BLPOP list list 0.001", Exact),
+    (1, "BRPOP list list 0.001", Exact),
+    (1, "BRPOPLPUSH list list 0.001", Exact),
     (1, "BLMOVE list list (LEFT|RIGHT) (LEFT|RIGHT) 0.001", Exact),
     (1, "BLMPOP 0.001 2 list list (LEFT|RIGHT) [COUNT small]", Exact),
     // Streams
@@ -217,12 +226,59 @@ pub(super) const RECIPES: &[Recipe] = &[
     (2, "DISCARD", Exact),
     (6, "WATCH key+", Exact),
     (2, "UNWATCH", Exact),
+    // Publications
+    (8, "PUBLISH channel value", Exact),
+    (4, "SPUBLISH channel value", Exact),
+    (2, "PUBSUB CHANNELS [channels]", Unordered),
+    (1, "PUBSUB NUMPAT", Exact),
+    (2, "PUBSUB NUMSUB channel+", Exact),
+    (2, "PUBSUB SHARDCHANNELS [channels]", Unordered),
+    (2, "PUBSUB SHARDNUMSUB channel+", Exact),
     // Connections and databases
     (4, "SELECT db", Exact),
     (3, "PING [value]", Exact),
     (3, "ECHO value", Exact),
     (3, "DBSIZE", Exact),
+    (1, "WAIT 0 1", Exact),
+    (1, "CLIENT SETNAME member", Exact),
+    (1, "CLIENT GETNAME", Exact),
+    (1, "AUTH value", Exact),
+    (1, "FLUSHALL [SYNC|ASYNC]", Exact),
+    (
+        1,
+        "COMMAND GETKEYS (SET|MGET|DEL|ZUNIONSTORE|SORT|GEORADIUS|XREAD|PING|NOSUCH) key [2] key [STORE|STREAMS] key",
+        Exact,
+    ),
+    (1, "COMMAND GETKEYSANDFLAGS (SET|MGET|DEL|ZUNIONSTORE|SORT) key [2] key [STORE] key", Exact),
+    (1, "MODULE LIST", Exact),
+    (1, "CLIENT NO-EVICT (ON|OFF)", Exact),
+    (1, "OBJECT FREQ key", Exact),
+    (1, "(READONLY|READWRITE|ASKING)", Exact),
     (1, "FLUSHDB [SYNC|ASYNC]", Exact),
     (1, "SWAPDB db db", Exact),
     (2, "NOSUCHCOMMAND value", Exact),
 ];
+
+/// What the connection that subscribes says.
+pub(super) const LISTENING: &[Recipe] = &[
+    (8, "SUBSCRIBE channel+", Heard),
+    (6, "PSUBSCRIBE channels+", Heard),
+    (4, "SSUBSCRIBE channel+", Heard),
+    (4, "UNSUBSCRIBE [channel+]", Heard),
+    (3, "PUNSUBSCRIBE [channels+]", Heard),
+    (3, "SUNSUBSCRIBE [channel+]", Heard),
+    (2, "PING value", Heard),
+    (2, "GET string", Heard),
+];
+
+/// The names of all commands in the recipes, of containers with every literal word that may be a subcommand: "xgroup|create".
+pub fn commands() -> impl Iterator<Item = String> {
+    RECIPES.iter().chain(LISTENING).flat_map(|(_, line, _)| -> Vec<String> {
+        let words = line.split([' ', '(', ')', '[', ']', '|']).filter(|word| !word.is_empty());
+        let words: Vec<String> = words.map(str::to_ascii_lowercase).collect();
+        // Alternatives come first where the name is one of them.
+        let names = if line.starts_with('(') { words.clone() } else { words[..1].to_vec() };
+        let subcommands = words[1..].iter().map(|word| format!("{}|{word}", words[0])).collect();
+        [names, subcommands].concat()
+    })
+}

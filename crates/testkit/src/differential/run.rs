@@ -1,8 +1,8 @@
 //! Drives two servers with one stream.
 
 use super::compare::{equal, sorted};
-use super::generator::{CONNECTIONS, Generator};
-use super::{Comparison, Operation, dump, minimise};
+use super::generator::{CONNECTIONS, Generator, LISTENER};
+use super::{Comparison, Operation, dump, listener, minimise};
 use crate::script::Protocol;
 use crate::{Client, Connection, Reply, ServerProcess, quote, request};
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ impl fmt::Display for Difference {
         writeln!(f, "seed {}: {}\nafter:", self.seed, self.what)?;
         for operation in &self.operations {
             let words: Vec<String> = operation.arguments.iter().map(|word| quote(word)).collect();
-            writeln!(f, "  {}> {}", ["a", "b"][operation.connection], words.join(" "))?;
+            writeln!(f, "  {}> {}", ["a", "b", "listener"][operation.connection], words.join(" "))?;
         }
         Ok(())
     }
@@ -81,16 +81,24 @@ fn stream(seed: u64) -> Vec<Operation> {
 
 /// Plays a stream on fresh data; returns the first difference, in words.
 fn play(left: &ServerProcess, right: &ServerProcess, seed: u64, stream: &[Operation]) -> io::Result<Option<String>> {
-    let mut pair = Pair { left: Side::open(left, seed)?, right: Side::open(right, seed)?, queued: Default::default() };
+    let mut pair = Pair {
+        left: Side::open(left, seed)?,
+        right: Side::open(right, seed)?,
+        queued: Default::default(),
+        means_nothing: false,
+    };
     let mut rest = stream;
     while let Some(first) = rest.first() {
         let together = rest.iter().take_while(|next| next.connection == first.connection && next.is_plain()).count();
         let (batch, after) = rest.split_at(together.max(1));
         let difference = if first.is_plain() { pair.batch(batch)? } else { pair.single(first)? };
-        if difference.is_some() {
-            return Ok(difference);
+        if difference.is_some() || pair.means_nothing {
+            return Ok(difference.filter(|_| !pair.means_nothing));
         }
         rest = after;
+    }
+    if let Some(what) = pair.listen(None)? {
+        return Ok(Some(what));
     }
     let (left, right) = (dump::dump(&mut left.client()?)?, dump::dump(&mut right.client()?)?);
     Ok(dump::difference(&left, &right, DEADLINE_TOLERANCE_MS).map(|what| format!("the states differ: {what}")))
@@ -119,9 +127,11 @@ impl Side {
         ] {
             control.call(&["CONFIG", "SET", name, if small { limited } else { normal }])?;
         }
+        let events = if seed % 4 < 2 { "KEA" } else { "" };
+        control.call(&["CONFIG", "SET", "notify-keyspace-events", events])?;
         let protocol = if seed.is_multiple_of(2) { Protocol::Resp2 } else { Protocol::Resp3 };
         let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for _ in 0..=LISTENER {
             let mut client = server.client()?;
             if protocol == Protocol::Resp3 {
                 client.call(&["HELLO", "3"])?;
@@ -161,6 +171,8 @@ struct Pair {
     right: Side,
     /// Comparisons of what each connection has queued since MULTI.
     queued: [Option<Vec<Comparison>>; CONNECTIONS],
+    /// Something random is queued: the generator does not do that, but the minimiser may leave out an EXEC.
+    means_nothing: bool,
 }
 
 impl Pair {
@@ -202,8 +214,30 @@ impl Pair {
         Vec::new()
     }
 
+    /// What the listener says, and what it has heard.
+    fn listen(&mut self, operation: Option<&Operation>) -> io::Result<Option<String>> {
+        let leaves_all = operation.is_some_and(|operation| operation.arguments.len() == 1);
+        let mut heard = Vec::new();
+        for side in [&mut self.left, &mut self.right] {
+            let client = &mut side.connections[LISTENER];
+            if let Some(operation) = operation {
+                client.send(&request(&operation.arguments))?;
+            }
+            heard.push(listener::arrange(listener::drain(client)?, leaves_all));
+        }
+        let (left, right) = (&heard[0], &heard[1]);
+        let show = |replies: &[Reply]| replies.iter().map(|reply| format!("\n    {reply}")).collect::<String>();
+        let different = [("replied", &left.1, &right.1), ("was sent", &left.0, &right.0)]
+            .into_iter()
+            .find(|(_, left, right)| left != right);
+        Ok(different.map(|(how, left, right)| format!("the listener {how}{}\n  and{}", show(left), show(right))))
+    }
+
     /// A command whose comparison needs more commands, or a rest.
     fn single(&mut self, operation: &Operation) -> io::Result<Option<String>> {
+        if operation.connection == LISTENER {
+            return self.listen(Some(operation));
+        }
         let (left, right, same) = match operation.comparison {
             Comparison::Iteration(cursor_at) => {
                 let (left, right) =
@@ -215,8 +249,9 @@ impl Pair {
                 let left = self.left.call(operation.connection, &operation.arguments)?;
                 let right = self.right.call(operation.connection, &operation.arguments)?;
                 self.follow(operation, &left);
-                // The generator queues nothing random, but the minimiser may leave out an EXEC.
-                let is_plain = left.is_error() || right.is_error() || left == Reply::Status(b"QUEUED".to_vec());
+                let is_queued = left == Reply::Status(b"QUEUED".to_vec());
+                self.means_nothing |= is_queued;
+                let is_plain = left.is_error() || right.is_error() || is_queued;
                 let same = if is_plain {
                     left == right
                 } else {

@@ -223,8 +223,8 @@ fn run(txn: &mut Txn<'_>, key: &[u8], operations: &[Operation], out: &mut Out) -
             continue;
         };
         out.integer(reply.unwrap_or(new));
-        txn.string_set_bits(key, field.offset, field.width, new as u64 & (u64::MAX >> (64 - field.width)))?;
-        changed |= new != old;
+        let bits = new as u64 & (u64::MAX >> (64 - field.width));
+        changed |= txn.string_set_bits(key, field.offset, field.width, bits)?.1;
     }
     // A write that failed lets it grow, too.
     if grows && let Some(last) = growth(txn, key, operations)? {

@@ -281,8 +281,10 @@ fn setbit(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Re
     };
     let key = args.at(1);
     let old = context.with_key(key, |txn| {
-        let old = txn.string_set_bits(key, offset, 1, bit)?;
-        txn.notify(EventClass::STRING, "setbit", key);
+        let (old, changes) = txn.string_set_bits(key, offset, 1, bit)?;
+        if changes {
+            txn.notify(EventClass::STRING, "setbit", key);
+        }
         Ok::<u64, Fault>(old)
     })?;
     out.integer(old as i64);
