@@ -144,7 +144,7 @@ impl BlockedClients {
             match *change {
                 Change::Everything => self.note_places(queues.keys()),
                 Change::Database { db } => self.note_places(queues.keys().filter(|place| place.0 == db)),
-                Change::Key { db, key, .. } => {
+                Change::Key { db, key, .. } | Change::Groups { db, key } => {
                     self.note_places(queues.get_key_value(&(db, key.to_vec())).map(|(place, _)| place).into_iter());
                 }
             }

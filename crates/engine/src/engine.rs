@@ -115,7 +115,7 @@ impl Engine {
             self.publish_events(&events);
         }
         txn.conclude(|commit: Commit<'_>| {
-            self.observe(commit.effects, commit.silent, author);
+            self.observe(commit.effects, commit.silent, commit.groups_only, author);
             self.journal.commit(&commit);
             commit.first.plus(commit.count.saturating_sub(1))
         })
@@ -200,7 +200,7 @@ impl Engine {
         if txn.changes() > 0 {
             self.stats.shared.remote_dirty.fetch_add(1, Relaxed);
         }
-        self.observe(effects, &[], Author::default());
+        self.observe(effects, &[], &[], Author::default());
         self.watched.observe_appearances(txn, effects);
         if checked.publishes || !self.config.load().notify_keyspace_events.is_empty() {
             self.publish_remote(txn, effects);
@@ -230,12 +230,12 @@ impl Engine {
 
     /// The local readers of the stream.
     #[inline]
-    fn observe(&self, effects: &[u8], silent: &[u64], author: Author) {
+    fn observe(&self, effects: &[u8], silent: &[u64], groups_only: &[u64], author: Author) {
         if self.watched.is_idle() && self.blocked.is_idle() && self.tracking.is_idle() {
             return;
         }
         let mut changes = SmallVec::<[Change<'_>; 4]>::new();
-        for_each_change(effects, silent, |change| changes.push(change));
+        for_each_change(effects, silent, groups_only, |change| changes.push(change));
         self.show(&changes, author);
     }
 

@@ -232,14 +232,18 @@ impl Tracking {
         let mut tables = self.tables.lock();
         let mut keys = BTreeSet::new();
         for change in changes {
-            let Change::Key { key, .. } = *change else {
-                tables.readers = Readers::default();
-                tables.trackers.keys().for_each(|client| tables.send(engine, *client, None));
-                continue;
-            };
-            keys.insert(key);
-            if let Some((key, readers)) = tables.readers.remove(key) {
-                tables.send_to_readers(engine, &key, &readers, author);
+            match *change {
+                Change::Key { key, .. } => {
+                    keys.insert(key);
+                    if let Some((key, readers)) = tables.readers.remove(key) {
+                        tables.send_to_readers(engine, &key, &readers, author);
+                    }
+                }
+                Change::Groups { .. } => {}
+                Change::Database { .. } | Change::Everything => {
+                    tables.readers = Readers::default();
+                    tables.trackers.keys().for_each(|client| tables.send(engine, *client, None));
+                }
             }
         }
         tables.broadcast(engine, &keys, author);

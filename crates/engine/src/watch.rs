@@ -137,11 +137,12 @@ impl WatchedKeys {
                 }
             }
         };
-        for_each_change(effects, &[], |change| match change {
+        for_each_change(effects, &[], &[], |change| match change {
             Change::Key { db, key, .. } => {
                 let place = (db, key.to_vec());
                 watchers.get(&place).into_iter().for_each(|watchers| mark(&place, watchers));
             }
+            Change::Groups { .. } => {}
             Change::Database { .. } | Change::Everything => {
                 watchers.iter().for_each(|(place, watchers)| mark(place, watchers));
             }
@@ -155,6 +156,7 @@ impl WatchedKeys {
             match *change {
                 Change::Everything => mark_existing(watchers.iter()),
                 Change::Database { db } => mark_existing(watchers.iter().filter(|(place, _)| place.0 == db)),
+                Change::Groups { .. } => {}
                 Change::Key { db, key, deleted: true } => {
                     mark_existing(watchers.get_key_value(&(db, key.to_vec())).into_iter());
                 }

@@ -7,14 +7,16 @@ use effect::{Effect, EffectReader};
 pub enum Change<'a> {
     /// `deleted`: it went, if it was there.
     Key { db: u32, key: &'a [u8], deleted: bool },
+    /// Only groups of a stream, or its last id: who watches or caches the key is not told, as in Redis.
+    Groups { db: u32, key: &'a [u8] },
     /// Everything in a database went.
     Database { db: u32 },
     /// Everything went.
     Everything,
 }
 
-/// Calls `f` for what encoded effects change. `silent`: see `Commit::silent`.
-pub fn for_each_change<'a>(effects: &'a [u8], silent: &[u64], mut f: impl FnMut(Change<'a>)) {
+/// Calls `f` for what encoded effects change. `silent`, `groups_only`: see `Commit`.
+pub fn for_each_change<'a>(effects: &'a [u8], silent: &[u64], groups_only: &[u64], mut f: impl FnMut(Change<'a>)) {
     let mut db = 0;
     let mut index = 0;
     for effect in EffectReader::new(effects) {
@@ -26,10 +28,14 @@ pub fn for_each_change<'a>(effects: &'a [u8], silent: &[u64], mut f: impl FnMut(
             db = selected;
             continue;
         }
-        let is_silent = silent.contains(&index);
+        let (is_silent, of_groups) = (silent.contains(&index), groups_only.contains(&index));
         index += 1;
         match effect {
             _ if is_silent => {}
+            Effect::StreamGroupDestroy { key, .. }
+            | Effect::StreamConsumerDelete { key, .. }
+            | Effect::StreamAcknowledge { key, .. } => f(Change::Groups { db, key }),
+            _ if of_groups => effect.key().into_iter().for_each(|key| f(Change::Groups { db, key })),
             Effect::FlushDb => f(Change::Database { db }),
             Effect::FlushAll => f(Change::Everything),
             Effect::Delete { key } => f(Change::Key { db, key, deleted: true }),

@@ -83,7 +83,14 @@ impl Commits {
         self.heads.iter().map(move |head| {
             let effects = &self.effects[start..head.effects_end];
             start = head.effects_end;
-            Commit { first: head.first, count: head.count, context: head.context, effects, silent: &[] }
+            Commit {
+                first: head.first,
+                count: head.count,
+                context: head.context,
+                effects,
+                silent: &[],
+                groups_only: &[],
+            }
         })
     }
 

@@ -9,7 +9,7 @@ use keyspace::{Keyspace, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What a key was when it was looked at. Who reads what of a stream in which group is no change of it.
+/// What a key was when it was looked at. Of a stream only the entries.
 pub type Found = Option<(Value, Option<u64>, Lifetimes)>;
 
 /// Time has come for a key: nobody has changed anything.
@@ -62,7 +62,9 @@ impl Witness {
         let hash = keyspace.hash(key.as_bytes());
         let mut found = read(&keyspace.begin(Scope::Keys(&[hash]), 0, now.unix_ms()), key.as_bytes());
         if let Some((Value::Stream(stream), ..)) = &mut found {
-            stream.groups.clear();
+            let entries = std::mem::take(&mut stream.entries);
+            *stream = Stream::new(0);
+            stream.entries = entries;
         }
         found
     }

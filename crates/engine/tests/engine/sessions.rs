@@ -261,6 +261,30 @@ fn exec_result(setup: &[&str], watch: &str, meanwhile: &[&str]) -> bool {
     executes(&mut client)
 }
 
+#[test]
+fn who_watches_a_stream_is_told_of_entries_and_not_of_groups() {
+    let setup = ["XADD s 1-1 a b", "XGROUP CREATE s g 0", "XREADGROUP GROUP g c STREAMS s >", "XADD s 2-2 a b"];
+    for words in [
+        "XGROUP CREATE s h 0",
+        "XGROUP SETID s g 0",
+        "XGROUP DESTROY s g",
+        "XGROUP CREATECONSUMER s g d",
+        "XGROUP DELCONSUMER s g c",
+        "XREADGROUP GROUP g c STREAMS s >",
+        "XREADGROUP GROUP g c NOACK STREAMS s >",
+        "XACK s g 1-1",
+        "XCLAIM s g d 0 1-1",
+        "XAUTOCLAIM s g d 0 0",
+        "XSETID s 9-9",
+    ] {
+        assert!(exec_result(&setup, "WATCH s", &[words]), "{words}");
+    }
+    for words in ["XADD s 3-3 a b", "XDEL s 2-2", "XTRIM s MAXLEN 1"] {
+        assert!(!exec_result(&setup, "WATCH s", &[words]), "{words}");
+    }
+    assert!(!exec_result(&[], "WATCH s", &["XGROUP CREATE s g 0 MKSTREAM"]));
+}
+
 /// Does a transaction of this client go through?
 fn executes(client: &mut Client) -> bool {
     client.words("MULTI");

@@ -44,6 +44,8 @@ pub struct Commit<'a> {
     pub effects: &'a [u8],
     /// Which of the effects (`Select` not counted) changed nothing here: readers within this process need not hear of them.
     pub silent: &'a [u64],
+    /// Which of them touch only groups of a stream that was there, or its last id.
+    pub groups_only: &'a [u64],
 }
 
 /// Reads and writes within the locks of one command.
@@ -60,6 +62,8 @@ pub struct Txn<'k> {
     changes: u64,
     /// Of the effects, by their number, those that changed nothing.
     silent: Vec<u64>,
+    /// Those that touched only groups of a stream.
+    groups_only: Vec<u64>,
     /// What is to be said of keys whose elements have gone out of sight.
     expired_members: Vec<KeyEvent>,
 }
@@ -101,6 +105,7 @@ impl<'k> Txn<'k> {
             effects_db: 0,
             changes: 0,
             silent: Vec::new(),
+            groups_only: Vec::new(),
             expired_members: Vec::new(),
         }
     }
@@ -133,6 +138,7 @@ impl<'k> Txn<'k> {
         self.effects = if self.switches.recording { EFFECTS.take() } else { Vec::new() };
         (self.effects_db, self.count, self.changes) = (0, 0, 0);
         self.silent.clear();
+        self.groups_only.clear();
         self.expired_members.clear();
     }
 
@@ -222,7 +228,7 @@ impl<'k> Txn<'k> {
 
     /// Calls `f` for what has changed so far, where somebody in this process wants to know.
     pub fn for_each_change<'t>(&'t self, f: impl FnMut(Change<'t>)) {
-        for_each_change(&self.effects, &self.silent, f);
+        for_each_change(&self.effects, &self.silent, &self.groups_only, f);
     }
 
     /// Ends the transaction and releases its locks. `commit` receives the effects, unless there were
@@ -236,8 +242,8 @@ impl<'k> Txn<'k> {
         let mut effects = std::mem::take(&mut self.effects);
         let result = (!effects.is_empty()).then(|| {
             let context = self.ticket.as_ref().map_or(0, Ticket::context);
-            let Txn { first, count, ref silent, .. } = *self;
-            commit(Commit { first, count, context, effects: &effects, silent })
+            let Txn { first, count, ref silent, ref groups_only, .. } = *self;
+            commit(Commit { first, count, context, effects: &effects, silent, groups_only })
         });
         if self.switches.recording && effects.capacity() <= EFFECTS_CAPACITY {
             effects.clear();

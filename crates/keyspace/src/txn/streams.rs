@@ -141,24 +141,19 @@ impl Txn<'_> {
         entries_added: Option<u64>,
         max_deleted_id: StreamId,
     ) -> Result<(), ValueError> {
-        self.writable_stream(key)?;
         let (last_id, max_deleted_id) = (last_id.0, max_deleted_id.0);
-        self.stream_effect(key, &Effect::StreamSetId { key, last_id, entries_added, max_deleted_id });
+        self.group_effect(key, &Effect::StreamSetId { key, last_id, entries_added, max_deleted_id })?;
         Ok(())
     }
 
     /// Makes a group; the stream may be new.
     pub fn stream_group_create(&mut self, key: &[u8], group: &[u8], position: Position) -> Result<(), ValueError> {
-        self.writable_stream(key)?;
-        self.stream_effect(key, &Effect::StreamGroupCreate { key, group, position: fact(position) });
-        Ok(())
+        self.group_effect(key, &Effect::StreamGroupCreate { key, group, position: fact(position) })
     }
 
     /// Sets how far a group has read.
     pub fn stream_group_set(&mut self, key: &[u8], group: &[u8], position: Position) -> Result<(), ValueError> {
-        self.writable_stream(key)?;
-        self.stream_effect(key, &Effect::StreamGroupSet { key, group, position: fact(position) });
-        Ok(())
+        self.group_effect(key, &Effect::StreamGroupSet { key, group, position: fact(position) })
     }
 
     /// True where the group was there.
@@ -175,7 +170,7 @@ impl Txn<'_> {
     }
 
     /// Entries become pending at a consumer of a group, which has read up to `position` by that. Consumer and group may
-    /// be new. Whoever watches the key is told of deliveries, not of a new consumer alone, as in Redis.
+    /// be new.
     pub fn stream_deliver(
         &mut self,
         key: &[u8],
@@ -184,13 +179,12 @@ impl Txn<'_> {
         position: Option<Position>,
         deliveries: &[Delivery],
     ) -> Result<(), ValueError> {
-        self.writable_stream(key)?;
-        let is_visible = position.is_some() || !deliveries.is_empty();
+        let is_new_consumer = position.is_none() && deliveries.is_empty();
         let mut list = DeliveriesWriter::new();
         deliveries.iter().for_each(|delivery| list.push(*delivery));
         let (position, deliveries) = (position.map(fact), list.deliveries());
-        self.stream_effect(key, &Effect::StreamDeliver { key, group, consumer, position, deliveries });
-        if !is_visible {
+        self.group_effect(key, &Effect::StreamDeliver { key, group, consumer, position, deliveries })?;
+        if is_new_consumer {
             self.unchanged();
         }
         Ok(())
@@ -256,6 +250,16 @@ impl Txn<'_> {
             self.unchanged();
         }
         Ok(acknowledged)
+    }
+
+    /// One that may make the stream; if it is there already, only groups change, or the last id.
+    fn group_effect(&mut self, key: &[u8], effect: &Effect<'_>) -> Result<(), ValueError> {
+        let existed = self.writable_stream(key)?.is_some();
+        self.stream_effect(key, effect);
+        if existed {
+            self.groups_only.push(self.count - 1);
+        }
+        Ok(())
     }
 
     fn stream_effect(&mut self, key: &[u8], effect: &Effect<'_>) -> usize {

@@ -10,11 +10,11 @@ type Bytes = Vec<u8>;
 /// A stream as it is in the end, or on the way there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stream {
-    entries: BTreeMap<EntryId, Vec<(Bytes, Bytes)>>,
+    pub entries: BTreeMap<EntryId, Vec<(Bytes, Bytes)>>,
     last_id: EntryId,
     max_deleted_id: EntryId,
     entries_added: u64,
-    pub groups: BTreeMap<Bytes, Group>,
+    groups: BTreeMap<Bytes, Group>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
