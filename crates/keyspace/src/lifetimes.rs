@@ -46,6 +46,10 @@ impl Lifetimes {
         self.0.as_ref().map_or(0, |all| all[index(collection)].len())
     }
 
+    pub(crate) fn total(&self) -> usize {
+        COLLECTIONS.into_iter().map(|collection| self.len(collection)).sum()
+    }
+
     /// All registers of all collections.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Collection, &[u8], &Deadlines)> {
         COLLECTIONS

@@ -7,7 +7,7 @@ use crate::KeyType;
 use crate::deadlines::Deadlines;
 use crate::lifetimes::Lifetimes;
 use crate::list::ListRegisters;
-use crate::merge::operations::{Horizon, Operations};
+use crate::merge::operations::{Horizon, Operation, Operations};
 use crate::version::{Origins, Version};
 use effect::{Collection, Stamp};
 use std::collections::{HashMap, VecDeque};
@@ -20,6 +20,10 @@ use stream::StreamRecord;
 pub(crate) struct Record {
     /// The stamp with which it stands in the queue.
     queued: Stamp,
+    /// Its part of `Recent::bytes`.
+    weighed: usize,
+    /// Increments that were added in elements, at most so many more than there are.
+    pub(crate) element_increments: usize,
     /// The newest effect on the key.
     pub(crate) newest: Version,
     /// The newest Set, Delete, Put or Flush.
@@ -91,6 +95,8 @@ impl Record {
         }
         Record {
             queued: Stamp::ZERO,
+            weighed: 0,
+            element_increments: 0,
             newest: clear,
             clear,
             creations,
@@ -159,6 +165,23 @@ impl Record {
         self.deadlines.current().is_some()
     }
 
+    /// About how many bytes it takes, names of elements not counted.
+    fn weight(&self) -> usize {
+        const PER_ELEMENT: usize = 64;
+        let elements = self.members.len() + self.fields.len() + self.scores.len() + self.lifetimes.total();
+        let stream = self.stream.as_ref().map_or(0, |stream| stream.len());
+        let list = self.list.as_ref().map_or(0, |list| list.len());
+        let fields = (self.fields.len() + self.scores.len()) * size_of::<Field>();
+        let operations = (self.operations.len() + self.element_increments) * size_of::<Operation>();
+        size_of::<Record>() + (elements + stream + list) * PER_ELEMENT + fields + operations
+    }
+
+    /// By how many bytes it has grown since it was last weighed: `Recent::note_growth` wants to know.
+    pub(crate) fn weigh(&mut self) -> isize {
+        let weight = self.weight();
+        weight as isize - std::mem::replace(&mut self.weighed, weight) as isize
+    }
+
     /// Drops what nothing can touch any more and everybody knows. True where nothing is left that the
     /// entry itself does not say. `there`: the type of the entry.
     pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>, there: Option<KeyType>) -> bool {
@@ -185,6 +208,7 @@ impl Record {
                 !field.increments.is_empty() || !written
             });
         }
+        self.element_increments = self.elements().map(|field| field.increments.len()).sum();
         self.stream.take_if(|stream| stream.settle(horizon, clear, there != Some(KeyType::Stream)));
         // A deadline without a key lies in wait for the next one.
         let orphan = there.is_none() && self.has_deadline();
@@ -206,13 +230,20 @@ pub(crate) struct Recent {
     records: HashMap<Arc<[u8]>, Box<Record>, KeyedHash>,
     /// Each record once, and some that are gone or were made anew. About ascending: by the newest stamp at the time.
     queue: VecDeque<(Stamp, Arc<[u8]>)>,
+    /// About how much memory all of it takes.
+    bytes: usize,
 }
 
 impl Recent {
     /// About how many bytes a record of this key takes that remembers no more than a Delete.
     pub(crate) fn tombstone_bytes(key: &[u8]) -> usize {
+        size_of::<Record>() + Self::place_bytes(key)
+    }
+
+    /// The same without the record.
+    fn place_bytes(key: &[u8]) -> usize {
         const PLACES: usize = 3 * size_of::<(Stamp, Arc<[u8]>)>();
-        size_of::<Record>() + 2 * size_of::<usize>() + key.len() + PLACES
+        2 * size_of::<usize>() + key.len() + PLACES
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -230,14 +261,27 @@ impl Recent {
     pub(crate) fn entry(&mut self, key: &[u8], stamp: Stamp, new: impl FnOnce() -> Record) -> &mut Record {
         if !self.records.contains_key(key) {
             let key: Arc<[u8]> = key.into();
-            self.records.insert(key.clone(), Box::new(Record { queued: stamp, ..new() }));
+            self.bytes += Self::place_bytes(&key);
+            self.records.insert(key.clone(), Box::new(Record { queued: stamp, weighed: 0, ..new() }));
             self.queue.push_back((stamp, key));
         }
         self.records.get_mut(key).expect("there, or just inserted")
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Box<Record>> {
-        self.records.remove(key)
+        let record = self.records.remove(key)?;
+        self.bytes -= record.weighed + Self::place_bytes(key);
+        Some(record)
+    }
+
+    /// A record grew by so many bytes, as its `weigh` says.
+    pub(crate) fn note_growth(&mut self, grown: isize) {
+        self.bytes = self.bytes.saturating_add_signed(grown);
+    }
+
+    /// About how much memory all of it takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<[u8]>> {

@@ -122,6 +122,16 @@ impl Keyspace {
         }
     }
 
+    /// About how many bytes are kept because something older may still arrive, or somebody lacks it.
+    pub fn remembered_bytes(&self) -> usize {
+        let of_shard = |index: usize| {
+            let guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
+            let databases = guard.at(index).databases.iter();
+            databases.map(|database| database.recent.bytes() + database.table.due_bytes()).sum::<usize>()
+        };
+        (0..self.shards.count()).map(of_shard).sum()
+    }
+
     /// Has any key or element a deadline?
     pub fn has_deadlines(&self) -> bool {
         (0..self.shards.count()).any(|index| {

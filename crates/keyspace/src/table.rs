@@ -34,6 +34,9 @@ pub(crate) struct Table<H> {
     expires: usize,
     /// Where the next sweep begins.
     sweep_position: u64,
+    /// Of entries past their deadline that have to stay: in the sweep under way, and in the last one.
+    swept_due_bytes: usize,
+    due_bytes: usize,
     sought: Cell<Sought>,
     hasher: H,
 }
@@ -132,6 +135,8 @@ impl<H: KeyHasher> Table<H> {
             len: 0,
             expires: 0,
             sweep_position: 0,
+            swept_due_bytes: 0,
+            due_bytes: 0,
             sought: Default::default(),
             hasher,
         }
@@ -431,6 +436,9 @@ impl<H: KeyHasher> Table<H> {
         let mut budget = budget;
         let mut segments = self.segments.len();
         while segments > 0 && self.expires > 0 {
+            if self.sweep_position == 0 {
+                self.due_bytes = std::mem::take(&mut self.swept_due_bytes);
+            }
             let position = self.sweep_position;
             let Some(segment) = self.segment(position) else { return true };
             let (len, due) = (segment.len(), segment.earliest_deadline_ms <= now_ms);
@@ -439,9 +447,15 @@ impl<H: KeyHasher> Table<H> {
             }
             let end = if due {
                 budget = budget.saturating_sub(len);
-                self.retain_segment(position, |entry| {
-                    entry.deadline_ms().is_none_or(|at| at > now_ms) || !remove(entry)
-                })
+                let mut stays = 0;
+                let end = self.retain_segment(position, |entry| {
+                    let is_due = entry.deadline_ms().is_some_and(|at| at <= now_ms);
+                    let goes = is_due && remove(entry);
+                    stays += if is_due && !goes { entry.heap_size() } else { 0 };
+                    !goes
+                });
+                self.swept_due_bytes += stays;
+                end
             } else {
                 end_of(position, segment.depth())
             };
@@ -449,6 +463,11 @@ impl<H: KeyHasher> Table<H> {
             segments -= 1;
         }
         true
+    }
+
+    /// Bytes of entries past their deadline that have to stay, as of the last whole sweep.
+    pub fn due_bytes(&self) -> usize {
+        if self.expires > 0 { self.due_bytes } else { 0 }
     }
 
     /// Empties the table. What was in it is returned, to be dropped where that does not hurt.

@@ -1,9 +1,9 @@
 //! Local reads and writes on one node, as Redis 7.0 answers them, whatever machinery runs beside.
 
-use effect::{Effect, EffectReader, EffectWriter, NodeId, Origin};
+use effect::{Effect, EffectReader, EffectWriter, NodeId, Origin, Stamp};
 use keyspace::{
-    Checked, Collection, EffectsError, EventClass, KeyType, Keyspace, Options, Scope, SetDeadline, StringRef, Switches,
-    Txn, ValueError,
+    CausalMark, Checked, Collection, EffectsError, EventClass, Horizon, KeyType, Keyspace, Options, Scope, SetDeadline,
+    StringRef, Switches, Txn, ValueError,
 };
 
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -377,4 +377,54 @@ fn elements_past_their_deadline_are_out_of_sight_and_come_back_where_time_does()
         // Once more where the clock went back.
         assert_eq!(keyspace.statistics().expired_members, 3 + u64::from(keyspace.switches().peers));
     }
+}
+
+/// What is kept for others is counted, and goes with them.
+#[test]
+fn what_is_remembered_is_weighed() {
+    let options = Options { databases: 1, single_threaded: true, hash_secret: 1, seed: 2 };
+    let keyspace = Keyspace::new(options);
+    keyspace.set_origin(Origin { node: NodeId(7), incarnation: 1 });
+    keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
+    let remembered = |f: &dyn Fn(&mut Txn<'_>)| {
+        let before = keyspace.remembered_bytes();
+        at(&keyspace, NOW_MS, f);
+        keyspace.remembered_bytes() - before
+    };
+    let value = [b'x'; 10_000];
+    assert_eq!(remembered(&|txn| txn.string_set(b"plain", &value, SetDeadline::Clear)), 0);
+    let first = remembered(&|txn| {
+        txn.string_increment(b"counter", 1).unwrap();
+    });
+    assert!((300..2_000).contains(&first), "{first}");
+    let second = remembered(&|txn| {
+        txn.string_increment(b"counter", 1).unwrap();
+    });
+    assert!((30..200).contains(&second), "{second}");
+    let numbers: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+    let names: Vec<&str> = numbers.iter().map(String::as_str).collect();
+    let members = remembered(&|txn| assert_eq!(txn.set_add(b"set", bytes(&names)), Ok(1000)));
+    assert!((40_000..200_000).contains(&members), "{members}");
+    let increments = |txn: &mut Txn<'_>| {
+        (0..1000).for_each(|_| {
+            txn.hash_increment(b"hash", b"f", 1).unwrap();
+        })
+    };
+    let increments = remembered(&increments);
+    assert!((30_000..200_000).contains(&increments), "{increments}");
+
+    // Past its deadline, and here until everybody has passed it.
+    let deadline = SetDeadline::At(NOW_MS + 1);
+    assert_eq!(remembered(&|txn| txn.string_set(b"expiring", &value, deadline)), 0);
+    for _ in 0..2 {
+        assert_eq!(keyspace.expire_due(NOW_MS + 2, 1000, |_| ()).0, 0);
+    }
+    let all = keyspace.remembered_bytes();
+    assert!(all > first + second + members + increments + value.len());
+    let later = Stamp::from_ms(NOW_MS + 1_000_000);
+    let marks = [CausalMark { stamp: later, unheard: false }; 8];
+    let horizon = Horizon { clock: later, causal: &marks };
+    while !keyspace.stabilize(NOW_MS + 2, &horizon, 1000, |_| ()) {}
+    assert_eq!(keyspace.expire_due(NOW_MS + 2, 1000, |_| ()).0, 1);
+    assert_eq!(keyspace.remembered_bytes(), 0);
 }

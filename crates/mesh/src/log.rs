@@ -4,7 +4,7 @@ use crate::Record;
 use effect::{Origin, Stamp, VersionVector};
 use std::collections::VecDeque;
 
-/// A chunk is closed when it holds this many bytes; eviction goes by whole chunks.
+/// A chunk is closed when it holds this many bytes, or an eighth of a small log; eviction goes by whole chunks.
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Bounded by bytes: the oldest chunks go first.
@@ -20,7 +20,9 @@ pub struct RelayLog {
     limit: usize,
     /// Bytes ever appended.
     appended: u64,
-    evicted: bool,
+    /// Of each origin the last record with effects that is gone.
+    evicted: VersionVector,
+    has_evicted: bool,
 }
 
 /// A place between two records. Ordered as the log is.
@@ -93,7 +95,8 @@ impl RelayLog {
             bytes: 0,
             limit,
             appended: 0,
-            evicted: false,
+            evicted: VersionVector::new(),
+            has_evicted: false,
         }
     }
 
@@ -103,8 +106,9 @@ impl RelayLog {
 
     /// Appends a record; drops the oldest chunks where the limit is passed, unless `keep_from` needs them.
     pub fn append(&mut self, record: &Record<'_>, keep_from: Option<Position>) {
+        let full = CHUNK_BYTES.min(self.limit / 8);
         let chunk = match self.chunks.back_mut() {
-            Some(chunk) if chunk.bytes() < CHUNK_BYTES => chunk,
+            Some(chunk) if chunk.headers.is_empty() || chunk.bytes() < full => chunk,
             _ => {
                 self.chunks.push_back(Chunk::new(self.end.clone(), self.appended));
                 self.chunks.back_mut().expect("just pushed")
@@ -135,9 +139,13 @@ impl RelayLog {
                 return;
             }
             let chunk = self.chunks.pop_front().expect("more than one");
+            let records = (0..chunk.headers.len()).filter_map(|index| chunk.record(index));
+            records.filter(|record| !record.is_tick()).for_each(|record| {
+                self.evicted.advance(record.origin, record.last());
+            });
             self.bytes -= chunk.bytes();
             self.front += 1;
-            self.evicted = true;
+            self.has_evicted = true;
         }
     }
 
@@ -149,16 +157,12 @@ impl RelayLog {
 
     /// Has it lost anything since it was last cleared?
     pub fn has_evicted(&self) -> bool {
-        self.evicted
+        self.has_evicted
     }
 
-    /// Up to this stamp the records of `origin` were here, and are gone.
+    /// Up to this stamp the effects of `origin` were here, and are gone.
     pub fn evicted(&self, origin: Origin) -> Stamp {
-        if self.evicted {
-            self.chunks.front().map_or(Stamp::ZERO, |chunk| chunk.before.get(origin))
-        } else {
-            Stamp::ZERO
-        }
+        self.evicted.get(origin)
     }
 
     /// What came before is not in the log: it came as state, or was written while nobody listened.
@@ -174,7 +178,8 @@ impl RelayLog {
         self.end = vector.clone();
         self.imported = VersionVector::new();
         self.bytes = 0;
-        self.evicted = false;
+        self.evicted = VersionVector::new();
+        self.has_evicted = false;
     }
 
     /// Where to read from in order to get everything of `origin` after `after`. Only meaningful where

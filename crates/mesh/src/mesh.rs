@@ -39,6 +39,8 @@ pub struct Options {
     pub listening_port: u16,
     /// Bytes of records kept for those who reconnect (mesh-log-size).
     pub log_bytes: usize,
+    /// Bytes that the data set may remember for those who are away beyond that (mesh-away-size).
+    pub away_bytes: usize,
     /// A silent link is given up after this time (repl-timeout).
     pub timeout_ms: u64,
     /// A stamp further in the future waits (mesh-clock-skew-max).
@@ -52,6 +54,7 @@ impl Default for Options {
             credentials: Credentials::default(),
             listening_port: 0,
             log_bytes: 64 << 20,
+            away_bytes: 256 << 20,
             timeout_ms: 60_000,
             clock_skew_max_ms: 600_000,
         }
@@ -699,16 +702,29 @@ impl Mesh {
         if self.is_reach_unknown() {
             return;
         }
+        self.give_up_members(store);
         let transfers = self.links.values().filter_map(|link| link.downstream()?.transfer.as_ref());
         let pins = transfers.map(|transfer| &transfer.pin);
-        let mut next = {
-            let evicted = |origin| self.log.evicted(origin);
-            self.rows.watermarks(self.own, &self.vector, &self.last_effects, evicted, pins)
-        };
+        let mut next = self.rows.watermarks(self.own, &self.vector, &self.last_effects, pins);
         next.clock = next.clock.max(self.stable.clock);
         if next != self.stable {
             store.stabilize(&next);
             self.stable = next;
+        }
+    }
+
+    /// Who is away beyond the log counts like everybody else, as long as that does not take too much memory.
+    fn give_up_members(&mut self, store: &dyn Store) {
+        let away = self.rows.away(self.own, &self.vector, |of| self.log.evicted(of));
+        if away.is_empty() || store.remembered_bytes() <= self.options.away_bytes {
+            return;
+        }
+        for origin in away {
+            self.rows.give_up(origin);
+            let text = format!(
+                "Too much has to be remembered for node {origin:?}, which is away: what it writes will be merged as well as can be"
+            );
+            self.log_line(Severity::Warning, text);
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Rows {
     beginnings: BTreeMap<Origin, Stamp>,
     /// Nodes that will not come back under this name, as far as known.
     departed: BTreeSet<NodeId>,
+    /// Away for so long that nobody remembers any more what they have not seen: they do not count until they have.
+    given_up: BTreeSet<Origin>,
 }
 
 /// Up to which stamps nothing can change any more.
@@ -92,6 +94,20 @@ impl Rows {
         vector.contains(origin) && !behind && !self.has_ended(origin, own, vector)
     }
 
+    /// Who counts, and lacks something that our relay log has lost. `evicted`: up to where it has lost an origin's records.
+    pub fn away(&mut self, own: Origin, vector: &VersionVector, evicted: impl Fn(Origin) -> Stamp) -> Vec<Origin> {
+        let rows = &self.rows;
+        let is_behind = |origin: Origin| rows.get(&origin).is_some_and(|row| has_fallen_behind(origin, row, &evicted));
+        self.given_up.retain(|origin| is_behind(*origin));
+        let counted = rows.keys().filter(|origin| **origin != own && !self.given_up.contains(origin));
+        counted.copied().filter(|origin| is_behind(*origin) && !self.has_ended(*origin, own, vector)).collect()
+    }
+
+    /// It does not count any more, until it has seen what was forgotten.
+    pub fn give_up(&mut self, origin: Origin) {
+        self.given_up.insert(origin);
+    }
+
     /// Does the row of `member` mention all of `origins`?
     pub fn mentions(&self, member: Origin, origins: &[Origin]) -> bool {
         self.rows.get(&member).is_some_and(|row| origins.iter().all(|origin| row.contains(*origin)))
@@ -111,20 +127,19 @@ impl Rows {
         self.rows.clear();
     }
 
-    /// `vector`: what this node, `own`, has; `effects`: the same without ticks, which no row tells of. `evicted`: up to where its relay log has lost an origin's records.
+    /// `vector`: what this node, `own`, has; `effects`: the same without ticks, which no row tells of.
     /// Rows of lives that are over for good and do not count any more are dropped.
     pub fn watermarks<'p>(
         &mut self,
         own: Origin,
         vector: &VersionVector,
         effects: &VersionVector,
-        evicted: impl Fn(Origin) -> Stamp,
         pins: impl Iterator<Item = &'p Pin> + Clone,
     ) -> Watermarks {
         let present: Vec<(Origin, Option<&VersionVector>)> = vector
             .iter()
             .map(|(origin, _)| (origin, self.rows.get(&origin)))
-            .filter(|(origin, row)| *origin != own && !row.is_some_and(|row| has_fallen_behind(*origin, row, &evicted)))
+            .filter(|(origin, _)| *origin != own && !self.given_up.contains(origin))
             .collect();
         let has_ended = |origin: Origin| self.has_ended(origin, own, vector);
         let living: Vec<_> = present.iter().filter(|(origin, _)| !has_ended(*origin)).collect();
@@ -209,7 +224,7 @@ mod tests {
         let have = vector(&[(A, 80), (B, 40), (B_AGAIN, 75), (C, 70)]);
         let effects = vector(&[(A, 80), (B, 30), (B_AGAIN, 75), (C, 70)]);
         let told = |b: u64| rows(&[(B_AGAIN, &[(B, b), (B_AGAIN, 75)]), (C, &[(B, b), (C, 70)])]);
-        let clock = |b: u64| told(b).watermarks(A, &have, &effects, |_| Stamp::ZERO, [].iter()).clock;
+        let clock = |b: u64| told(b).watermarks(A, &have, &effects, [].iter()).clock;
         assert_eq!(clock(20), Stamp(40), "somebody lacks an effect of it");
         assert_eq!(clock(30), Stamp(70), "everybody has its effects; ticks are not told of");
         assert_eq!(clock(50), Stamp(40), "somebody has more of it than we do");
@@ -218,13 +233,8 @@ mod tests {
     #[test]
     fn the_slowest_origin_sets_the_clock_and_the_slowest_row_the_cause() {
         let mut rows = rows(&[(B, &[(A, 40), (B, 60), (C, 10)]), (C, &[(A, 70), (B, 20), (C, 55)])]);
-        let marks = rows.watermarks(
-            A,
-            &vector(&[(A, 80), (B, 60), (C, 55)]),
-            &vector(&[(A, 80), (B, 60), (C, 55)]),
-            |_| Stamp::ZERO,
-            [].iter(),
-        );
+        let marks =
+            rows.watermarks(A, &vector(&[(A, 80), (B, 60), (C, 55)]), &vector(&[(A, 80), (B, 60), (C, 55)]), [].iter());
         assert_eq!(marks.clock, Stamp(55));
         assert_eq!(causal(&marks, A), (40, true));
         assert_eq!(causal(&marks, B), (20, true));
@@ -235,12 +245,12 @@ mod tests {
     fn who_never_heard_of_an_origin_does_not_hold_it_back_for_ever() {
         let mut rows = rows(&[(B, &[(B, 60)]), (C, &[(A, 70), (B, 20), (C, 55)])]);
         let have = vector(&[(A, 80), (B, 60), (C, 55)]);
-        let marks = rows.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter());
+        let marks = rows.watermarks(A, &have, &have, [].iter());
         assert_eq!(causal(&marks, A), (0, true), "it may hear of it yet");
         let late = Stamp::from_ms(UNHEARD_MS + 1);
         rows.advance(B, B, late);
         let have = vector(&[(A, 80), (B, late.0), (C, 55)]);
-        let marks = rows.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter());
+        let marks = rows.watermarks(A, &have, &have, [].iter());
         assert_eq!(causal(&marks, A), (70, false));
         assert_eq!(causal(&marks, C), (55, false));
     }
@@ -249,13 +259,7 @@ mod tests {
     fn a_pin_holds_everything_at_what_the_receiver_has() {
         let mut rows = rows(&[(B, &[(A, 80), (B, 60)])]);
         let pin = Pin { vector: vector(&[(A, 30), (B, 25)]), clock: Stamp(25) };
-        let marks = rows.watermarks(
-            A,
-            &vector(&[(A, 80), (B, 60)]),
-            &vector(&[(A, 80), (B, 60)]),
-            |_| Stamp::ZERO,
-            [pin].iter(),
-        );
+        let marks = rows.watermarks(A, &vector(&[(A, 80), (B, 60)]), &vector(&[(A, 80), (B, 60)]), [pin].iter());
         assert_eq!((marks.clock, causal(&marks, A).0, causal(&marks, B).0), (Stamp(25), 30, 25));
     }
 
@@ -263,10 +267,10 @@ mod tests {
     fn an_ended_life_counts_until_everybody_has_the_same_of_it() {
         let have = vector(&[(A, 80), (B, 20), (B_AGAIN, 70), (C, 75)]);
         let mut behind = rows(&[(B_AGAIN, &[(B, 20)]), (C, &[(B, 19)])]);
-        assert_eq!(behind.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(20));
+        assert_eq!(behind.watermarks(A, &have, &have, [].iter()).clock, Stamp(20));
         let mut equal = rows(&[(B_AGAIN, &[(B, 20)]), (C, &[(B, 20)])]);
         equal.advance(B, A, Stamp(10));
-        assert_eq!(equal.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(70));
+        assert_eq!(equal.watermarks(A, &have, &have, [].iter()).clock, Stamp(70));
         assert!(equal.get(B).is_none(), "nobody needs to know any more what it had seen");
     }
 
@@ -274,7 +278,7 @@ mod tests {
     fn a_node_that_departed_counts_like_a_life_that_has_ended() {
         let have = vector(&[(A, 80), (B, 20), (C, 75)]);
         let mut rows = rows(&[(C, &[(B, 19), (A, 80)])]);
-        let clock = |rows: &mut Rows| rows.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter()).clock;
+        let clock = |rows: &mut Rows| rows.watermarks(A, &have, &have, [].iter()).clock;
         rows.depart(B.node);
         assert_eq!(clock(&mut rows), Stamp(20), "C lacks something of it");
         rows.advance(C, B, Stamp(20));
@@ -292,15 +296,20 @@ mod tests {
         let mut rows = rows(&[(B_AGAIN, &[(B, 10)])]);
         rows.row_mut(third).merge(&all);
         rows.row_mut(C).merge(&all);
-        assert_eq!(rows.watermarks(A, &have, &have, |_| Stamp::ZERO, [].iter()).clock, Stamp(70));
+        assert_eq!(rows.watermarks(A, &have, &have, [].iter()).clock, Stamp(70));
     }
 
     #[test]
-    fn a_member_beyond_the_log_does_not_hold_anything_back() {
+    fn a_member_beyond_the_log_counts_until_it_is_given_up() {
         let mut rows = rows(&[(B, &[(A, 5), (B, 9)]), (C, &[(A, 78), (B, 9), (C, 60)])]);
         let have = vector(&[(A, 80), (B, 9), (C, 60)]);
-        let marks =
-            rows.watermarks(A, &have, &have, |origin| if origin == A { Stamp(50) } else { Stamp::ZERO }, [].iter());
+        let marks = |rows: &mut Rows| rows.watermarks(A, &have, &have, [].iter());
+        assert_eq!((marks(&mut rows).clock, causal(&marks(&mut rows), A).0), (Stamp(9), 5));
+        let evicted = |stamp: u64| move |origin| if origin == A { Stamp(stamp) } else { Stamp::ZERO };
+        assert_eq!(rows.away(A, &have, evicted(50)), [B]);
+        rows.give_up(B);
+        assert_eq!(rows.away(A, &have, evicted(50)), []);
+        let marks = rows.watermarks(A, &have, &have, [].iter());
         assert_eq!(marks.clock, Stamp(60));
         assert_eq!(causal(&marks, A).0, 78);
     }

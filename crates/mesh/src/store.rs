@@ -19,6 +19,9 @@ pub trait Store {
     /// Nothing older than these can change any more.
     fn stabilize(&mut self, watermarks: &Watermarks);
 
+    /// About how many bytes are kept because `stabilize` has not said more.
+    fn remembered_bytes(&self) -> usize;
+
     /// Appends about `budget` bytes of the data set, from `cursor` on. `None`: that was the end.
     fn export(&mut self, cursor: Cursor, budget: usize, output: &mut Vec<u8>) -> Option<Cursor>;
 

@@ -269,9 +269,10 @@ impl Node {
         } else {
             let started_ns = self.engine.host.monotonic_ns();
             let tell = |what: ByTime<'_>| self.engine.observe_time(what);
-            let (_, more) = self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS, tell);
+            let (count, more) = self.shared.keyspace.expire_due(now.unix_ms, EXPIRE_KEYS, tell);
             self.engine.note_latency("expire-cycle", self.engine.host.monotonic_ns() - started_ns, clock);
-            if more { 1 } else { EXPIRE_MS }
+            // What has to stay does not keep anybody busy.
+            if more && count > 0 { 1 } else { EXPIRE_MS }
         };
         owner.expire_ms = now.monotonic_ms + pause_ms;
     }
@@ -310,6 +311,7 @@ fn mesh_options(config: &Config) -> mesh::Options {
         credentials: Credentials { user: set(&config.masteruser), password: set(&config.masterauth) },
         listening_port: if announced == 0 { config.port } else { announced },
         log_bytes: config.mesh_log_size.max(config.repl_backlog_size) as usize,
+        away_bytes: config.mesh_away_size as usize,
         timeout_ms: config.repl_timeout.saturating_mul(1000),
         clock_skew_max_ms: config.mesh_clock_skew_max_ms,
     }

@@ -221,6 +221,10 @@ impl Store for KeyspaceStore {
         self.is_stabilizing = true;
     }
 
+    fn remembered_bytes(&self) -> usize {
+        self.keyspace.remembered_bytes()
+    }
+
     fn export(&mut self, cursor: Cursor, budget: usize, output: &mut Vec<u8>) -> Option<Cursor> {
         let Cursor { db, position } = cursor;
         let next = self.keyspace.export(keyspace::Cursor { db, position }, budget, output);

@@ -129,6 +129,41 @@ fn a_ring_with_a_stopped_node_serves_and_converges_when_it_goes_on() {
 }
 
 #[test]
+fn nodes_that_were_apart_beyond_their_logs_lose_nothing() {
+    let mesh = Mesh::start_with("mesh-log-size 100kb\nrepl-backlog-size 100kb\n", 3, all_others(3));
+    mesh.wait_for_links(2);
+    write_everywhere(&mesh, 0);
+    converge_on(&mesh, 3);
+    let links = [(2, 0), (2, 1), (0, 2), (1, 2)];
+    let replicaof = |words: &[&str]| {
+        for (node, master) in links {
+            let port = mesh.nodes[master].port.to_string();
+            let words = [&["REPLICAOF"], words, &["127.0.0.1", &port]].concat();
+            assert_eq!(text(&call(&mut mesh.nodes[node].client(), &words)), "OK");
+        }
+    };
+    replicaof(&["REMOVE"]);
+    let filler = "x".repeat(200_000);
+    for round in 1..4 {
+        write_everywhere(&mesh, round);
+        for node in &mesh.nodes {
+            let mut client = node.client();
+            (0..5).for_each(|_| assert_eq!(text(&call(&mut client, &["SET", "filler", &filler])), "OK"));
+            call(&mut client, &["DEL", "filler"]);
+        }
+    }
+    assert!(is(&mut mesh.nodes[2].client(), &["GET", "counter"], "300"), "it was alone");
+    replicaof(&[]);
+    converge_on(&mesh, 12);
+    for node in &mesh.nodes {
+        assert!(node.log().contains("The data set is complete"));
+        let conflicts = call(&mut node.client(), &["MESH", "CONFLICTS"]);
+        let late = conflicts.elements().unwrap().iter().skip_while(|name| text(name) != "late-records").nth(1);
+        assert_eq!(late, Some(&Reply::Integer(0)));
+    }
+}
+
+#[test]
 fn a_dead_and_an_unresolvable_master_delay_nobody() {
     let ports = free_ports(3);
     let mesh = Mesh::start_at("", &ports[..2], |node| vec![ports[2], ports[1 - node]]);

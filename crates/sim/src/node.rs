@@ -10,7 +10,7 @@ use engine::{
     Config, Connection, CpuTime, Fault, Host, Journal, LogLevel, Memory, Next, Process, Session, Shutdown, Worker,
 };
 use keyspace::{Commit, Decoded, EventClass, KeyType, Keyspace, Scope, StringRef, View};
-use mesh::{Input, LinkId, Now};
+use mesh::{Input, LinkId, MasterState, Now};
 use node::{LinkRequest, Node};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -130,6 +130,14 @@ pub struct Conversation {
     peer_host: String,
 }
 
+/// What a node keeps for those who are away.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    pub log_bytes: u64,
+    /// Beyond the log.
+    pub away_bytes: u64,
+}
+
 /// A node that runs.
 pub struct Machine {
     pub node: Arc<Node>,
@@ -143,6 +151,8 @@ pub struct Machine {
     /// A client that waits for elements.
     waiter: Client,
     witness: Witness,
+    /// Data sets that it had taken when the witness last looked.
+    imports: u64,
     applied: VersionVector,
     joined: bool,
 }
@@ -157,7 +167,7 @@ impl Machine {
         origin: Origin,
         masters: &[String],
         seed: u64,
-        log_bytes: Option<u64>,
+        retention: Option<Retention>,
         tape: Tape,
         now: Now,
     ) -> Machine {
@@ -177,8 +187,9 @@ impl Machine {
         let mut config = Config::default();
         config.multi_master = true;
         config.active_replica = true;
-        if let Some(bytes) = log_bytes {
-            (config.mesh_log_size, config.repl_backlog_size) = (bytes, bytes);
+        if let Some(Retention { log_bytes, away_bytes }) = retention {
+            (config.mesh_log_size, config.repl_backlog_size) = (log_bytes, log_bytes);
+            config.mesh_away_size = away_bytes;
         }
         config.notify_keyspace_events = EventClass::all();
         config.replicaof = masters.iter().map(|host| Master { host: host.clone(), port: 6379 }).collect();
@@ -198,7 +209,20 @@ impl Machine {
         listener.send(&mut worker, &[&["SUBSCRIBE", CHANNEL], &["SSUBSCRIBE", SHARD_CHANNEL]], now);
         let witness = Witness::new(node.engine(), &mut worker, now);
         let applied = VersionVector::new();
-        Machine { node, keyspace, host, recorder, worker, client, listener, waiter, witness, applied, joined: false }
+        Machine {
+            node,
+            keyspace,
+            host,
+            recorder,
+            worker,
+            client,
+            listener,
+            waiter,
+            witness,
+            imports: 0,
+            applied,
+            joined: false,
+        }
     }
 
     pub fn keyspace(&self) -> &Keyspace {
@@ -268,6 +292,12 @@ impl Machine {
             if is_it {
                 return Err(format!("{key} is {found:?}, and a client waits for it"));
             }
+        }
+        let status = self.node.status();
+        let is_merging = status.masters.iter().any(|master| master.state == MasterState::Sync);
+        let imports = status.counters.state_imports;
+        if is_merging || std::mem::replace(&mut self.imports, imports) < imports {
+            self.witness.miss_events();
         }
         self.witness.examine(key, &self.keyspace, &mut self.worker, now)
     }

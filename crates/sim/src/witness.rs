@@ -111,6 +111,11 @@ impl Witness {
         Ok(())
     }
 
+    /// A data set of another node tells what there is, not what has happened.
+    pub fn miss_events(&mut self) {
+        self.noted.clear();
+    }
+
     /// Forgets what is told to have changed.
     fn hear(&mut self, worker: &mut Worker, now: Now) {
         for message in self.tracking.hear(worker, now) {

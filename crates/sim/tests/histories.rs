@@ -70,7 +70,7 @@ fn nodes_that_write_before_they_are_known() {
 
 #[test]
 fn nodes_that_were_away_beyond_the_log() {
-    converge(Scenario { forgetful: true, ..Scenario::default() });
+    converge(Scenario { short_logs: true, ..Scenario::default() });
 }
 
 /// The newcomer's only master was one itself: it counted as joined, and wrote below what the others had forgotten.

@@ -53,6 +53,11 @@ impl ListRegisters {
         ListRegisters { sequence, ..ListRegisters::default() }
     }
 
+    /// About how many things there are to remember.
+    pub(crate) fn len(&self) -> usize {
+        self.sequence.run_count() + self.anchors.len() + self.values.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.anchors.is_empty() && self.values.is_empty() && self.newest.is_empty() && !self.sequence.has_removed()
     }

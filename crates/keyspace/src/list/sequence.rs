@@ -53,6 +53,10 @@ impl Sequence {
         sequence
     }
 
+    pub(crate) fn run_count(&self) -> usize {
+        self.runs.len()
+    }
+
     /// Is it as if the list had been Put whole at this version?
     pub(crate) fn is_whole(&self, version: Version) -> bool {
         self.runs.len() == 1 && self.runs[0] == Run::of_effect(version, 0, self.live as u32)

@@ -180,6 +180,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             register.increments.insert(author.origins, author.version, action, &mut fields.cell(name, limits));
         });
         F::registers(self.record).insert(name.into(), register);
+        self.record.element_increments += 1;
         self.drop_empty();
     }
 

@@ -152,6 +152,8 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
         let result = rule(&mut parts);
         parts.align();
         let (deadline_ms, hidden_ms) = parts.align_members();
+        let grown = parts.record.weigh();
+        recent.note_growth(grown);
         deadline_ms.into_iter().for_each(|deadline_ms| agenda.note(key, deadline_ms));
         hidden_ms.into_iter().for_each(|deadline_ms| agenda.note_hidden(deadline_ms));
         result

@@ -100,6 +100,10 @@ impl Operations {
         (self.asleep.len(), self.list.len())
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.asleep.len() + self.list.len() + self.cancelled.len()
+    }
+
     /// Is there nothing to remember?
     pub(crate) fn is_empty(&self) -> bool {
         self.is_idle() && self.cancelled.is_empty()

@@ -49,6 +49,14 @@ pub(crate) struct Raises<T> {
     pub(crate) writes: Vec<(Version, T)>,
 }
 
+impl StreamRecord {
+    /// About how many registers there are.
+    pub(crate) fn len(&self) -> usize {
+        let of_group = |group: &GroupRecord| 1 + group.consumers.len() + group.pending.len();
+        self.ids.len() + self.added.len() + self.groups.values().map(of_group).sum::<usize>()
+    }
+}
+
 impl Default for Version {
     fn default() -> Version {
         Version::ZERO

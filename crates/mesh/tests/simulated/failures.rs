@@ -108,19 +108,60 @@ fn who_was_away_beyond_the_log_comes_back_by_state() {
     for (one, other) in [(0, 1), (1, 2), (2, 0)] {
         network.both(one, other);
     }
-    // Nobody waits for who is that far behind.
-    network.nodes.iter_mut().for_each(|node| node.store.has_late_joiners = true);
-    network.run(500);
+    network.set(0, &[("before", "1")]);
+    network.run(3_000);
     network.cut(0, 2);
     network.cut(1, 2);
+    network.run(1_000);
+    let before = network.nodes[0].mesh.watermarks().clock;
     fill(&mut network, 0, 5_000, 100);
     network.set(2, &[("alone", "kept")]);
     network.run(1_000);
+    assert_eq!(network.nodes[0].mesh.watermarks().clock, before, "nothing is forgotten that it has not seen");
     network.heal();
     network.settle(20_000);
+    assert!(network.nodes[0].mesh.watermarks().clock > before);
     assert_eq!(network.nodes[2].mesh.counters().state_imports, 1);
     assert_eq!(network.nodes[0].mesh.counters().state_imports, 0, "who stayed needs nothing but the log");
     assert_eq!(network.value(1, "alone").as_deref(), Some("kept"));
+}
+
+#[test]
+fn who_is_away_beyond_the_log_is_given_up_where_that_takes_too_much_memory() {
+    let mut network = Network::new(3, Options { log_bytes: 64 * 1024, away_bytes: 1_000, ..options() });
+    for (one, other) in [(0, 1), (1, 2), (2, 0)] {
+        network.both(one, other);
+    }
+    network.nodes.iter_mut().for_each(|node| node.store.has_late_joiners = true);
+    network.set(0, &[("before", "1")]);
+    network.run(3_000);
+    network.cut(0, 2);
+    network.cut(1, 2);
+    network.run(1_000);
+    let clock = |network: &Network| network.nodes[0].mesh.watermarks().clock;
+    let before = clock(&network);
+    fill(&mut network, 0, 100, 100);
+    network.nodes[0].store.remembered_bytes = 1_001;
+    network.run(3_000);
+    assert_eq!(clock(&network), before, "within the log memory does not matter");
+    network.nodes[0].store.remembered_bytes = 1_000;
+    fill(&mut network, 0, 5_000, 100);
+    network.run(3_000);
+    assert_eq!(clock(&network), before);
+    network.nodes[0].store.remembered_bytes = 1_001;
+    network.run(3_000);
+    let given_up = clock(&network);
+    assert!(given_up > before);
+    network.heal();
+    network.settle(20_000);
+    network.run(3_000);
+    network.cut(0, 2);
+    network.cut(1, 2);
+    network.run(1_000);
+    let again = clock(&network);
+    assert!(again > given_up);
+    network.run(3_000);
+    assert_eq!(clock(&network), again, "once it is back it counts again");
 }
 
 #[test]

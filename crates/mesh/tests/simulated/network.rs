@@ -9,6 +9,7 @@ pub const EPOCH_MS: u64 = 1_795_000_000_000;
 /// Last write wins; remembers what it was given, to complain about what must not happen.
 #[derive(Default)]
 pub struct ToyStore {
+    pub remembered_bytes: usize,
     pub values: BTreeMap<Vec<u8>, (Stamp, Origin, Vec<u8>)>,
     pub clock: Clock,
     pub context: u64,
@@ -32,6 +33,10 @@ impl ToyStore {
 }
 
 impl Store for ToyStore {
+    fn remembered_bytes(&self) -> usize {
+        self.remembered_bytes
+    }
+
     fn apply(&mut self, record: &Record<'_>, row: &VersionVector) -> Result<u64, String> {
         let (origin, last) = (record.origin, record.last());
         assert!(self.applied.insert((origin, record.first)), "{origin:?} {:?} twice", record.first);

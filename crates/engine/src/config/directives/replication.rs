@@ -202,4 +202,11 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         |config, bytes| config.mesh_log_size = bytes,
         "Bytes of effects that are kept for nodes that are away, if more than repl-backlog-size.",
     ),
+    Directive::memory(
+        "mesh-away-size",
+        0,
+        "256mb",
+        |config, bytes| config.mesh_away_size = bytes,
+        "Bytes that may be remembered for nodes that are away beyond the log: until then they are merged exactly.",
+    ),
 ];
