@@ -75,7 +75,7 @@ impl SessionContext<'_> {
 }
 
 impl Sliced for Attempt {
-    fn step(&mut self, context: &SessionContext<'_>) -> bool {
+    fn step(&mut self, context: &mut SessionContext<'_>) -> bool {
         self.work.step(&|n| context.engine.keyspace.dice(n))
     }
 

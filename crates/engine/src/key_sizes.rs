@@ -44,7 +44,7 @@ impl<F: FnMut(&mut SessionContext<'_>, &[KeySizes], &mut Out)> Counting<F> {
 }
 
 impl<F: FnMut(&mut SessionContext<'_>, &[KeySizes], &mut Out) + Send> Sliced for Counting<F> {
-    fn step(&mut self, context: &SessionContext<'_>) -> bool {
+    fn step(&mut self, context: &mut SessionContext<'_>) -> bool {
         let (keyspace, db) = (&context.engine.keyspace, self.sizes.len() as u32 - 1);
         if let (Some(walk), Some(sizes)) = (self.walk, self.sizes.last_mut()) {
             self.walk = keyspace.walk(walk, db, context.now.unix_ms(), |walked| sizes.count(walked));

@@ -11,7 +11,7 @@ const SLICE_NS: u64 = 1_000_000;
 /// Such work, as far as it has come.
 pub(crate) trait Sliced: Send {
     /// Does a little more. True at the end.
-    fn step(&mut self, context: &SessionContext<'_>) -> bool;
+    fn step(&mut self, context: &mut SessionContext<'_>) -> bool;
     /// Replies; false where there is more to be done before.
     fn reply(&mut self, context: &mut SessionContext<'_>, out: &mut Out) -> bool;
 }

@@ -295,6 +295,11 @@ impl<'k> View<'k> {
         self.find(key)?.expiring()?.deadline_ms(member)
     }
 
+    /// Have elements of the key deadlines?
+    pub fn has_member_deadlines(&self, key: &[u8]) -> bool {
+        self.find(key).and_then(Entry::expiring).is_some_and(|elements| elements.has_deadlines())
+    }
+
     /// Seconds since the last access (OBJECT IDLETIME); does not touch it.
     pub fn idle_seconds(&self, key: &[u8]) -> Option<u64> {
         Some(self.keyspace.access(self.now_ms).idle_seconds(self.find(key)?.access()))

@@ -1,16 +1,10 @@
-//! What the commands of all collections share: elements in replies, counts of random elements.
+//! What the commands of all collections share: elements in replies, long replies in slices, pops from several keys.
 
-use crate::arguments::{Cursor, integer, is};
-use crate::command::Reply;
+use crate::arguments::{Cursor, is};
 use crate::fault::Fault;
 use resp::{Args, Out, Rest};
 use std::collections::VecDeque;
 use values::Element;
-
-/// Random elements may be asked for any number of times; the reply still has to fit into memory.
-const MAX_REPLY_BYTES: usize = 1 << 30;
-/// No element is shorter in a reply.
-const MIN_ELEMENT_BYTES: usize = "$0\r\n\r\n".len();
 
 #[inline]
 pub(super) fn reply_element(out: &mut Out, element: Element<'_>) {
@@ -47,6 +41,22 @@ where
     out.continue_with(Slices { next: Some(0), append });
 }
 
+/// The same for a reply to each of very many arguments, from number `first` on.
+pub(super) fn reply_to_each(
+    out: &mut Out,
+    args: Args<'_>,
+    first: usize,
+    mut reply: impl FnMut(&mut Out, &[u8]) + Send + 'static,
+) {
+    let args = args.from(first).to_owned();
+    reply_in_slices(out, move |given, out| {
+        let args = args.args();
+        let next = args.len().min(given + SLICE_ELEMENTS / 4);
+        (given..next).for_each(|index| reply(out, args.at(index)));
+        (next < args.len()).then_some(next)
+    });
+}
+
 /// Such a reply is gathered in pieces of this size: a single one would have to be copied each time it grows.
 const PIECE_BYTES: usize = 256 * 1024;
 
@@ -67,7 +77,12 @@ impl Gathered {
     }
 
     pub(super) fn bulk(&mut self, element: &[u8]) {
-        self.part.bulk(element);
+        self.element(|out| out.bulk(element));
+    }
+
+    /// `write` appends one element.
+    pub(super) fn element(&mut self, write: impl FnOnce(&mut Out)) {
+        write(&mut self.part);
         self.count += 1;
         if self.part.buffer.len() >= PIECE_BYTES {
             self.end_piece();
@@ -85,6 +100,12 @@ impl Gathered {
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes + self.part.buffer.len()
+    }
+
+    /// Appends all elements at once, as they are few.
+    pub(super) fn append_to(mut self, out: &mut Out) {
+        self.pieces.iter().for_each(|piece| out.buffer.extend_from_slice(piece));
+        out.buffer.append(&mut self.part.buffer);
     }
 
     /// Gives all elements, behind a header that the caller has written.
@@ -148,67 +169,5 @@ impl<'a, End> PopFromSeveral<'a, End> {
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a, End> {
         self.args.from(self.first_key).iter().take(self.key_count)
-    }
-}
-
-/// How many random elements a command is to give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RandomCount {
-    /// So many different ones, or all.
-    Distinct(usize),
-    /// Exactly so many, each drawn from all.
-    WithRepeats(usize),
-}
-
-impl RandomCount {
-    /// A negative number allows repeats.
-    pub(super) fn parse(text: &[u8]) -> Result<RandomCount, Fault> {
-        let count = integer(text)?;
-        if count == i64::MIN {
-            return Err(Fault::Text(
-                "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-            ));
-        }
-        let magnitude = count.unsigned_abs() as usize;
-        Ok(if count < 0 { RandomCount::WithRepeats(magnitude) } else { RandomCount::Distinct(magnitude) })
-    }
-}
-
-/// Calls `draw`, which appends one element to `out`, `count` times.
-pub(super) fn repeat_draws(out: &mut Out, count: usize, mut draw: impl FnMut(&mut Out)) -> Reply {
-    let is_limited = out.limit_bytes > 0;
-    if count > MAX_REPLY_BYTES / MIN_ELEMENT_BYTES && !is_limited {
-        return Err(Fault::OutOfRange);
-    }
-    let start = out.buffer.len();
-    for _ in 0..count {
-        draw(out);
-        if out.is_over_limit() {
-            return Ok(());
-        }
-        if out.buffer.len() - start > MAX_REPLY_BYTES {
-            return Err(Fault::OutOfRange);
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_cannot_fit_is_refused_before_it_begins() {
-        let mut out = Out::new(resp::Protocol::Resp2);
-        let refused = repeat_draws(&mut out, i64::MAX as usize, |_| panic!("a draw"));
-        assert_eq!(refused, Err(Fault::OutOfRange));
-    }
-
-    #[test]
-    fn a_negative_count_allows_repeats() {
-        assert_eq!(RandomCount::parse(b"3"), Ok(RandomCount::Distinct(3)));
-        assert_eq!(RandomCount::parse(b"-3"), Ok(RandomCount::WithRepeats(3)));
-        assert_eq!(RandomCount::parse(b"x"), Err(Fault::NotInteger));
-        assert!(RandomCount::parse(b"-9223372036854775808").is_err());
     }
 }

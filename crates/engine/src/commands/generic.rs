@@ -1,11 +1,14 @@
 //! Keys of any type: deleting, renaming, copying, walking.
 
-use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
+use super::collection::{Gathered, is_long};
+use super::scan::{COUNT_ARGUMENT, LongScan, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
 use crate::arguments::{Cursor, database_index, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::context::SessionContext;
 use crate::fault::Fault;
-use keyspace::{EventClass, KeyType, Txn, View};
-use resp::{Args, Out};
+use crate::slices::{self, Sliced};
+use keyspace::{EventClass, KeyType, Scope, Txn, View};
+use resp::{Args, Out, OwnedArgs};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &COPY,
@@ -275,23 +278,60 @@ const SCAN: Command = Command {
         COUNT_ARGUMENT,
         Argument::string("type").token("TYPE").since("6.0.0").optional(),
     ],
-    handler: Handler::Read(scan),
+    handler: Handler::Session(scan),
     ..GENERIC
 };
 
-fn scan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+fn scan(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let cursor = scan_cursor(args.at(1))?;
-    let options = ScanOptions::parse(Cursor::new(args, 2), Scanned::Keys)?;
-    reply_scan(out, |out, count| {
-        let is_wanted = |key_type: KeyType| options.type_name.is_none_or(|name| is(name, key_type.name()));
-        view.scan_of_type(cursor, options.count, is_wanted, |key, _| {
-            if options.matches(key) {
-                out.bulk(key);
-                *count += 1;
+    let options = scan_options(args)?;
+    if is_long(options.count) && !context.in_transaction() {
+        let scan = LongScan::new(out, cursor, options.count);
+        slices::run(context, Scanning { scan, args: args.to_owned() }, out);
+    } else {
+        reply_scan(out, |found| scan_keys(context, cursor, options.count, &options, found));
+    }
+    Ok(())
+}
+
+fn scan_options(args: Args<'_>) -> Result<ScanOptions<'_>, Fault> {
+    ScanOptions::parse(Cursor::new(args, 2), Scanned::Keys)
+}
+
+fn scan_keys(
+    context: &mut SessionContext<'_>,
+    cursor: u64,
+    count: usize,
+    options: &ScanOptions<'_>,
+    found: &mut Gathered,
+) -> u64 {
+    let is_wanted = |key_type: KeyType| options.type_name.is_none_or(|name| is(name, key_type.name()));
+    context.with_scope(Scope::All, |txn| {
+        txn.scan_of_type(cursor, count, is_wanted, |key, _| {
+            if options.pattern.matches(key) {
+                found.bulk(key);
             }
         })
-    });
-    Ok(())
+    })
+}
+
+/// SCAN of very many keys: what others do meanwhile is as if it were done between two shorter ones.
+struct Scanning {
+    scan: LongScan,
+    args: OwnedArgs,
+}
+
+impl Sliced for Scanning {
+    fn step(&mut self, context: &mut SessionContext<'_>) -> bool {
+        let Scanning { scan, args } = self;
+        let Ok(options) = scan_options(args.args()) else { return true };
+        scan.advance(|cursor, count, found| scan_keys(context, cursor, count, &options, found))
+    }
+
+    fn reply(&mut self, _: &mut SessionContext<'_>, out: &mut Out) -> bool {
+        self.scan.reply(out);
+        true
+    }
 }
 
 const TOUCH: Command = Command {

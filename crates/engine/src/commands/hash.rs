@@ -1,7 +1,11 @@
 //! Hashes.
 
-use super::collection::{RandomCount, SLICE_ELEMENTS, is_long, place_of, repeat_draws, reply_element, reply_in_slices};
-use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
+use super::collection::{Gathered, SLICE_ELEMENTS, is_long, place_of, reply_element, reply_in_slices, reply_to_each};
+use super::copied::{Beside, Copied};
+use super::random::{RandomCount, repeat_draws, reply_long_draw};
+use super::scan::{
+    COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_long_scan, reply_scan, scan_cursor,
+};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
@@ -235,6 +239,11 @@ fn hmget(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let hash = view.hash(args.at(1))?;
     let fields = args.from(2).iter();
     out.array(fields.len());
+    if let Some(hash) = hash.filter(|_| is_long(args.len())) {
+        let hash = hash.contents();
+        reply_to_each(out, args, 2, move |out, field| reply_value(out, Some(hash.view()), field));
+        return Ok(());
+    }
     fields.for_each(|field| reply_value(out, hash, field));
     Ok(())
 }
@@ -295,7 +304,7 @@ fn hrandfield(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     // RESP3 nests the pairs.
     let nested = with_values && out.protocol == Protocol::Resp3;
     let len_of = |fields: usize| if with_values && !nested { 2 * fields } else { fields };
-    let reply_pair = |out: &mut Out, field: Element<'_>, value: Element<'_>| {
+    let reply_pair = move |out: &mut Out, field: Element<'_>, value: Element<'_>| {
         if nested {
             out.array(2);
         }
@@ -304,19 +313,22 @@ fn hrandfield(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
             reply_element(out, value);
         }
     };
+    out.array(len_of(count.of(hash.len())));
     match count {
-        RandomCount::WithRepeats(count) => {
-            out.array(len_of(count));
-            repeat_draws(out, count, |out| {
-                hash.random(dice, |field, value| reply_pair(out, Element::Bytes(field), Element::Bytes(value)));
-            })
+        _ if count.is_long(hash.len()) => {
+            let source = Copied::Hash(hash.contents());
+            return reply_long_draw(out, source, count, dice(usize::MAX), move |out, field, beside| {
+                if let Beside::Value(value) = beside {
+                    reply_pair(out, field, value);
+                }
+            });
         }
-        RandomCount::Distinct(count) => {
-            out.array(len_of(count.min(hash.len())));
-            hash.sample(count, dice, |field, value| reply_pair(out, field, value));
-            Ok(())
-        }
+        RandomCount::WithRepeats(count) => repeat_draws(out, count, |out| {
+            hash.random(dice, |field, value| reply_pair(out, Element::Bytes(field), Element::Bytes(value)));
+        }),
+        RandomCount::Distinct(count) => hash.sample(count, dice, |field, value| reply_pair(out, field, value)),
     }
+    Ok(())
 }
 
 const HSCAN: Command = Command {
@@ -340,22 +352,29 @@ const HSCAN: Command = Command {
 fn hscan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let cursor = scan_cursor(args.at(2))?;
     let Some(hash) = view.hash(args.at(1))? else {
-        reply_scan(out, |_, _| 0);
+        reply_scan(out, |_| 0);
         return Ok(());
     };
     let options = ScanOptions::parse(Cursor::new(args, 3), Scanned::Fields)?;
-    reply_scan(out, |out, count| {
-        hash.scan(cursor, options.count, |field, value| {
-            if options.matches(field) {
-                out.bulk(field);
-                *count += 1;
-                if !options.no_values {
-                    out.bulk(value);
-                    *count += 1;
+    let no_values = options.no_values;
+    let scan = move |hash: HashRef<'_>, cursor, count, pattern: Pattern<'_>, found: &mut Gathered| {
+        hash.scan(cursor, count, |field, value| {
+            if pattern.matches(field) {
+                found.bulk(field);
+                if !no_values {
+                    found.bulk(value);
                 }
             }
         })
-    });
+    };
+    if is_long(options.count.min(hash.len())) {
+        let (hash, pattern) = (hash.contents(), options.pattern.text());
+        reply_long_scan(out, cursor, options.count, move |cursor, count, found| {
+            scan(hash.view(), cursor, count, Pattern::new(&pattern), found)
+        });
+    } else {
+        reply_scan(out, |found| scan(hash, cursor, options.count, options.pattern, found));
+    }
     Ok(())
 }
 

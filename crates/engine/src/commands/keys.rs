@@ -77,7 +77,7 @@ impl Walking {
 }
 
 impl Sliced for Walking {
-    fn step(&mut self, context: &SessionContext<'_>) -> bool {
+    fn step(&mut self, context: &mut SessionContext<'_>) -> bool {
         let pattern = Pattern::new(&self.pattern);
         if let Some(walk) = self.walk {
             self.walk = context.engine.keyspace.walk(walk, self.db, context.now.unix_ms(), |walked| {

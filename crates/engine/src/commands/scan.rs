@@ -1,9 +1,10 @@
 //! What SCAN, SSCAN, HSCAN and ZSCAN share: cursor, options, reply.
 
+use super::collection::{Gathered, SLICE_ELEMENTS};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::Argument;
 use crate::fault::Fault;
-use resp::Out;
+use resp::{Out, Rest};
 
 /// What a SCAN command walks through: decides which options there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(super) enum Scanned {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ScanOptions<'a> {
     pub(super) count: usize,
-    pattern: Pattern<'a>,
+    pub(super) pattern: Pattern<'a>,
     pub(super) type_name: Option<&'a [u8]>,
     pub(super) no_values: bool,
 }
@@ -55,10 +56,6 @@ impl<'a> ScanOptions<'a> {
         }
         Ok(options)
     }
-
-    pub(super) fn matches(&self, text: &[u8]) -> bool {
-        self.pattern.matches(text)
-    }
 }
 
 /// The pattern of KEYS and of MATCH. Only here a star alone matches the empty string, too.
@@ -70,6 +67,11 @@ impl<'a> Pattern<'a> {
 
     pub(super) fn new(pattern: &'a [u8]) -> Pattern<'a> {
         if pattern == b"*" { Pattern::ALL } else { Pattern(Some(pattern)) }
+    }
+
+    /// Its text, for `new`.
+    pub(super) fn text(self) -> Vec<u8> {
+        self.0.unwrap_or(b"*").to_vec()
     }
 
     pub(super) fn matches(&self, text: &[u8]) -> bool {
@@ -94,15 +96,69 @@ pub(super) fn scan_cursor(text: &[u8]) -> Result<u64, Fault> {
     Ok(if negative { magnitude.wrapping_neg() } else { magnitude })
 }
 
-/// The reply of SCAN and its relatives. `scan` appends the elements, counts them, and returns the next cursor.
-pub(super) fn reply_scan(out: &mut Out, scan: impl FnOnce(&mut Out, &mut usize) -> u64) {
-    let mut elements = out.part();
-    let mut count = 0;
-    let cursor = scan(&mut elements, &mut count);
+/// The reply of SCAN and its relatives. `scan` gives the elements, and returns the next cursor.
+pub(super) fn reply_scan(out: &mut Out, scan: impl FnOnce(&mut Gathered) -> u64) {
+    let mut found = Gathered::new(out);
+    let cursor = scan(&mut found);
+    reply_scan_head(out, cursor, found.len());
+    found.append_to(out);
+}
+
+fn reply_scan_head(out: &mut Out, cursor: u64, len: usize) {
     out.array(2);
     out.bulk(itoa::Buffer::new().format(cursor).as_bytes());
-    out.array(count);
-    out.buffer.append(&mut elements.buffer);
+    out.array(len);
+}
+
+/// The same for a scan of very many, in slices. `step` scans from a cursor on, about so many.
+pub(super) fn reply_long_scan<F>(out: &mut Out, cursor: u64, count: usize, step: F)
+where
+    F: FnMut(u64, usize, &mut Gathered) -> u64 + Send + 'static,
+{
+    let scan = LongScan::new(out, cursor, count);
+    out.continue_with(InSlices { scan, step });
+}
+
+/// Such a scan, as far as it has come.
+pub(super) struct LongScan {
+    cursor: u64,
+    /// How many are still to be looked at.
+    left: usize,
+    found: Gathered,
+}
+
+impl LongScan {
+    pub(super) fn new(out: &Out, cursor: u64, count: usize) -> LongScan {
+        LongScan { cursor, left: count, found: Gathered::new(out) }
+    }
+
+    /// Does a little more. True at the end.
+    pub(super) fn advance(&mut self, step: impl FnOnce(u64, usize, &mut Gathered) -> u64) -> bool {
+        let count = self.left.min(SLICE_ELEMENTS / 4);
+        self.left -= count;
+        self.cursor = step(self.cursor, count, &mut self.found);
+        self.cursor == 0 || self.left == 0
+    }
+
+    pub(super) fn reply(&mut self, out: &mut Out) {
+        reply_scan_head(out, self.cursor, self.found.len());
+        self.found.reply(out);
+    }
+}
+
+struct InSlices<F> {
+    scan: LongScan,
+    step: F,
+}
+
+impl<F: FnMut(u64, usize, &mut Gathered) -> u64 + Send> Rest for InSlices<F> {
+    fn append_slice(&mut self, out: &mut Out) -> bool {
+        let is_over = self.scan.advance(&mut self.step);
+        if is_over {
+            self.scan.reply(out);
+        }
+        !is_over
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +183,7 @@ mod tests {
         let args: OwnedArgs = ["count", "5", "MATCH", "a*", "novalues", "COUNT", "7"].into_iter().collect();
         let options = ScanOptions::parse(Cursor::new(args.args(), 0), Scanned::Fields).unwrap();
         assert_eq!((options.count, options.no_values), (7, true));
-        assert!(options.matches(b"abc") && !options.matches(b"b"));
+        assert!(options.pattern.matches(b"abc") && !options.pattern.matches(b"b"));
         for (words, fault) in [
             (&["count", "0"][..], Fault::Syntax),
             (&["count", "x"], Fault::NotInteger),

@@ -68,6 +68,11 @@ const COMMANDS: &[&str] = &[
     "ZUNION 2 zset other:zset WITHSCORES",
     "ZINTER 2 zset other:zset AGGREGATE MIN WITHSCORES",
     "ZDIFF 2 zset other:zset",
+    "ZRANGESTORE result zset 5 -3",
+    "ZRANGESTORE result zset (900 -inf BYSCORE REV LIMIT 10 10500",
+    "ZRANGESTORE zset zset 1 11000",
+    "ZMPOP 3 nothing zset other:zset MIN COUNT 11000",
+    "ZMPOP 1 zset MAX COUNT 11990",
     "ZPOPMIN zset 11000",
     "ZPOPMAX zset 11990",
     "ZREMRANGEBYRANK zset 10 -11",
@@ -101,6 +106,112 @@ fn what_is_done_aside_is_what_is_done_at_once() {
     }
 }
 
+/// Commands that read, or write no more than a few keys, and how many elements their replies have at least.
+const SLICED: &[(&str, usize)] = &[
+    ("SCAN 0 COUNT 20000", 12_000),
+    ("SCAN 0 MATCH *7* COUNT 20000 TYPE string", 1_000),
+    ("SSCAN set 0 COUNT 20000", 12_000),
+    ("SSCAN set 0 MATCH *77* COUNT 20000", 300),
+    ("HSCAN hash 0 COUNT 20000", 24_000),
+    ("HSCAN hash 0 NOVALUES COUNT 20000", 12_000),
+    ("ZSCAN zset 0 COUNT 20000", 24_000),
+    ("SRANDMEMBER set 11000", 11_000),
+    ("SRANDMEMBER set -20000", 20_000),
+    ("SRANDMEMBER large:set 10001", 10_001),
+    ("HRANDFIELD hash 11000 WITHVALUES", 22_000),
+    ("HRANDFIELD hash -20000", 20_000),
+    ("ZRANDMEMBER zset 11000", 11_000),
+    ("ZRANDMEMBER zset -20000 WITHSCORES", 40_000),
+    ("SINTERCARD 2 set other:set", 0),
+    ("ZINTERCARD 2 zset other:zset", 0),
+    ("ZRANGESTORE result zset 0 -1", 0),
+    ("ZMPOP 1 other:zset MAX COUNT 11000", 0),
+];
+
+fn elements(reply: &Reply) -> Vec<String> {
+    match reply {
+        Reply::Array(elements) => elements.iter().flat_map(self::elements).collect(),
+        other => vec![other.to_string()],
+    }
+}
+
+#[test]
+fn others_have_turns_while_it_takes_long() {
+    let server = server(true);
+    let mut client = server.client();
+    fill(&mut client);
+    let all = |command: &str, elements: &mut dyn Iterator<Item = String>| {
+        command.split(' ').map(str::to_owned).chain(elements).collect::<Vec<_>>()
+    };
+    client.call(&all("HSET hash", &mut (0..2 * COUNT).map(|number| format!("{}:{}", number % 2, number / 2))));
+    client.call(&all("SADD large:set", &mut (0..3 * COUNT + 30).map(|number| format!("{number}"))));
+    client.call(&all("MSET", &mut (0..2 * COUNT).map(|number| format!("key:{number}"))));
+    for (command, least) in SLICED {
+        let before = client.turns();
+        let reply = client.words(command);
+        assert!(client.turns() > before + 2, "{command}: {} turns", client.turns() - before);
+        assert!(elements(&reply).len() >= *least, "{command}: {} elements", elements(&reply).len());
+    }
+}
+
+#[test]
+fn to_very_many_questions_the_answers_come_in_slices() {
+    let server = server(true);
+    let mut client = server.client();
+    fill(&mut client);
+    client.words("HSET hash member:7 seven");
+    let members: Vec<String> = (0..2 * COUNT).map(|number| format!("member:{number}")).collect();
+    for (command, position, answer) in
+        [("SMISMEMBER set", COUNT - 1, "1"), ("ZMSCORE zset", 3, "757"), ("HMGET hash", 7, "seven")]
+    {
+        let request: Vec<&str> = command.split(' ').chain(members.iter().map(String::as_str)).collect();
+        let before = client.turns();
+        let answers = elements(&client.call(&request));
+        assert!(client.turns() > before + 2, "{command}: {} turns", client.turns() - before);
+        assert_eq!(answers.len(), members.len());
+        assert!(answers[position].contains(answer), "{command}: {}", answers[position]);
+        assert!(!answers[2 * COUNT - 1].contains(answer), "{command}");
+    }
+}
+
+#[test]
+fn a_scan_or_a_choice_of_very_many_gives_each_once() {
+    let server = server(true);
+    let mut client = server.client();
+    fill(&mut client);
+    let all = sorted(client.words("SMEMBERS set"));
+    let reply = client.words("SSCAN set 0 COUNT 100000");
+    let [cursor, members] = reply.elements().unwrap() else { panic!("a cursor and members") };
+    assert_eq!((cursor.to_string().as_str(), sorted(members.clone())), ("\"0\"", all.clone()));
+    for command in ["SRANDMEMBER set 11999", "ZRANDMEMBER zset 11999"] {
+        let mut chosen = sorted(client.words(command));
+        chosen.dedup();
+        assert_eq!(chosen.len(), 11_999, "{command}");
+        assert!(chosen.iter().all(|member| all.binary_search(member).is_ok()));
+    }
+}
+
+#[test]
+fn a_scan_goes_on_where_it_has_ended() {
+    let server = server(true);
+    let mut client = server.client();
+    fill(&mut client);
+    let (mut cursor, mut found, mut calls) = ("0".to_owned(), Vec::new(), 0);
+    loop {
+        let reply = client.words(&format!("ZSCAN zset {cursor} COUNT 10500 NOSCORES"));
+        let [next, members] = reply.elements().unwrap() else { panic!("a cursor and members") };
+        found.extend(sorted(members.clone()));
+        calls += 1;
+        cursor = next.to_string().trim_matches('"').to_owned();
+        if cursor == "0" {
+            break;
+        }
+    }
+    found.sort();
+    found.dedup();
+    assert_eq!((found.len(), calls), (COUNT, 2));
+}
+
 #[test]
 fn what_others_do_meanwhile_is_part_of_the_result() {
     let server = server(true);
@@ -110,7 +221,9 @@ fn what_others_do_meanwhile_is_part_of_the_result() {
         ("SADD set new", "SUNIONSTORE result set other:set", "18001"),
         ("SREM other:set member:10000", "SINTERSTORE result other:set set", "5999"),
         ("ZADD zset 5 new", "ZUNIONSTORE result 2 zset other:zset", "18001"),
-        ("ZADD zset -5 new", "ZREMRANGEBYSCORE zset 0 +inf", "12000"),
+        ("ZADD zset 6 newer", "ZRANGESTORE result zset 0 -1", "12002"),
+        ("ZADD zset 6 newest", "ZRANGESTORE result other:zset 0 -1", "12000"),
+        ("ZADD zset -5 new", "ZREMRANGEBYSCORE zset 0 +inf", "12002"),
         ("RPUSH list 17", "SORT list STORE result", "12001"),
         ("DEL list", "SORT list STORE result", "0"),
         ("SET set text", "SUNIONSTORE result set other:set", "WRONGTYPE"),

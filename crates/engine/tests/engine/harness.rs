@@ -124,6 +124,7 @@ struct Slot {
     session: Session,
     input: Vec<u8>,
     next: Next,
+    turns: usize,
 }
 
 struct Inner {
@@ -161,7 +162,7 @@ impl Server {
         };
         let session = Session::new(&self.engine, connection, self.host.now());
         let id = session.client.id;
-        self.inner.borrow_mut().slots.insert(id, Slot { session, input: Vec::new(), next: Next::Read });
+        self.inner.borrow_mut().slots.insert(id, Slot { session, input: Vec::new(), next: Next::Read, turns: 0 });
         Client { server: self.clone(), id }
     }
 
@@ -181,11 +182,13 @@ impl Server {
                 let due = matches!(slot.next, Next::Blocked { deadline_us: Some(us) } if us <= now.monotonic_us);
                 if due || woken.contains(id) {
                     slot.next = slot.session.resume(worker, now);
+                    slot.turns += 1;
                 }
                 while matches!(slot.next, Next::Read | Next::Again) {
                     let turn = slot.session.feed(worker, &mut slot.input, now);
                     slot.input.drain(..turn.consumed);
                     slot.next = turn.next;
+                    slot.turns += 1;
                     if turn.next == Next::Read {
                         break;
                     }
@@ -239,6 +242,11 @@ impl Client {
         let (reply, length) = testkit::decode(&slot.session.out.buffer).expect("well-formed replies")?;
         slot.session.out.buffer.drain(..length);
         Some(reply)
+    }
+
+    /// How often it had a turn so far.
+    pub fn turns(&self) -> usize {
+        self.server.inner.borrow().slots[&self.id].turns
     }
 
     pub fn next(&self) -> Next {

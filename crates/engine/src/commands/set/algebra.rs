@@ -109,9 +109,12 @@ fn sintercard(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         }
         limit = parse_positive(words.value()?).ok_or(Fault::Text("ERR LIMIT can't be negative"))?;
     }
-    let common = intersection(sets(view, args.from(2).iter().take(key_count))?);
-    let count = if limit == 0 { common.count() } else { common.take(limit).count() };
-    out.integer(count as i64);
+    let limit = if limit == 0 { usize::MAX } else { limit };
+    let sets = sets(view, args.from(2).iter().take(key_count))?;
+    match Selection::intersection(&sets).filter(|_| is_long(limit)) {
+        Some(selection) => out.continue_with(Counting { selection, count: 0, limit }),
+        None => out.integer(intersection(sets).take(limit).count() as i64),
+    }
     Ok(())
 }
 
@@ -265,6 +268,24 @@ impl Rest for Replying {
         if !goes_on {
             out.set(found.len());
             found.reply(out);
+        }
+        goes_on
+    }
+}
+
+/// A selection that is only counted.
+struct Counting {
+    selection: Selection,
+    count: usize,
+    limit: usize,
+}
+
+impl Rest for Counting {
+    fn append_slice(&mut self, out: &mut Out) -> bool {
+        let Counting { selection, count, limit } = self;
+        let goes_on = selection.step(|_| *count += 1) && *count < *limit;
+        if !goes_on {
+            out.integer((*count).min(*limit) as i64);
         }
         goes_on
     }

@@ -2,17 +2,19 @@
 
 mod algebra;
 
-use super::collection::{
-    Gathered, RandomCount, SLICE_ELEMENTS, is_long, place_of, repeat_draws, reply_element, reply_in_slices,
+use super::collection::{Gathered, SLICE_ELEMENTS, is_long, place_of, reply_element, reply_in_slices, reply_to_each};
+use super::copied::{Copied, Remainder};
+use super::random::{Choice, RandomCount, repeat_draws, reply_long_draw};
+use super::scan::{
+    COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_long_scan, reply_scan, scan_cursor,
 };
-use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
 use crate::arguments::Cursor;
 use crate::aside::{Aside, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
-use values::{Set, SetRef};
+use values::SetRef;
 
 pub(super) const COMMANDS: &[&Command] = &[
     &SADD,
@@ -146,6 +148,11 @@ fn smismember(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let set = view.set(args.at(1))?;
     let members = args.from(2).iter();
     out.array(members.len());
+    if let Some(set) = set.filter(|_| is_long(args.len())) {
+        let set = set.contents();
+        reply_to_each(out, args, 2, move |out, member| out.integer(set.contains(member).into()));
+        return Ok(());
+    }
     for member in members {
         out.integer(set.is_some_and(|set| set.contains(member)).into());
     }
@@ -229,66 +236,50 @@ fn spop(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
 
 /// Very many random members leave a set: what is left is made slice by slice of a copy.
 struct Popping {
-    before: Set,
-    rest: Set,
-    /// Parts of `rest` that nobody shares any more: one after the other, as the first removals would touch them all.
-    parts: usize,
+    set: Remainder,
     cursor: u64,
-    /// How many members are still to be looked at, and how many of them leave: each of these with the same chance.
-    left: usize,
-    wanted: usize,
+    choice: Choice,
     popped: Gathered,
 }
 
 impl Popping {
     fn begin(txn: &Txn<'_>, args: Args<'_>, out: &Out) -> Option<Box<dyn Work>> {
         let count = usize::try_from(stdx::parse_i64(args.get(2)?)?).ok().filter(|_| args.len() == 3)?;
-        let set = txn.set(args.at(1)).ok()??;
-        let wanted = count.min(set.len());
-        if txn.keeps_effects() || set.expiring().is_some() || !is_long(wanted) {
+        let len = txn.set(args.at(1)).ok()??.len();
+        let choice = Choice { left: len, wanted: count.min(len) };
+        if !is_long(choice.wanted) {
             return None;
         }
-        let (before, rest) = (set.contents(), set.contents());
-        Some(Box::new(Popping {
-            before,
-            rest,
-            parts: 0,
-            cursor: 0,
-            left: set.len(),
-            wanted,
-            popped: Gathered::new(out),
-        }))
+        let set = Remainder::of(txn, args.at(1))?;
+        Some(Box::new(Popping { set, cursor: 0, choice, popped: Gathered::new(out) }))
     }
 }
 
 impl Work for Popping {
     fn step(&mut self, dice: &dyn Fn(usize) -> usize) -> bool {
-        let Popping { before, rest, parts, cursor, left, wanted, popped } = self;
-        if rest.unshare(*parts) {
-            *parts += 1;
+        let Popping { set, cursor, choice, popped } = self;
+        if set.unshare() {
             return false;
         }
-        *cursor = before.view().scan(*cursor, SLICE_ELEMENTS / 4, |member| {
-            if dice(*left) < *wanted {
-                *wanted -= 1;
-                rest.remove(member);
+        *cursor = set.take_some(*cursor, SLICE_ELEMENTS / 4, |member| {
+            let takes = choice.takes(dice);
+            if takes {
                 popped.bulk(member);
             }
-            *left -= 1;
+            takes
         });
         *cursor == 0
     }
 
     fn finish(&mut self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> bool {
         let key = args.at(1);
-        if txn.keeps_effects() || !txn.is_set(key, Some(&self.before)) {
-            return false;
+        let is_done = self.set.put_in_place(txn, key);
+        if is_done {
+            txn.notify_removal(EventClass::SET, "spop", key);
+            out.set(self.popped.len());
+            self.popped.reply(out);
         }
-        txn.keep_of_set(key, std::mem::take(&mut self.rest));
-        txn.notify_removal(EventClass::SET, "spop", key);
-        out.set(self.popped.len());
-        self.popped.reply(out);
-        true
+        is_done
     }
 }
 
@@ -324,9 +315,14 @@ fn srandmember(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     };
     match count {
         None => reply_one(out),
+        Some(count) if count.is_long(set.len()) => {
+            out.array(count.of(set.len()));
+            let source = Copied::Set(set.contents());
+            return reply_long_draw(out, source, count, dice(usize::MAX), |out, member, _| reply_element(out, member));
+        }
         Some(RandomCount::WithRepeats(count)) => {
             out.array(count);
-            return repeat_draws(out, count, reply_one);
+            repeat_draws(out, count, reply_one);
         }
         Some(RandomCount::Distinct(count)) if count >= set.len() => {
             out.array(set.len());
@@ -380,17 +376,24 @@ const SSCAN: Command = Command {
 fn sscan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let cursor = scan_cursor(args.at(2))?;
     let Some(set) = view.set(args.at(1))? else {
-        reply_scan(out, |_, _| 0);
+        reply_scan(out, |_| 0);
         return Ok(());
     };
     let options = ScanOptions::parse(Cursor::new(args, 3), Scanned::Members)?;
-    reply_scan(out, |out, count| {
-        set.scan(cursor, options.count, |member| {
-            if options.matches(member) {
-                out.bulk(member);
-                *count += 1;
+    let scan = |set: SetRef<'_>, cursor, count, pattern: Pattern<'_>, found: &mut Gathered| {
+        set.scan(cursor, count, |member| {
+            if pattern.matches(member) {
+                found.bulk(member);
             }
         })
-    });
+    };
+    if is_long(options.count.min(set.len())) {
+        let (set, pattern) = (set.contents(), options.pattern.text());
+        reply_long_scan(out, cursor, options.count, move |cursor, count, found| {
+            scan(set.view(), cursor, count, Pattern::new(&pattern), found)
+        });
+    } else {
+        reply_scan(out, |found| scan(set, cursor, options.count, options.pattern, found));
+    }
     Ok(())
 }

@@ -3,20 +3,15 @@
 use super::{Options, number, store};
 use crate::aside::Work;
 use crate::commands::collection::{Gathered, SLICE_ELEMENTS, is_long};
+use crate::commands::copied::Copied;
 use crate::fault::Fault;
-use keyspace::{KeyType, Txn};
+use keyspace::Txn;
 use resp::{Args, Out};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::vec::IntoIter;
-use values::{Element, EncodingLimits, List, Set, SortedSet};
-
-enum Copied {
-    List(List),
-    Set(Set),
-    SortedSet(SortedSet),
-}
+use values::{EncodingLimits, List};
 
 /// An element in its place: by number and bytes, or by bytes alone, where all numbers are the same.
 #[derive(Debug, PartialEq)]
@@ -72,23 +67,18 @@ impl Sorting {
         if options.by.is_some() || !options.get.is_empty() || (options.store.is_some() && txn.keeps_effects()) {
             return None;
         }
-        let (source, len) = match txn.type_of(key)? {
-            KeyType::List => txn.list(key).ok()?.map(|list| (Copied::List(list.clone()), list.len())),
-            KeyType::Set => txn.set(key).ok()?.map(|set| (Copied::Set(set.contents()), set.len())),
-            KeyType::SortedSet => txn.sorted_set(key).ok()?.map(|set| (Copied::SortedSet(set.clone()), set.len())),
-            _ => None,
-        }
-        .filter(|(_, len)| is_long(*len))?;
+        let source =
+            Copied::of(txn, key).filter(|source| is_long(source.len()) && !matches!(source, Copied::Hash(_)))?;
         let found = match options.store {
             Some(destination) => Found::Stored(destination.to_vec(), List::new()),
             None => Found::Reply(Gathered::new(out)),
         };
         Some(Box::new(Sorting {
+            wanted: options.range(source.len()),
             source,
             place: Some(0),
             runs: Vec::new(),
             heads: BinaryHeap::new(),
-            wanted: options.range(len),
             given: 0,
             alpha: options.alpha,
             descending: options.descending,
@@ -103,26 +93,13 @@ impl Sorting {
         let count = SLICE_ELEMENTS / 2;
         let mut run = Vec::with_capacity(count);
         let (alpha, descending, fault) = (self.alpha, self.descending, &mut self.fault);
-        let mut add = |element: Element<'_>| {
+        let next = self.source.walk(place, count, |element, _| {
             let element = element.to_vec();
             match if alpha { Ok(0.0) } else { number(&element) } {
                 Ok(weight) => run.push(Sorted { weight, element, descending }),
                 Err(not_a_number) => *fault = Some(not_a_number),
             }
-        };
-        let start = place as usize;
-        let after = |len: usize| if start + count < len { (start + count) as u64 } else { 0 };
-        let next = match &self.source {
-            Copied::List(list) => {
-                list.iter_from(start).take(count).for_each(add);
-                after(list.len())
-            }
-            Copied::SortedSet(set) => {
-                set.range(start..start + count).for_each_member(add);
-                after(set.len())
-            }
-            Copied::Set(set) => set.view().scan(place, count, |member| add(Element::Bytes(member))),
-        };
+        });
         self.place = (next > 0).then_some(next);
         run.sort_unstable();
         self.runs.push(run.into_iter());
@@ -155,14 +132,6 @@ impl Sorting {
         }
         true
     }
-
-    fn is_current(&self, txn: &Txn<'_>, key: &[u8]) -> bool {
-        match &self.source {
-            Copied::List(list) => txn.is_list(key, Some(list)),
-            Copied::Set(set) => txn.is_set(key, Some(set)),
-            Copied::SortedSet(set) => txn.is_sorted_set(key, Some(set)),
-        }
-    }
 }
 
 impl Work for Sorting {
@@ -179,7 +148,7 @@ impl Work for Sorting {
 
     fn finish(&mut self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> bool {
         // What is only read was read when it was copied.
-        let is_current = self.is_current(txn, args.at(1));
+        let is_current = self.source.is_at(txn, args.at(1));
         match (&mut self.found, &self.fault) {
             (Found::Stored(..), _) if !is_current || txn.keeps_effects() => return false,
             (_, Some(fault)) => fault.render(out),

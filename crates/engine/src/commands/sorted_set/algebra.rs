@@ -5,6 +5,7 @@ use super::{SORTED_SET, reply_pair, reply_pairs_head, store};
 use crate::arguments::{Cursor, integer, is};
 use crate::aside::Aside;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::commands::collection::is_long;
 use crate::fault::Fault;
 use keyspace::{Txn, View};
 use resp::{Args, Out};
@@ -214,7 +215,7 @@ impl<'v> Request<'v> {
     }
 }
 
-pub(super) fn members<'v>(view: &'v View<'_>, key: &[u8]) -> Result<Members<'v>, Fault> {
+fn members<'v>(view: &'v View<'_>, key: &[u8]) -> Result<Members<'v>, Fault> {
     if let Ok(set) = view.sorted_set(key) {
         return Ok(set.map_or(Members::Nothing, Members::SortedSet));
     }
@@ -314,6 +315,10 @@ pub(super) const ZINTERCARD: Command = Command {
     handler: Handler::Read(|view, args, out| {
         let request = Request::parse(view, args, 1, Operation::Intersection, Purpose::Count)?;
         let limit = if request.limit == 0 { usize::MAX } else { request.limit };
+        if let Some(combination) = Combination::new(&request).filter(|_| is_long(limit)) {
+            combination.count(limit, out);
+            return Ok(());
+        }
         out.integer(request.common().take(limit).count() as i64);
         Ok(())
     }),

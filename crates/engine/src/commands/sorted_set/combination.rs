@@ -2,43 +2,27 @@
 
 use super::algebra::{Aggregate, Input, Members, Operation, Purpose, Request, number_or_zero};
 use super::range::reply_long_range;
-use super::{reply_pairs_head, store};
+use super::{reply_pair, reply_pairs_head, store};
 use crate::aside::Work;
 use crate::commands::collection::{SLICE_ELEMENTS, is_long};
+use crate::commands::copied::{Beside, Copied};
 use keyspace::Txn;
 use resp::{Args, Out, Rest};
-use values::{Element, EncodingLimits, Set, SortedSet};
+use values::{Element, EncodingLimits, SortedSet};
 
-/// What was at one of the keys.
-enum Copied {
-    Nothing,
-    Set(Set),
-    SortedSet(SortedSet),
+fn copied(members: Members<'_>) -> Copied {
+    match members {
+        Members::Nothing => Copied::Nothing,
+        Members::Set(set) => Copied::Set(set.contents()),
+        Members::SortedSet(set) => Copied::SortedSet(set.clone()),
+    }
 }
 
-impl Copied {
-    fn of(members: Members<'_>) -> Copied {
-        match members {
-            Members::Nothing => Copied::Nothing,
-            Members::Set(set) => Copied::Set(set.contents()),
-            Members::SortedSet(set) => Copied::SortedSet(set.clone()),
-        }
-    }
-
-    fn members(&self) -> Members<'_> {
-        match self {
-            Copied::Nothing => Members::Nothing,
-            Copied::Set(set) => Members::Set(set.view()),
-            Copied::SortedSet(set) => Members::SortedSet(set),
-        }
-    }
-
-    fn is_at(&self, txn: &Txn<'_>, key: &[u8]) -> bool {
-        match self {
-            Copied::Nothing => txn.is_set(key, None),
-            Copied::Set(set) => txn.is_set(key, Some(set)),
-            Copied::SortedSet(set) => txn.is_sorted_set(key, Some(set)),
-        }
+fn members(copied: &Copied) -> Members<'_> {
+    match copied {
+        Copied::Set(set) => Members::Set(set.view()),
+        Copied::SortedSet(set) => Members::SortedSet(set),
+        _ => Members::Nothing,
     }
 }
 
@@ -51,8 +35,6 @@ pub(super) struct Combination {
     /// Which input is gone through, and from where on: a rank, or the cursor of a set.
     source: usize,
     place: u64,
-    result: SortedSet,
-    limits: EncodingLimits,
 }
 
 impl Combination {
@@ -65,44 +47,38 @@ impl Combination {
         Some(Combination {
             operation: request.operation,
             aggregate: request.aggregate,
-            inputs: request.inputs.iter().map(|input| (Copied::of(input.members), input.weight)).collect(),
+            inputs: request.inputs.iter().map(|input| (copied(input.members), input.weight)).collect(),
             source: 0,
             place: 0,
-            result: SortedSet::new(),
-            limits: EncodingLimits::default(),
         })
     }
 
     /// Gives the result in slices, too.
     pub(super) fn reply(self, with_scores: bool, out: &mut Out) {
-        out.continue_with(Replying { combination: self, with_scores });
+        out.continue_with(Replying { combination: self, result: SortedSet::new(), with_scores });
     }
 
-    /// Goes through some more members. False where there are none any more.
-    fn step(&mut self) -> bool {
+    /// Replies how many members there are, up to `limit`.
+    pub(super) fn count(self, limit: usize, out: &mut Out) {
+        out.continue_with(Counting { combination: self, count: 0, limit });
+    }
+
+    /// Gives some more members with their scores to `insert`. False where there are none any more.
+    fn step(&mut self, mut insert: impl FnMut(Element<'_>, f64)) -> bool {
         if self.source >= sources(self.operation, self.inputs.len()) {
             return false;
         }
         let inputs: Vec<Input<'_>> =
-            self.inputs.iter().map(|(copied, weight)| Input { members: copied.members(), weight: *weight }).collect();
+            self.inputs.iter().map(|(copied, weight)| Input { members: members(copied), weight: *weight }).collect();
         // A look-up in each of the others, and an insertion.
         let count = SLICE_ELEMENTS / (8 * inputs.len()) + 1;
         let (operation, aggregate, source) = (self.operation, self.aggregate, self.source);
-        let (result, limits) = (&mut self.result, &self.limits);
-        let mut insert = |member: Element<'_>, score| {
+        self.place = self.inputs[source].0.walk(self.place, count, |member, beside| {
+            let score = if let Beside::Score(score) = beside { score } else { 1.0 };
             if let Some(score) = combined(operation, aggregate, &inputs, source, member, score) {
-                member.with_bytes(|member| result.insert(member, score, limits));
+                insert(member, score);
             }
-        };
-        self.place = match inputs[source].members {
-            Members::Nothing => 0,
-            Members::Set(set) => set.scan(self.place, count, |member| insert(Element::Bytes(member), 1.0)),
-            Members::SortedSet(set) => {
-                let start = self.place as usize;
-                set.range(start..start + count).for_each(|(member, score)| insert(member, score));
-                if start + count < set.len() { (start + count) as u64 } else { 0 }
-            }
-        };
+        });
         self.source += usize::from(self.place == 0);
         true
     }
@@ -138,20 +114,45 @@ fn combined(
     }
 }
 
+fn insert(result: &mut SortedSet, member: Element<'_>, score: f64, limits: &EncodingLimits) {
+    member.with_bytes(|member| result.insert(member, score, limits));
+}
+
 /// A combination that becomes a reply.
 struct Replying {
     combination: Combination,
+    result: SortedSet,
     with_scores: bool,
 }
 
 impl Rest for Replying {
     fn append_slice(&mut self, out: &mut Out) -> bool {
-        let goes_on = self.combination.step();
+        let Replying { combination, result, with_scores } = self;
+        let limits = EncodingLimits::default();
+        let goes_on = combination.step(|member, score| insert(result, member, score, &limits));
         if !goes_on {
-            let result = std::mem::take(&mut self.combination.result);
-            reply_pairs_head(out, result.len(), self.with_scores);
+            let (result, with_scores) = (std::mem::take(result), *with_scores);
+            reply_pairs_head(out, result.len(), with_scores);
             let ranks = 0..result.len();
-            reply_long_range(result, ranks, false, self.with_scores, out);
+            reply_long_range(result, ranks, false, out, move |out, pair| reply_pair(out, pair, with_scores));
+        }
+        goes_on
+    }
+}
+
+/// A combination that is only counted.
+struct Counting {
+    combination: Combination,
+    count: usize,
+    limit: usize,
+}
+
+impl Rest for Counting {
+    fn append_slice(&mut self, out: &mut Out) -> bool {
+        let Counting { combination, count, limit } = self;
+        let goes_on = combination.step(|_, _| *count += 1) && *count < *limit;
+        if !goes_on {
+            out.integer((*count).min(*limit) as i64);
         }
         goes_on
     }
@@ -160,6 +161,8 @@ impl Rest for Replying {
 /// A combination that is stored.
 pub(super) struct Storing {
     combination: Combination,
+    result: SortedSet,
+    limits: EncodingLimits,
     /// What the keys had, in their order.
     copies: Vec<Copied>,
     event: &'static str,
@@ -179,24 +182,25 @@ impl Storing {
             return None;
         }
         let request = Request::parse(txn, args, KEY_COUNT_AT, operation, Purpose::Store).ok()?;
-        let mut combination = Combination::new(&request)?;
-        combination.limits = txn.encoding_limits().clone();
+        let combination = Combination::new(&request)?;
         let keys = args.from(KEY_COUNT_AT + 1).iter().take(request.inputs.len());
-        let copies = keys.map(|key| Some(Copied::of(super::algebra::members(txn, key).ok()?)));
-        Some(Box::new(Storing { combination, copies: copies.collect::<Option<_>>()?, event }))
+        let copies = keys.map(|key| Copied::of(txn, key)).collect::<Option<_>>()?;
+        let limits = txn.encoding_limits().clone();
+        Some(Box::new(Storing { combination, result: SortedSet::new(), limits, copies, event }))
     }
 }
 
 impl Work for Storing {
     fn step(&mut self, _: &dyn Fn(usize) -> usize) -> bool {
-        !self.combination.step()
+        let Storing { combination, result, limits, .. } = self;
+        !combination.step(|member, score| insert(result, member, score, limits))
     }
 
     fn finish(&mut self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> bool {
         let keys = args.from(KEY_COUNT_AT + 1).iter();
         let is_current = keys.zip(&self.copies).all(|(key, copied)| copied.is_at(txn, key));
         if is_current {
-            store(txn, args.at(1), std::mem::take(&mut self.combination.result), self.event, out);
+            store(txn, args.at(1), std::mem::take(&mut self.result), self.event, out);
         }
         is_current
     }

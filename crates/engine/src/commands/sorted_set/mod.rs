@@ -7,8 +7,12 @@ mod pop;
 mod range;
 mod removal;
 
-use super::collection::{RandomCount, repeat_draws, reply_element};
-use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
+use super::collection::{Gathered, is_long, reply_element, reply_to_each};
+use super::copied::{Beside, Copied};
+use super::random::{RandomCount, repeat_draws, reply_long_draw};
+use super::scan::{
+    COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_long_scan, reply_scan, scan_cursor,
+};
 use crate::arguments::{Cursor, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
@@ -246,6 +250,11 @@ const ZMSCORE: Command = Command {
         let set = view.sorted_set(args.at(1))?;
         let members = args.from(2).iter();
         out.array(members.len());
+        if let Some(set) = set.filter(|_| is_long(args.len())) {
+            let set = set.clone();
+            reply_to_each(out, args, 2, move |out, member| reply_score(out, set.score(member)));
+            return Ok(());
+        }
         members.for_each(|member| reply_score(out, set.and_then(|set| set.score(member))));
         Ok(())
     }),
@@ -355,19 +364,24 @@ fn zrandmember(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         out.array(0);
         return Ok(());
     };
+    reply_pairs_head(out, count.of(set.len()), with_scores);
     match count {
-        RandomCount::WithRepeats(count) => {
-            reply_pairs_head(out, count, with_scores);
-            repeat_draws(out, count, |out| {
-                set.random(dice).into_iter().for_each(|pair| reply_pair(out, pair, with_scores));
-            })
+        _ if count.is_long(set.len()) => {
+            let source = Copied::SortedSet(set.clone());
+            return reply_long_draw(out, source, count, dice(usize::MAX), move |out, member, beside| {
+                if let Beside::Score(score) = beside {
+                    reply_pair(out, (member, score), with_scores);
+                }
+            });
         }
+        RandomCount::WithRepeats(count) => repeat_draws(out, count, |out| {
+            set.random(dice).into_iter().for_each(|pair| reply_pair(out, pair, with_scores));
+        }),
         RandomCount::Distinct(count) => {
-            reply_pairs_head(out, count.min(set.len()), with_scores);
             set.sample(count, dice, |member, score| reply_pair(out, (member, score), with_scores));
-            Ok(())
         }
     }
+    Ok(())
 }
 
 /// The head of `len` members, with their scores or without; `reply_pair` does each of them.
@@ -421,22 +435,29 @@ const ZSCAN: Command = Command {
 fn zscan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let cursor = scan_cursor(args.at(2))?;
     let Some(set) = view.sorted_set(args.at(1))? else {
-        reply_scan(out, |_, _| 0);
+        reply_scan(out, |_| 0);
         return Ok(());
     };
     let options = ScanOptions::parse(Cursor::new(args, 3), Scanned::Scores)?;
-    reply_scan(out, |out, count| {
-        set.scan(cursor, options.count, |member, score| {
-            if options.matches(member) {
-                out.bulk(member);
-                *count += 1;
-                if !options.no_values {
+    let no_values = options.no_values;
+    let scan = move |set: &SortedSet, cursor, count, pattern: Pattern<'_>, found: &mut Gathered| {
+        set.scan(cursor, count, |member, score| {
+            if pattern.matches(member) {
+                found.bulk(member);
+                if !no_values {
                     // Text in RESP3, too.
-                    out.bulk_double(score);
-                    *count += 1;
+                    found.element(|out| out.bulk_double(score));
                 }
             }
         })
-    });
+    };
+    if is_long(options.count.min(set.len())) {
+        let (set, pattern) = (set.clone(), options.pattern.text());
+        reply_long_scan(out, cursor, options.count, move |cursor, count, found| {
+            scan(&set, cursor, count, Pattern::new(&pattern), found)
+        });
+    } else {
+        reply_scan(out, |found| scan(set, cursor, options.count, options.pattern, found));
+    }
     Ok(())
 }

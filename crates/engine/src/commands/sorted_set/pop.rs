@@ -1,7 +1,7 @@
 //! Taking out the members with the lowest or highest scores, and waiting for such.
 
 use super::SORTED_SET;
-use super::removal::Removing;
+use super::removal::{Removed, Removing};
 use crate::arguments::{is, timeout_ms};
 use crate::aside::{Aside, Work};
 use crate::blocking::{Attempt, Blocking, Wait};
@@ -10,16 +10,23 @@ use crate::commands::collection::PopFromSeveral;
 use crate::fault::Fault;
 use keyspace::{EventClass, KeyType, Txn};
 use resp::{Args, Out, Protocol};
+use std::ops::Range;
 use values::SortedSet;
 
 /// Which end of the order.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Lowest,
     Highest,
 }
 
 impl End {
+    /// The places of `count` members at this end.
+    fn ranks(self, set: &SortedSet, count: usize) -> Range<usize> {
+        let count = count.min(set.len());
+        if self == End::Lowest { 0..count } else { set.len() - count..set.len() }
+    }
+
     fn event(self) -> &'static str {
         if self == End::Lowest { "zpopmin" } else { "zpopmax" }
     }
@@ -30,11 +37,11 @@ type Pairs = Vec<(Vec<u8>, f64)>;
 /// Takes up to `count` members out. `None`: there is no such key.
 fn pop(txn: &mut Txn<'_>, key: &[u8], end: End, count: usize) -> Result<Option<Pairs>, Fault> {
     let Some(set) = txn.sorted_set(key)? else { return Ok(None) };
-    let count = count.min(set.len());
+    let members = set.range(end.ranks(set, count));
     let owned = |(member, score): (values::Element<'_>, f64)| (member.to_vec(), score);
     let pairs: Pairs = match end {
-        End::Lowest => set.range(0..count).map(owned).collect(),
-        End::Highest => set.range(set.len() - count..set.len()).rev().map(owned).collect(),
+        End::Lowest => members.map(owned).collect(),
+        End::Highest => members.rev().map(owned).collect(),
     };
     if !pairs.is_empty() {
         txn.sorted_set_remove(key, pairs.iter().map(|(member, _)| &member[..]))?;
@@ -46,11 +53,19 @@ fn pop(txn: &mut Txn<'_>, key: &[u8], end: End, count: usize) -> Result<Option<P
 fn reply_pairs(out: &mut Out, pairs: &Pairs, nested: bool) {
     for (member, score) in pairs {
         if nested {
-            out.array(2);
+            reply_nested(out, member, *score);
+        } else {
+            out.bulk(member);
+            out.double(*score);
         }
-        out.bulk(member);
-        out.double(*score);
     }
+}
+
+/// A pair as an array of its own.
+pub(super) fn reply_nested(out: &mut Out, member: &[u8], score: f64) {
+    out.array(2);
+    out.bulk(member);
+    out.double(score);
 }
 
 const POPPING: Command = Command {
@@ -85,11 +100,7 @@ pub(super) const ZPOPMAX: Command = Command {
 
 fn begin_pop(txn: &Txn<'_>, args: Args<'_>, end: End) -> Option<Box<dyn Work>> {
     let count = usize::try_from(stdx::parse_i64(args.get(2)?)?).ok().filter(|_| args.len() == 3)?;
-    let ranks = |set: &SortedSet| {
-        let count = count.min(set.len());
-        if end == End::Lowest { 0..count } else { set.len() - count..set.len() }
-    };
-    Removing::begin(txn, args.at(1), ranks, Some(end == End::Highest), end.event())
+    Removing::begin(txn, args, 1, |set| end.ranks(set, count), Removed::Given { end }, end.event())
 }
 
 fn pop_from_one(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, end: End) -> Reply {
@@ -174,11 +185,14 @@ pub(super) const ZMPOP: Command = Command {
     keys: &[KeySpec::counted(1, &["RW", "access", "delete"])],
     summary: "Takes members with the lowest or highest scores out of the first sorted set that has any.",
     arguments: &[NUMBER_OF_KEYS, KEYS, WHERE, COUNT],
-    handler: Handler::Write(|txn, args, out| {
-        if !pop_from_several(txn, &PopFromSeveral::parse(args, 1, end)?, out)? {
-            out.null_array();
-        }
-        Ok(())
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| {
+            if !pop_from_several(txn, &PopFromSeveral::parse(args, 1, end)?, out)? {
+                out.null_array();
+            }
+            Ok(())
+        },
+        begin: begin_pop_from_several,
     }),
     ..FROM_SEVERAL
 };
@@ -200,6 +214,23 @@ pub(super) const BZMPOP: Command = Command {
     }),
     ..FROM_SEVERAL
 };
+
+fn begin_pop_from_several(txn: &Txn<'_>, args: Args<'_>, _: &Out) -> Option<Box<dyn Work>> {
+    const FIRST_KEY: usize = 2;
+    let several = PopFromSeveral::parse(args, 1, end).ok()?;
+    let empty = several.keys().take_while(|key| txn.type_of(key).is_none()).count();
+    let (end, count) = (several.end, several.count);
+    several.keys().nth(empty)?;
+    let at = FIRST_KEY + empty;
+    Removing::begin(
+        txn,
+        args,
+        at,
+        |set| end.ranks(set, count),
+        Removed::GivenWithKey { end, first: FIRST_KEY },
+        end.event(),
+    )
+}
 
 fn end(word: &[u8]) -> Result<End, Fault> {
     match word {

@@ -1,11 +1,12 @@
 //! Members within a range of ranks, scores or (where all scores are the same) members.
 
-use super::removal::Removing;
+use super::removal::{Removed, Removing};
 use super::{LOOK, SORTED_SET, reply_pair, reply_pairs_head, store};
 use crate::arguments::{Cursor, integer, is};
 use crate::aside::{Aside, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::commands::collection::{SLICE_ELEMENTS, is_long, reply_element, reply_in_slices};
+use crate::commands::copied::{Beside, Copied};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
@@ -224,7 +225,8 @@ fn reply_range(view: &View<'_>, args: Args<'_>, out: &mut Out, by: Option<By>, r
     let ranks = query.ranks(set);
     reply_pairs_head(out, ranks.len(), query.with_scores);
     if is_long(ranks.len()) {
-        reply_long_range(set.clone(), ranks, query.reverse, query.with_scores, out);
+        let with_scores = query.with_scores;
+        reply_long_range(set.clone(), ranks, query.reverse, out, move |out, pair| reply_pair(out, pair, with_scores));
     } else if !query.reverse && !query.with_scores {
         set.range(ranks).for_each_member(|member| reply_element(out, member));
     } else {
@@ -233,15 +235,20 @@ fn reply_range(view: &View<'_>, args: Args<'_>, out: &mut Out, by: Option<By>, r
     Ok(())
 }
 
-pub(super) fn reply_long_range(set: SortedSet, ranks: Range<usize>, reverse: bool, with_scores: bool, out: &mut Out) {
+/// Gives very many neighbours in slices. `reply`: appends one of them.
+pub(super) fn reply_long_range(
+    set: SortedSet,
+    ranks: Range<usize>,
+    reverse: bool,
+    out: &mut Out,
+    reply: impl Fn(&mut Out, (Element<'_>, f64)) + Send + 'static,
+) {
     reply_in_slices(out, move |given, out| {
         let next = (given + SLICE_ELEMENTS).min(ranks.len());
         if reverse {
-            let slice = set.range(ranks.end - next..ranks.end - given);
-            slice.rev().for_each(|pair| reply_pair(out, pair, with_scores));
+            set.range(ranks.end - next..ranks.end - given).rev().for_each(|pair| reply(out, pair));
         } else {
-            let slice = set.range(ranks.start + given..ranks.start + next);
-            slice.for_each(|pair| reply_pair(out, pair, with_scores));
+            set.range(ranks.start + given..ranks.start + next).for_each(|pair| reply(out, pair));
         }
         (next < ranks.len()).then_some(next)
     });
@@ -351,7 +358,7 @@ pub(super) const ZRANGESTORE: Command = Command {
         Argument::word("rev", "REV").optional(),
         LIMIT,
     ],
-    handler: Handler::Write(zrangestore),
+    handler: Handler::Aside(Aside { run: zrangestore, begin: Storing::begin }),
     ..SORTED_SET
 };
 
@@ -367,6 +374,49 @@ fn zrangestore(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     }
     store(txn, args.at(1), result, "zrangestore", out);
     Ok(())
+}
+
+/// Very many neighbours are stored.
+struct Storing {
+    source: Copied,
+    /// Those that are still to come.
+    ranks: Range<usize>,
+    result: SortedSet,
+    limits: EncodingLimits,
+}
+
+impl Storing {
+    fn begin(txn: &Txn<'_>, args: Args<'_>, _: &Out) -> Option<Box<dyn Work>> {
+        let query = Query::parse(args, 3, None, None, true).ok()?;
+        let ranks = query.ranks(txn.sorted_set(args.at(2)).ok()??);
+        if !is_long(ranks.len()) {
+            return None;
+        }
+        let (source, limits) = (Copied::of(txn, args.at(2))?, txn.encoding_limits().clone());
+        Some(Box::new(Storing { source, ranks, result: SortedSet::new(), limits }))
+    }
+}
+
+impl Work for Storing {
+    fn step(&mut self, _: &dyn Fn(usize) -> usize) -> bool {
+        let Storing { source, ranks, result, limits } = self;
+        let count = ranks.len().min(SLICE_ELEMENTS / 4);
+        source.walk(ranks.start as u64, count, |member, beside| {
+            if let Beside::Score(score) = beside {
+                member.with_bytes(|member| result.insert(member, score, limits));
+            }
+        });
+        ranks.start += count;
+        ranks.start == ranks.end
+    }
+
+    fn finish(&mut self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> bool {
+        let is_current = self.source.is_at(txn, args.at(2));
+        if is_current {
+            store(txn, args.at(1), std::mem::take(&mut self.result), "zrangestore", out);
+        }
+        is_current
+    }
 }
 
 const COUNTING: Command = Command { arity: 4, complexity: "O(log N), N: members of the sorted set", ..LOOK };
@@ -440,7 +490,7 @@ pub(super) const ZREMRANGEBYSCORE: Command = Command {
 
 fn begin_removal(txn: &Txn<'_>, args: Args<'_>, by: By, event: &'static str) -> Option<Box<dyn Work>> {
     let bounds = Bounds::parse(by, args.at(2), args.at(3)).ok()?;
-    Removing::begin(txn, args.at(1), |set| bounds.ranks(set), None, event)
+    Removing::begin(txn, args, 1, |set| bounds.ranks(set), Removed::Counted, event)
 }
 
 fn remove(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out, by: By, event: &'static str) -> Reply {

@@ -1,26 +1,37 @@
 //! Very many neighbours leave a sorted set: what is left is made slice by slice of a copy.
 
+use super::pop::{End, reply_nested};
 use super::range::reply_long_range;
-use super::reply_pairs_head;
+use super::{reply_pair, reply_pairs_head};
 use crate::aside::Work;
 use crate::commands::collection::{SLICE_ELEMENTS, is_long};
+use crate::commands::copied::{Copied, Remainder};
 use keyspace::{EventClass, Txn};
 use resp::{Args, Out};
 use std::ops::Range;
-use values::{Expiring, SortedSet};
+use values::SortedSet;
+
+/// What the reply says of the members that have left.
+#[derive(Clone, Copy)]
+pub(super) enum Removed {
+    /// How many they are.
+    Counted,
+    /// All of them, from this end on.
+    Given { end: End },
+    /// The same with the key. There is nothing in the keys before it, of which this is where the first one stands.
+    GivenWithKey { end: End, first: usize },
+}
 
 /// Such work, as far as it has come.
 pub(super) struct Removing {
-    before: SortedSet,
-    rest: SortedSet,
-    /// What leaves, of `before`.
+    set: Remainder,
+    /// Where the key stands.
+    key_at: usize,
+    /// What leaves.
     ranks: Range<usize>,
-    /// Parts of `rest` that nobody shares any more: one after the other, as the first removals would touch them all.
-    parts: usize,
-    /// How many have left `rest`.
+    /// How many have left.
     removed: usize,
-    /// With the members that have left, from the highest one down or from the lowest one up; else only how many.
-    reply_reversed: Option<bool>,
+    reply: Removed,
     event: &'static str,
 }
 
@@ -28,59 +39,63 @@ impl Removing {
     /// `ranks`: what leaves. `None` where that is not much.
     pub(super) fn begin(
         txn: &Txn<'_>,
-        key: &[u8],
+        args: Args<'_>,
+        key_at: usize,
         ranks: impl FnOnce(&SortedSet) -> Range<usize>,
-        reply_reversed: Option<bool>,
+        reply: Removed,
         event: &'static str,
     ) -> Option<Box<dyn Work>> {
-        let set = txn.sorted_set(key).ok()??;
-        let ranks = ranks(set);
-        if txn.keeps_effects() || set.has_deadlines() || !is_long(ranks.len()) {
+        let key = args.at(key_at);
+        let ranks = ranks(txn.sorted_set(key).ok()??);
+        if !is_long(ranks.len()) {
             return None;
         }
-        Some(Box::new(Removing {
-            before: set.clone(),
-            rest: set.clone(),
-            ranks,
-            parts: 0,
-            removed: 0,
-            reply_reversed,
-            event,
-        }))
+        let set = Remainder::of(txn, key)?;
+        Some(Box::new(Removing { set, key_at, ranks, removed: 0, reply, event }))
+    }
+
+    fn reply(&mut self, key: &[u8], out: &mut Out) {
+        let ranks = self.ranks.clone();
+        let Copied::SortedSet(before) = std::mem::replace(&mut self.set.before, Copied::Nothing) else { return };
+        match self.reply {
+            Removed::Counted => out.integer(ranks.len() as i64),
+            Removed::Given { end } => {
+                reply_pairs_head(out, ranks.len(), true);
+                reply_long_range(before, ranks, end == End::Highest, out, |out, pair| reply_pair(out, pair, true));
+            }
+            Removed::GivenWithKey { end, .. } => {
+                out.array(2);
+                out.bulk(key);
+                out.array(ranks.len());
+                reply_long_range(before, ranks, end == End::Highest, out, |out, (member, score)| {
+                    member.with_bytes(|member| reply_nested(out, member, score));
+                });
+            }
+        }
     }
 }
 
 impl Work for Removing {
     fn step(&mut self, _: &dyn Fn(usize) -> usize) -> bool {
-        if self.rest.unshare(self.parts) {
-            self.parts += 1;
+        if self.set.unshare() {
             return false;
         }
         // Each has to be searched for.
-        let start = self.ranks.start + self.removed;
-        let slice = start..(start + SLICE_ELEMENTS / 4).min(self.ranks.end);
-        self.removed += slice.len();
-        for (member, _) in self.before.range(slice) {
-            member.with_bytes(|member| self.rest.remove(member));
-        }
+        let count = (self.ranks.len() - self.removed).min(SLICE_ELEMENTS / 4);
+        self.set.take_some((self.ranks.start + self.removed) as u64, count, |_| true);
+        self.removed += count;
         self.removed == self.ranks.len()
     }
 
     fn finish(&mut self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> bool {
-        let key = args.at(1);
-        if txn.keeps_effects() || !txn.is_sorted_set(key, Some(&self.before)) {
-            return false;
+        let key = args.at(self.key_at);
+        let first = if let Removed::GivenWithKey { first, .. } = self.reply { first } else { self.key_at };
+        let is_first = args.from(first).iter().take(self.key_at - first).all(|key| txn.peek_type(key).is_none());
+        let is_done = is_first && self.set.put_in_place(txn, key);
+        if is_done {
+            txn.notify_removal(EventClass::SORTED_SET, self.event, key);
+            self.reply(key, out);
         }
-        txn.keep_of_sorted_set(key, std::mem::take(&mut self.rest));
-        txn.notify_removal(EventClass::SORTED_SET, self.event, key);
-        let (before, ranks) = (std::mem::take(&mut self.before), self.ranks.clone());
-        match self.reply_reversed {
-            None => out.integer(ranks.len() as i64),
-            Some(reversed) => {
-                reply_pairs_head(out, ranks.len(), true);
-                reply_long_range(before, ranks, reversed, true, out);
-            }
-        }
-        true
+        is_done
     }
 }
