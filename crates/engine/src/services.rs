@@ -113,6 +113,16 @@ pub trait Host: Send + Sync {
     fn log(&self, level: LogLevel, text: fmt::Arguments<'_>);
     /// Returns memory to the operating system (MEMORY PURGE).
     fn purge_memory(&self);
+    /// What the allocator has under a name (DEBUG MALLCTL); the error says why it has nothing.
+    fn allocator_number(&self, name: &str) -> Result<i64, &'static str> {
+        let _ = name;
+        Err("No such file or directory")
+    }
+    /// Lets the allocator do what a name stands for (DEBUG MALLCTL-STR).
+    fn run_allocator(&self, name: &str) -> Result<(), &'static str> {
+        let _ = name;
+        Err("No such file or directory")
+    }
     /// The configuration file as it stands (CONFIG REWRITE keeps its comments and order).
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
         let _ = path;

@@ -136,6 +136,14 @@ impl Host for ServerHost {
         jemalloc::purge();
     }
 
+    fn allocator_number(&self, name: &str) -> Result<i64, &'static str> {
+        jemalloc::number(name)
+    }
+
+    fn run_allocator(&self, name: &str) -> Result<(), &'static str> {
+        jemalloc::run(name)
+    }
+
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
         std::fs::read(path)
     }

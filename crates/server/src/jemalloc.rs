@@ -6,7 +6,7 @@
 //! every alignment above 8 is asked for.
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::ptr::null_mut;
 use tikv_jemalloc_ctl::{raw, thread};
 use tikv_jemalloc_sys as ffi;
@@ -33,13 +33,44 @@ pub fn purge_in_background() {
     let _ = unsafe { raw::write(b"background_thread\0", true) };
 }
 
+/// Controls that take and return nothing, and do no harm. jemalloc(3): MALLCTL_ARENAS_ALL is 4096.
+const RUNS: [&CStr; 3] = [c"arena.4096.purge", c"arena.4096.decay", c"thread.tcache.flush"];
+const PURGE_ALL: &str = "arena.4096.purge";
+
 /// Gives all unused pages back now. False where jemalloc refused.
 pub fn purge() -> bool {
-    /// jemalloc(3): MALLCTL_ARENAS_ALL is 4096.
-    const PURGE_ALL: &CStr = c"arena.4096.purge";
-    // SAFETY: the control takes and returns nothing, so there is nothing to point at.
-    unsafe { ffi::mallctl(PURGE_ALL.as_ptr(), null_mut(), null_mut(), null_mut(), 0) == 0 }
+    run(PURGE_ALL).is_ok()
 }
+
+/// Runs a control of those that are harmless.
+pub fn run(name: &str) -> Result<(), &'static str> {
+    let known = RUNS.into_iter().find(|known| known.to_bytes() == name.as_bytes()).ok_or(NOT_FOUND)?;
+    // SAFETY: these controls take and return nothing, so there is nothing to point at.
+    match unsafe { ffi::mallctl(known.as_ptr(), null_mut(), null_mut(), null_mut(), 0) } {
+        0 => Ok(()),
+        _ => Err(NOT_PERMITTED),
+    }
+}
+
+/// What jemalloc has under a name, of whatever width.
+pub fn number(name: &str) -> Result<i64, &'static str> {
+    let name = CString::new(name).map_err(|_| NOT_FOUND)?;
+    for width in [8, 4, 1] {
+        let (mut number, mut len) = (0u64, width);
+        // SAFETY: the name ends with a zero, and what is written has `width` bytes at most, which `number` has room for;
+        // jemalloc refuses where the control's width is another one. Nothing is set.
+        match unsafe { ffi::mallctl(name.as_ptr(), (&raw mut number).cast(), &mut len, null_mut(), 0) } {
+            0 => return Ok(number as i64),
+            libc::EINVAL => {}
+            libc::ENOENT => return Err(NOT_FOUND),
+            _ => return Err(NOT_PERMITTED),
+        }
+    }
+    Err("Invalid argument")
+}
+
+const NOT_FOUND: &str = "No such file or directory";
+const NOT_PERMITTED: &str = "Operation not permitted";
 
 /// Where jemalloc counts what this thread has allocated and freed, in bytes.
 #[derive(Clone, Copy)]
@@ -142,6 +173,17 @@ mod tests {
         let decay_ms = unsafe { raw::read::<isize>(b"opt.dirty_decay_ms\0") };
         assert_eq!(decay_ms, Ok(25));
         assert!(purge());
+    }
+
+    #[test]
+    fn controls_are_read_whatever_their_width() {
+        // A `size_t`, an `unsigned` and a `bool`.
+        assert_eq!(number("arenas.quantum"), Ok(QUANTUM as i64));
+        assert!(number("arenas.narenas").is_ok_and(|arenas| arenas > 0));
+        assert!(number("opt.tcache").is_ok_and(|on| [0, 1].contains(&on)));
+        assert_eq!(number("no.such"), Err(NOT_FOUND));
+        assert_eq!(number("thread.tcache.flush"), Err(NOT_PERMITTED));
+        assert_eq!((run("thread.tcache.flush"), run("arena.0.reset")), (Ok(()), Err(NOT_FOUND)));
     }
 
     /// The memory targets rest on this setting of the build.

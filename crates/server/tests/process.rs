@@ -186,6 +186,29 @@ fn the_title_follows_its_template() {
     assert!(refused.to_string().contains("template format is invalid"), "{refused}");
 }
 
+/// Where Debian's package of Redis is installed, its file starts this server.
+#[test]
+fn the_file_of_an_installed_redis_starts_it() {
+    const FILE: &str = "/etc/redis/redis.conf";
+    if !Path::new(FILE).exists() {
+        return;
+    }
+    let server = start(&[FILE, "--daemonize", "no", "--supervised", "no", "--pidfile", "", "--logfile", ""]);
+    let mut client = server.client().unwrap();
+    assert_eq!(text(&call(&mut client, &["PING"])), "PONG");
+    assert!(!server.log().contains("FATAL"), "{}", server.log());
+}
+
+#[test]
+fn the_allocator_can_be_asked() {
+    let server = start(&["--enable-debug-command", "yes"]);
+    let mut client = server.client().unwrap();
+    assert!(call(&mut client, &["DEBUG", "MALLCTL", "arenas.page"]).integer().is_some_and(|bytes| bytes >= 4096));
+    assert_eq!(text(&call(&mut client, &["DEBUG", "MALLCTL-STR", "thread.tcache.flush", "VOID"])), "OK");
+    let unknown = call(&mut client, &["DEBUG", "MALLCTL", "no.such"]);
+    assert_eq!(unknown.to_string(), "-ERR No such file or directory");
+}
+
 /// Every directive that CONFIG GET knows can be written into a file and read back.
 #[test]
 fn a_file_of_all_directives_starts_the_same_server() {

@@ -167,7 +167,6 @@ fn resetstat(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Re
     context.engine.evictor.reset_statistics();
     stdx::reset_disposed();
     context.with_scope(Scope::All, |txn| txn.reset_statistics());
-    context.with_scope(Scope::All, |txn| txn.reset_statistics());
     out.ok();
     Ok(())
 }

@@ -41,6 +41,8 @@ const SUBCOMMANDS: &[(&str, usize, usize, Run, &str)] = &[
     ("listpack", 1, 1, listpack, "<key>: whether it is a listpack."),
     ("log", 1, 1, log, "<text>: write a line into the log."),
     ("object", 1, 2, object, "<key>: how a value is held."),
+    ("mallctl", 1, 1, mallctl, "<name>: a number of the allocator's."),
+    ("mallctl-str", 2, 2, mallctl_str, "<name> VOID: let the allocator do something."),
     ("pause-cron", 1, 1, pause_cron, "0|1: leave out what is done now and then."),
     ("populate", 1, 3, populate, "<count> [prefix] [size]: create strings."),
     ("protocol", 1, 1, protocol, "<type>: a reply of that type."),
@@ -112,6 +114,22 @@ fn rewrite_all(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> 
 
 fn pause_cron(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     context.engine.set_cron_paused(args.at(0) != b"0");
+    out.ok();
+    Ok(())
+}
+
+fn mallctl(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let number = context.engine.host.allocator_number(&String::from_utf8_lossy(args.at(0)));
+    out.integer(number.map_err(|reason| Fault::Message(format!("ERR {reason}")))?);
+    Ok(())
+}
+
+fn mallctl_str(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    if args.at(1) != b"VOID" {
+        return Err(Fault::Text("ERR Operation not permitted"));
+    }
+    let done = context.engine.host.run_allocator(&String::from_utf8_lossy(args.at(0)));
+    done.map_err(|reason| Fault::Message(format!("ERR {reason}")))?;
     out.ok();
     Ok(())
 }

@@ -15,6 +15,8 @@ bitflags! {
         const SENSITIVE = 1 << 2;
         /// CONFIG GET shows it only by its full name.
         const HIDDEN = 1 << 3;
+        /// CONFIG SET … yes is refused, as a promise that is not kept. Files that say so are taken, for drop-in's sake.
+        const UNAVAILABLE = 1 << 4;
     }
 }
 
@@ -173,6 +175,10 @@ impl Directive {
 
     pub(super) const fn hidden(self) -> Directive {
         self.with(DirectiveFlags::HIDDEN)
+    }
+
+    pub(super) const fn unavailable(self, why: &'static str) -> Directive {
+        self.without_effect(why).with(DirectiveFlags::UNAVAILABLE)
     }
 
     const fn with(self, flags: DirectiveFlags) -> Directive {

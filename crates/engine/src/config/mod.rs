@@ -270,7 +270,7 @@ impl Config {
     pub fn with(&self, pairs: &[(String, String)], protected: bool) -> Result<Config, SetError> {
         let mut found: Vec<(&'static Directive, String)> = Vec::new();
         let mut refused = None;
-        for (name, _) in pairs {
+        for (name, value) in pairs {
             let Some((_, directive)) = find_directive(name) else { return Err(SetError::Unknown(name.clone())) };
             let reason = if directive.flags.contains(DirectiveFlags::IMMUTABLE) {
                 Some("can't set immutable config")
@@ -278,6 +278,8 @@ impl Config {
                 Some("can't set protected config")
             } else if found.iter().any(|(known, _)| known.name == directive.name) {
                 Some("duplicate parameter")
+            } else if directive.flags.contains(DirectiveFlags::UNAVAILABLE) && value.eq_ignore_ascii_case("yes") {
+                directive.without_effect
             } else {
                 None
             };

@@ -260,6 +260,14 @@ fn notices_say_what_is_implied_and_what_has_no_effect() {
     assert!(notices[1].starts_with("appendonly has no effect here: persistence comes"));
 }
 
+#[test]
+fn a_file_may_want_defragmentation_and_a_client_is_told_that_there_is_none() {
+    let loaded = load_text("activedefrag yes").unwrap();
+    assert!(loaded.notices[0].starts_with("activedefrag has no effect here: there is no"), "{:?}", loaded.notices);
+    assert!(matches!(set(&loaded.config, &[("activedefrag", "yes")]), Err(SetError::Refused { .. })));
+    assert!(set(&loaded.config, &[("activedefrag", "no")]).is_ok());
+}
+
 fn set(config: &Config, pairs: &[(&str, &str)]) -> Result<Config, SetError> {
     let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     config.with(&pairs, false)

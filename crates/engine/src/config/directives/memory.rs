@@ -12,7 +12,7 @@ const POLICIES: &[&str] = &[
     "noeviction",
 ];
 const LAZY: &str = "big values are always freed in the background where that pays";
-const NO_DEFRAG: &str = "the allocator is left to its work; MEMORY PURGE returns free pages";
+const NO_DEFRAG: &str = "there is no active defragmentation; MEMORY PURGE returns free pages";
 
 pub(super) const DIRECTIVES: &[Directive] = &[
     Directive::other(
@@ -120,8 +120,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         .without_effect(LAZY),
     Directive::bool("activerehashing", true, no_bool, "Spend idle time on rehashing.")
         .without_effect("the table grows piece by piece and never rehashes as a whole"),
-    Directive::bool("activedefrag", false, no_bool, "Move values to make memory whole again.")
-        .without_effect(NO_DEFRAG),
+    Directive::bool("activedefrag", false, no_bool, "Move values to make memory whole again.").unavailable(NO_DEFRAG),
     Directive::integer("active-defrag-cycle-min", (1, 99), "1", no_number, "Least CPU share of defragmentation.")
         .without_effect(NO_DEFRAG),
     Directive::integer("active-defrag-cycle-max", (1, 99), "25", no_number, "Greatest CPU share of defragmentation.")
