@@ -9,6 +9,7 @@
 //! function of what it contains (`size_class`), so that it needs no length of its own.
 
 mod layout;
+mod long;
 mod packed;
 mod payload;
 mod value;
@@ -17,6 +18,7 @@ pub(crate) use self::packed::{CollectionMut, Compact};
 pub(crate) use self::value::{NewValue, Value, ValueRef, Verbatim};
 
 use self::layout::{allocate, deallocate, read_varint, size_class, varint_size, write_varint};
+pub use self::long::LongString;
 use self::payload::Payload;
 use crate::list::StoredList;
 use crate::{KeyType, OriginIndex, Version};
@@ -322,7 +324,7 @@ impl Entry {
                     let (start, len) = self.inline(self.parts().payload);
                     ValueRef::Bytes(std::slice::from_raw_parts(self.base().add(start), len))
                 }
-                Kind::Long => ValueRef::Bytes((*self.boxed::<Vec<u8>>()).as_slice()),
+                Kind::Long => ValueRef::Bytes(&*self.boxed::<LongString>()),
                 Kind::Set => ValueRef::Set((*self.boxed::<Set>()).view()),
                 Kind::PackedSet => ValueRef::Set(SetRef::Packed(Packed::of(self.packed(self.parts().payload)))),
                 Kind::Intset => ValueRef::Set(SetRef::Intset(PackedIntset::of(self.packed(self.parts().payload)))),
@@ -333,6 +335,12 @@ impl Entry {
                 Kind::Stream => ValueRef::Stream(&*self.boxed::<Stream>()),
             }
         }
+    }
+
+    /// A string that has an allocation of its own.
+    pub fn long_string(&self) -> Option<&LongString> {
+        // SAFETY: the kind is checked; the reference lives as long as `&self`.
+        (self.kind() == Kind::Long).then(|| unsafe { &*self.boxed::<LongString>() })
     }
 
     pub fn set_mut(&mut self) -> Option<CollectionMut<'_, Set>> {
@@ -538,7 +546,7 @@ impl Entry {
             return self.resize_inline(len);
         }
         // SAFETY: a string that is neither integer nor inline is long; as exclusive as `&mut self`.
-        let long = unsafe { &mut *self.boxed::<Vec<u8>>() };
+        let long = unsafe { (*self.boxed::<LongString>()).make_mut() };
         long.resize(len, 0);
         long
     }
@@ -671,7 +679,7 @@ impl Entry {
                     Value::Verbatim(Verbatim { bytes: bytes.to_vec(), is_modified: entry.flags() & MODIFIED != 0 })
                 }
                 ValueRef::Bytes(bytes) if entry.kind() == Kind::Inline => Value::Bytes(bytes.to_vec()),
-                ValueRef::Bytes(_) => Value::Bytes(*Box::from_raw(entry.boxed::<Vec<u8>>())),
+                ValueRef::Bytes(_) => Value::Bytes(Box::from_raw(entry.boxed::<LongString>()).into_vec()),
                 ValueRef::Set(SetRef::Whole(_)) => Value::Set(*Box::from_raw(entry.boxed::<Set>())),
                 ValueRef::Set(set) => Value::Set(set.contents()),
                 ValueRef::Hash(HashRef::Packed(packed)) => Value::Hash(packed.into()),
@@ -690,7 +698,7 @@ impl Entry {
         let boxed = match self.value() {
             ValueRef::Bytes(_) if self.kind() == Kind::Long => {
                 // SAFETY: the kind was checked.
-                size_of::<Vec<u8>>() + unsafe { (*self.boxed::<Vec<u8>>()).capacity() }
+                size_of::<LongString>() + unsafe { (*self.boxed::<LongString>()).heap_size() }
             }
             ValueRef::Set(SetRef::Whole(set)) => size_of::<Set>() + set.heap_size(),
             ValueRef::Hash(HashRef::Whole(hash)) => size_of::<Hash>() + hash.heap_size(),
@@ -711,7 +719,7 @@ impl Entry {
         unsafe {
             match self.kind() {
                 Kind::Int | Kind::Inline | Kind::PackedHash | Kind::PackedSet | Kind::Intset => {}
-                Kind::Long => drop(Box::from_raw(self.boxed::<Vec<u8>>())),
+                Kind::Long => drop(Box::from_raw(self.boxed::<LongString>())),
                 Kind::Set => drop(Box::from_raw(self.boxed::<Set>())),
                 Kind::Hash => drop(Box::from_raw(self.boxed::<Hash>())),
                 Kind::List => drop(Box::from_raw(self.boxed::<StoredList>())),

@@ -36,6 +36,7 @@ pub use changes::{Change, for_each_change};
 pub use codec::{Decoded, EncodedStream, StreamPart, decode};
 pub use digest::DebugDigest;
 pub use effect::Collection;
+pub use entry::LongString;
 pub use events::{EventClass, KeyEvent};
 pub use eviction::{EvictionOrder, EvictionPolicy, EvictionPool, Victim};
 pub use garbage::Garbage;

@@ -1,7 +1,7 @@
 //! Reads.
 
 use crate::access::Tracking;
-use crate::entry::{Entry, ValueRef};
+use crate::entry::{Entry, LongString, ValueRef};
 use crate::events::{EventClass, Events};
 use crate::guard::Guard;
 use crate::shard::Shard;
@@ -189,6 +189,11 @@ impl<'k> View<'k> {
             Some(ValueRef::Bytes(bytes)) => Ok(Some(StringRef::Bytes(bytes))),
             Some(_) => Err(ValueError::WrongType),
         }
+    }
+
+    /// The same, where it is very long, for those who need much time with it. Counts nothing.
+    pub fn long_string(&self, key: &[u8]) -> Option<LongString> {
+        self.find(key)?.long_string().cloned()
     }
 
     pub fn set(&self, key: &[u8]) -> Result<Option<SetRef<'_>>, ValueError> {

@@ -142,6 +142,11 @@ impl Out {
         }
     }
 
+    /// The head of a bulk string of so many bytes, which the caller appends, and a line break behind them.
+    pub fn bulk_head(&mut self, len: usize) {
+        self.number(b'$', len as i64);
+    }
+
     /// A bulk string of `N` to `2 * N` bytes: its first and its last `N`, which overlap.
     #[inline]
     fn short_bulk<const N: usize>(&mut self, bytes: &[u8]) {

@@ -21,6 +21,7 @@ mod keys;
 mod latency;
 mod lcs;
 mod list;
+mod long_string;
 mod memory;
 mod mesh;
 mod module;

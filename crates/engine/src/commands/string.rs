@@ -1,6 +1,7 @@
 //! Strings.
 
 use super::expire::expire_at;
+use super::long_string::{if_long, reply_part};
 use crate::arguments::{Cursor, bytes, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::context::SessionContext;
@@ -8,6 +9,7 @@ use crate::expiry::{ExpiryUnit, positive_deadline};
 use crate::fault::Fault;
 use keyspace::{EventClass, SetDeadline, StringRef, Txn, View};
 use resp::{Args, Out};
+use std::ops::Range;
 
 pub(super) const COMMANDS: &[&Command] = &[
     &APPEND,
@@ -189,7 +191,20 @@ const GET: Command = Command {
 };
 
 fn get(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    reply_string(view.string(args.at(1))?, out);
+    reply_stored(view, args.at(1), out)
+}
+
+/// Replies with the string at `key`, or with nothing.
+#[inline]
+fn reply_stored(view: &View<'_>, key: &[u8], out: &mut Out) -> Reply {
+    let value = view.string(key)?;
+    match if_long(view, key, value) {
+        Some(text) => {
+            let all = 0..text.len();
+            reply_part(out, text, all);
+        }
+        None => reply_string(value, out),
+    }
     Ok(())
 }
 
@@ -207,9 +222,8 @@ const GETDEL: Command = Command {
 
 fn getdel(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let key = args.at(1);
-    let value = txn.string(key)?;
-    reply_string(value, out);
-    if value.is_some() {
+    reply_stored(txn, key, out)?;
+    if txn.peek_type(key).is_some() {
         txn.delete(key);
         txn.notify(EventClass::GENERIC, "del", key);
     }
@@ -277,20 +291,25 @@ const GETRANGE: Command = Command {
 fn getrange(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let (start, end) = (integer(args.at(2))?, integer(args.at(3))?);
     let mut digits = itoa::Buffer::new();
-    let text = view.string(args.at(1))?.map_or(&[][..], |value| bytes(value, &mut digits));
-    out.bulk(part(text, start, end));
+    let value = view.string(args.at(1))?;
+    let text = value.map_or(&[][..], |value| bytes(value, &mut digits));
+    let part = part(text.len(), start, end);
+    match if_long(view, args.at(1), value) {
+        Some(text) => reply_part(out, text, part),
+        None => out.bulk(&text[part]),
+    }
     Ok(())
 }
 
 /// Both ends inclusive; negative: from the end.
-fn part(text: &[u8], start: i64, end: i64) -> &[u8] {
-    let length = text.len() as i64;
+fn part(length: usize, start: i64, end: i64) -> Range<usize> {
+    let length = length as i64;
     if start < 0 && end < 0 && start > end {
-        return &[];
+        return 0..0;
     }
     let absolute = |index: i64| if index < 0 { index.saturating_add(length).max(0) } else { index };
     let (start, end) = (absolute(start), absolute(end).min(length - 1));
-    if start > end { &[] } else { &text[start as usize..=end as usize] }
+    if start > end { 0..0 } else { start as usize..end as usize + 1 }
 }
 
 const GETSET: Command = Command {

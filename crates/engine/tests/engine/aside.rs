@@ -249,3 +249,35 @@ fn random_members_leave_a_set_once_each() {
     assert_eq!((popped.len(), left.len(), all.len()), (11_000, 999, 11_999));
     assert_eq!(client.words("OBJECT ENCODING set").to_string(), "\"hashtable\"");
 }
+
+#[test]
+fn what_is_read_of_a_string_of_megabytes_comes_in_slices() {
+    const LEN: usize = 9_000_001;
+    let server = server(true);
+    let mut client = server.client();
+    client.words(&format!("SETRANGE text {} x", LEN - 1));
+    client.words("SETBIT text 50000003 1");
+    for (command, expected) in [
+        ("BITCOUNT text", "5"),
+        ("BITCOUNT text 0 -2", "1"),
+        ("BITCOUNT text 50000003 50000004 BIT", "1"),
+        ("BITPOS text 1", "50000003"),
+        ("BITPOS text 1 6250001", "72000001"),
+        ("BITPOS text 1 0 6250000", "50000003"),
+        ("BITPOS text 1 50000004 72000000 BIT", "-1"),
+        ("BITPOS text 0 -1", "72000000"),
+        ("GETRANGE text -1 -1", "x"),
+        ("STRLEN text", "9000001"),
+    ] {
+        let reply = client.words(command).to_string();
+        assert_eq!(reply.trim_matches(|c| c == '"' || c == ':'), expected, "{command}");
+    }
+    for (command, len) in [("GET text", LEN), ("GETRANGE text 1 -2", LEN - 2), ("GETDEL text", LEN)] {
+        let before = client.turns();
+        let Reply::Bulk(text) = client.words(command) else { panic!("{command}: no string") };
+        assert_eq!(text.len(), len, "{command}");
+        assert_eq!(text.iter().filter(|byte| **byte != 0).count(), 1 + usize::from(text.ends_with(b"x")), "{command}");
+        assert!(client.turns() > before + 2, "{command}: {} turns", client.turns() - before);
+    }
+    assert_eq!(client.words("EXISTS text").to_string(), "0");
+}

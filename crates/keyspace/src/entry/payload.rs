@@ -2,7 +2,7 @@
 
 use super::layout::{varint_size, write_varint};
 use super::packed::PACKED_MAX;
-use super::{INLINE_MAX, Kind, NewValue, POINTER_SIZE};
+use super::{INLINE_MAX, Kind, LongString, NewValue, POINTER_SIZE};
 use crate::list::StoredList;
 use std::ptr;
 use values::{Intset, Listpack, PackedSet};
@@ -47,7 +47,7 @@ impl<'a> Payload<'a> {
     }
 
     pub(super) fn long(bytes: Vec<u8>) -> Payload<'a> {
-        Payload::boxed(Kind::Long, bytes)
+        Payload::boxed(Kind::Long, LongString::new(bytes))
     }
 
     /// `kind`: that of a `T`.

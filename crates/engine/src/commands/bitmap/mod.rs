@@ -4,12 +4,13 @@ mod field;
 
 use crate::arguments::{bytes, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::commands::long_string::{if_long, reply_of_bits};
 use crate::context::SessionContext;
 use crate::fault::Fault;
 use field::{BITFIELD, BITFIELD_RO};
 use keyspace::{EventClass, ValueError, View};
 use resp::{Args, Out};
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 use values::bitmap;
 
 pub(super) const COMMANDS: &[&Command] = &[&BITCOUNT, &BITFIELD, &BITFIELD_RO, &BITOP, &BITPOS, &GETBIT, &SETBIT];
@@ -86,9 +87,16 @@ fn bitcount(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         _ => return Err(Fault::Syntax),
     };
     let mut digits = itoa::Buffer::new();
-    let text = view.string(args.at(1))?.map_or(&[][..], |value| bytes(value, &mut digits));
+    let value = view.string(args.at(1))?;
+    let text = value.map_or(&[][..], |value| bytes(value, &mut digits));
     let is_reversed = range.start < 0 && range.end < 0 && range.start > range.end;
     let bits = range.resolve(text.len()).filter(|_| !is_reversed);
+    if let (Some(text), Some(bits)) = (if_long(view, args.at(1), value), bits.clone()) {
+        reply_of_bits(out, text, bits, 0, |text, bits, count| {
+            ControlFlow::Continue(count + bitmap::count_ones_in(text, bits) as i64)
+        });
+        return Ok(());
+    }
     out.integer(bits.map_or(0, |bits| bitmap::count_ones_in(text, bits)) as i64);
     Ok(())
 }
@@ -130,10 +138,19 @@ fn bitpos(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         None => Some(0),
         Some(value) => {
             let text = bytes(value, &mut digits);
-            range.resolve(text.len()).and_then(|bits| {
-                let beyond = (!bit && args.len() < 5).then_some(text.len() as u64 * 8);
-                bitmap::find(text, bit, bits).or(beyond)
-            })
+            let beyond = (!bit && args.len() < 5).then_some(text.len() as u64 * 8);
+            let bits = range.resolve(text.len());
+            if let (Some(text), Some(bits)) = (if_long(view, args.at(1), Some(value)), bits.clone()) {
+                let not_found = beyond.map_or(-1, |beyond| beyond as i64);
+                reply_of_bits(out, text, bits, not_found, move |text, bits, not_found| {
+                    match bitmap::find(text, bit, bits) {
+                        Some(found) => ControlFlow::Break(found as i64),
+                        None => ControlFlow::Continue(not_found),
+                    }
+                });
+                return Ok(());
+            }
+            bits.and_then(|bits| bitmap::find(text, bit, bits).or(beyond))
         }
     };
     out.integer(position.map_or(-1, |position| position as i64));
