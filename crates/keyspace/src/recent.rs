@@ -161,6 +161,15 @@ impl Record {
         self.fields.values().chain(self.scores.values())
     }
 
+    /// The newest effect that gave an element a value, or took it away, as far as known.
+    pub(crate) fn written(&self, collection: Collection, element: &[u8]) -> Option<Version> {
+        match collection {
+            Collection::Set => self.members.get(element).copied(),
+            Collection::Hash => self.fields.get(element)?.version,
+            Collection::SortedSet => self.scores.get(element)?.version,
+        }
+    }
+
     pub(crate) fn has_deadline(&self) -> bool {
         self.deadlines.current().is_some()
     }

@@ -24,6 +24,8 @@ pub(crate) struct Inflow {
     pub(crate) held: VecDeque<OwnedRecord>,
     /// What the first of them waits for.
     pub(crate) waits_for: Option<Cause>,
+    /// Ticks told of this, which is not here yet: its next effects wait for it.
+    pub(crate) owed: Vec<(Origin, Stamp)>,
     /// Records that waited were dropped for lack of room; fetch them when this is here.
     pub(crate) suspended: Option<Cause>,
     /// Ask the feeder again from `received` on, but not too often: what it sent meanwhile may be under way.
@@ -112,6 +114,14 @@ impl Inflow {
             self.waits_for = Some(cause);
         }
         self.held.push_back(record.to_owned());
+    }
+
+    /// A tick has told of something that is not here.
+    pub(crate) fn owe(&mut self, origin: Origin, stamp: Stamp) {
+        match self.owed.iter_mut().find(|(of, _)| *of == origin) {
+            Some((_, owed)) => *owed = stamp.max(*owed),
+            None => self.owed.push((origin, stamp)),
+        }
     }
 
     /// Gives up what waits. Returns how many bytes that frees.

@@ -205,11 +205,16 @@ impl Mesh {
         Ok(())
     }
 
-    /// What a record has to wait for.
+    /// What a record has to wait for. Ticks wait for no causes, as they change nothing: what stands for many of them
+    /// (`bridge_ticks`) may say more than any of them said at its time, so that two would wait for each other. What
+    /// comes after them does.
     fn missing_cause(&self, record: &Record<'_>, now: Now) -> Option<Cause> {
-        let missing = record.context.iter().find(|(origin, stamp)| !self.vector.covers(*origin, *stamp));
-        if let Some((origin, stamp)) = missing {
-            return Some(Cause::Missing(*origin, *stamp));
+        if !record.is_tick() {
+            let owed = self.inflows.get(&record.origin).map(|inflow| &inflow.owed[..]).unwrap_or_default();
+            let mut causes = record.context.iter().chain(owed);
+            if let Some((origin, stamp)) = causes.find(|(origin, stamp)| !self.vector.covers(*origin, *stamp)) {
+                return Some(Cause::Missing(*origin, *stamp));
+            }
         }
         let ripe_ms = record.last().ms().saturating_sub(self.options.clock_skew_max_ms);
         (ripe_ms > now.unix_ms).then_some(Cause::Clock(ripe_ms))
@@ -263,6 +268,12 @@ impl Mesh {
         self.note_completeness(origin, record.context);
         for (joiner, _) in record.context.iter().filter(|(of, stamp)| *stamp == Stamp::ZERO && *of != origin) {
             self.note_joiner(*joiner, now);
+        }
+        if let Some(inflow) = self.inflows.get_mut(&origin) {
+            inflow.owed.retain(|(of, stamp)| !self.vector.covers(*of, *stamp));
+            for (of, stamp) in record.context.iter().filter(|(of, stamp)| !self.vector.covers(*of, *stamp)) {
+                inflow.owe(*of, *stamp);
+            }
         }
         let row = self.rows.row_mut(origin);
         if !record.is_tick() {

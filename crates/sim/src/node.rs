@@ -153,6 +153,7 @@ pub struct Machine {
     witness: Witness,
     /// Data sets that it had taken when the witness last looked.
     imports: u64,
+    is_merging: bool,
     applied: VersionVector,
     joined: bool,
 }
@@ -220,6 +221,7 @@ impl Machine {
             waiter,
             witness,
             imports: 0,
+            is_merging: false,
             applied,
             joined: false,
         }
@@ -294,9 +296,11 @@ impl Machine {
             }
         }
         let status = self.node.status();
+        // One that broke off is not counted.
         let is_merging = status.masters.iter().any(|master| master.state == MasterState::Sync);
+        let was_merging = std::mem::replace(&mut self.is_merging, is_merging);
         let imports = status.counters.state_imports;
-        if is_merging || std::mem::replace(&mut self.imports, imports) < imports {
+        if is_merging || was_merging || std::mem::replace(&mut self.imports, imports) < imports {
             self.witness.miss_events();
         }
         self.witness.examine(key, &self.keyspace, &mut self.worker, now)

@@ -73,6 +73,16 @@ fn nodes_that_were_away_beyond_the_log() {
     converge(Scenario { short_logs: true, ..Scenario::default() });
 }
 
+/// Increments that slept, deadlines written before those that the source had forgotten, list elements that came after the
+/// source's vector, ticks that waited for each other, deaths without a register of which somebody lacked the cause.
+#[test]
+fn data_sets_that_once_lost_something() {
+    for seed in [7002681, 7004742, 7001520, 7000281, 7007688, 7007867, 7009892] {
+        let result = run(Scenario { short_logs: true, ..Scenario::default() }, seed);
+        assert!(result.is_ok(), "{}", result.unwrap_err());
+    }
+}
+
 /// The newcomer's only master was one itself: it counted as joined, and wrote below what the others had forgotten.
 #[test]
 fn a_newcomer_that_joins_through_a_newcomer() {

@@ -9,6 +9,7 @@ use crate::version::{Origins, Version};
 use effect::End;
 use smallvec::SmallVec;
 use std::collections::HashMap;
+use std::ops::Range;
 use values::{Element, EncodingLimits, List};
 
 /// Where an element was inserted: next to another one, on the side of that end; or at that end, where the other one had
@@ -68,6 +69,31 @@ impl ListRegisters {
             self.note(Version { stamp: run.stamps().1, origin: run.origin });
         }
         self.sequence = sequence;
+    }
+
+    /// Drops what `unwanted` effects have put into the list, as if it had not come yet.
+    pub(crate) fn drop_elements(
+        &mut self,
+        list: &mut List,
+        limits: &EncodingLimits,
+        unwanted: impl Fn(Version) -> bool,
+    ) {
+        let (mut kept, mut dropped) = (Vec::new(), Vec::<Range<usize>>::new());
+        let mut start = 0;
+        for run in self.sequence.runs().flat_map(Run::by_effect) {
+            let end = start + run.live();
+            if !unwanted(run.identity(0).version) {
+                kept.push(run);
+            } else if let Some(last) = dropped.last_mut().filter(|last| last.end == start) {
+                last.end = end;
+            } else {
+                dropped.push(start..end);
+            }
+            start = end;
+        }
+        dropped.retain(|range| !range.is_empty());
+        list.remove(&dropped, limits);
+        self.sequence = Sequence::from_runs(kept.into_iter());
     }
 
     /// That an effect has put elements here.
@@ -316,17 +342,12 @@ pub(crate) fn parts_of(
 ) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut start = 0;
-    for run in sequence.runs() {
-        let effects = if run.step == effect::Step::Index { 1 } else { run.count };
-        let count = run.count / effects;
-        for at in 0..effects {
-            let run = run.part(at * count..(at + 1) * count);
-            if wanted(run.identity(0).version) {
-                let values = list.map(|list| list.iter_from(start).take(run.live()).map(Element::to_vec).collect());
-                parts.push(Part { run, values: values.unwrap_or_default() });
-            }
-            start += run.live();
+    for run in sequence.runs().flat_map(Run::by_effect) {
+        if wanted(run.identity(0).version) {
+            let values = list.map(|list| list.iter_from(start).take(run.live()).map(Element::to_vec).collect());
+            parts.push(Part { run, values: values.unwrap_or_default() });
         }
+        start += run.live();
     }
     parts.sort_by(|a, b| {
         let (a, b) = (a.run.identity(0), b.run.identity(0));

@@ -82,6 +82,13 @@ impl Run {
         Run { stamp: first.version.stamp, index: first.index, count: offsets.end - offsets.start, ..*self }
     }
 
+    /// The parts of it that came with one effect each.
+    pub(crate) fn by_effect(&self) -> impl Iterator<Item = Run> {
+        let effects = if self.step == Step::Index { 1 } else { self.count };
+        let count = self.count / effects;
+        (0..effects).map(move |at| self.part(at * count..(at + 1) * count))
+    }
+
     /// Takes over the elements after these, where they continue the run.
     pub(crate) fn join(&mut self, next: &Run) -> bool {
         if (self.origin, self.removed_by, self.is_removed()) != (next.origin, next.removed_by, next.is_removed()) {

@@ -127,11 +127,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// The register of an element; a new one begins with what the element has.
     fn register(&mut self, collection: Collection, member: &[u8]) -> &mut Deadlines {
         if self.record.lifetimes.get(collection, member).is_none() {
-            let written = match collection {
-                Collection::Set => self.record.members.get(member).copied(),
-                Collection::Hash => self.record.fields.get(member).and_then(|field| field.version),
-                Collection::SortedSet => self.record.scores.get(member).and_then(|score| score.version),
-            };
+            let written = self.record.written(collection, member);
             let deadline_ms = self.elements(collection).and_then(|elements| elements.deadline_ms(member));
             let register = Deadlines::new(written.unwrap_or(self.record.clear), deadline_ms);
             self.record.lifetimes.insert(collection, member, register);
@@ -189,18 +185,25 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         for collection in crate::lifetimes::COLLECTIONS {
             let origins = self.author.origins;
             let mut died: Vec<(Box<[u8]>, Version)> = Vec::new();
-            self.record.lifetimes.retain(collection, |member, register| {
-                died.extend(register.settle(origins, horizon).map(|at| (member.into(), at)));
-                true
-            });
             let due = self.elements(collection).map(|elements| {
                 let due = elements.due(horizon.clock.ms()).into_iter();
                 let due = due.filter_map(|member| elements.deadline_ms(&member).map(|at| (member, stamp_of(at))));
                 due.collect::<Vec<_>>()
             });
-            let due = due.into_iter().flatten();
-            let unwritten = due.filter(|(member, _)| self.record.lifetimes.get(collection, member).is_none());
-            died.extend(unwritten.map(|(member, stamp)| (member, Version { stamp, ..Version::ZERO })));
+            for (member, stamp) in due.into_iter().flatten() {
+                let is_written = self.record.lifetimes.get(collection, &member).is_some();
+                let cause = self.record.written(collection, &member).unwrap_or(self.record.clear);
+                if !is_written && horizon.known(cause) {
+                    died.push((member, Version { stamp, ..Version::ZERO }));
+                } else {
+                    // Who lacks the cause must be told of the death.
+                    self.register(collection, &member);
+                }
+            }
+            self.record.lifetimes.retain(collection, |member, register| {
+                died.extend(register.settle(origins, horizon).map(|at| (member.into(), at)));
+                true
+            });
             any_died |= !died.is_empty();
             for (member, at) in died {
                 self.member_dies(collection, &member, at);

@@ -91,10 +91,6 @@ impl Operations {
         Operations { list: awake.into(), asleep, mode: Mode::Ordered, cancelled }
     }
 
-    pub(crate) fn awake(&self) -> impl Iterator<Item = &Operation> {
-        self.list.iter()
-    }
-
     /// How many sleep, and how many do not: in this order `iter` gives them.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.asleep.len(), self.list.len())

@@ -216,7 +216,10 @@ impl Import {
             Some(own) => covers(&self.ours, newest) && place.is_whole() && self.is_unseen(own),
         };
         let flushed = Some(place.database.flushed).filter(|flushed| self.is_unseen(*flushed));
-        let theirs = KeyState::from_item(item, limits);
+        let mut theirs = KeyState::from_item(item, limits);
+        if keyspace.switches().peers {
+            theirs.leave_to_log(&self.theirs, limits);
+        }
         let read =
             [place.stream(), theirs.stream()].map(|stream| stream.filter(|stream| stream.groups().len() > 0).cloned());
         match own {

@@ -3,6 +3,7 @@
 use super::decode::KeyItem;
 use super::stream::base_of;
 use crate::codec;
+use crate::deadlines::Write;
 use crate::entry::{Entry, Header, Value, ValueRef};
 use crate::list::{ListRegisters, Selection, Sequence, parts_of};
 use crate::merge::cell::StringCell;
@@ -45,6 +46,20 @@ impl KeyState {
             deadline_ms: item.deadline_ms,
             record: item.record,
             identities: item.identities,
+        }
+    }
+
+    /// Drops elements of a list that came after `seen`: the log brings them, too, and until then nobody may name them, to
+    /// others who would hear of that before they have them.
+    pub(super) fn leave_to_log(&mut self, seen: &[Stamp], limits: &EncodingLimits) {
+        let (Some(record), Some(Value::List(list))) = (&mut self.record, &mut self.value) else { return };
+        let Some(registers) = &mut record.list else { return };
+        let clear = record.clear;
+        registers.drop_elements(list, limits, |version| {
+            version != clear && version.origin != OriginIndex::NONE && !covers(seen, version)
+        });
+        if list.is_empty() {
+            (self.value, self.version) = (None, None);
         }
     }
 
@@ -297,7 +312,7 @@ impl Place<'_> {
             let list = if let Some(Value::List(list)) = &value { Some(list) } else { None };
             self.reapply_list(registers, list, row, &unseen);
         }
-        for operation in record.operations.awake().filter(|operation| unseen(operation.version)) {
+        for operation in record.operations.iter().filter(|operation| unseen(operation.version)) {
             self.merge(operation.version, row).string_operation(operation.action.clone());
         }
         if record.stream.is_some() || matches!(value, Some(Value::Stream(_))) {
@@ -311,13 +326,15 @@ impl Place<'_> {
             if let Some(death) = register.death().filter(|death| unseen(death.cause)) {
                 self.merge(Version::ZERO, Row::All).expire_member(collection, member, death);
             }
-            for (index, write) in register.writes().iter().enumerate().filter(|(_, write)| unseen(write.version)) {
-                match index {
-                    0 => self.merge(write.version, row).begin_member_life(collection, member, write.deadline_ms),
-                    _ => {
-                        let mut merge = self.merge(write.version, row);
-                        merge.expire_members(collection, std::iter::once(member), write.deadline_ms);
-                    }
+            // The first write may be all that is left of those that are stable there, which is not so here.
+            let begins_life =
+                |write: &Write| [Some(record.clear), record.written(collection, member)].contains(&Some(write.version));
+            for write in register.writes().iter().filter(|write| unseen(write.version)) {
+                let mut merge = self.merge(write.version, row);
+                if begins_life(write) {
+                    merge.begin_member_life(collection, member, write.deadline_ms);
+                } else {
+                    merge.expire_members(collection, std::iter::once(member), write.deadline_ms);
                 }
             }
         }
@@ -325,10 +342,12 @@ impl Place<'_> {
         if let Some(death) = record.deadlines.death().filter(|death| unseen(death.cause)) {
             self.merge(Version::ZERO, Row::All).die(death);
         }
-        for (index, write) in record.deadlines.writes().iter().enumerate().filter(|(_, write)| unseen(write.version)) {
-            match index {
-                0 => self.merge(write.version, row).begin_life(write.deadline_ms),
-                _ => self.merge(write.version, row).expire(write.deadline_ms),
+        for write in record.deadlines.writes().iter().filter(|write| unseen(write.version)) {
+            let mut merge = self.merge(write.version, row);
+            if write.version == record.clear {
+                merge.begin_life(write.deadline_ms);
+            } else {
+                merge.expire(write.deadline_ms);
             }
         }
     }
@@ -382,7 +401,8 @@ impl Place<'_> {
                     None => merge.fields_delete::<F>(std::iter::once(&**name)),
                 });
             }
-            for operation in field.increments.awake().filter(|operation| unseen(operation.version)) {
+            // Those that sleep there, too: the same deadline puts them to sleep here, or does not come into force.
+            for operation in field.increments.iter().filter(|operation| unseen(operation.version)) {
                 self.merge(operation.version, row).fields_operation::<F>(name, operation.action.clone());
             }
         }
