@@ -22,6 +22,8 @@ pub struct Out {
     pub limit_bytes: u64,
     pub float_format: FloatFormat,
     rest: Option<Box<dyn Rest>>,
+    /// What is to come is more than the limit, whatever the reader takes meanwhile.
+    exceeds_limit: bool,
 }
 
 /// What is left of a reply that is too long to be given in one go. Others have their turns between two slices of it.
@@ -71,6 +73,12 @@ impl Out {
         self.rest.is_some()
     }
 
+    /// A reply that has begun will have so many bytes at least. Where that is more than the limit, the connection is closed
+    /// before any of it is sent, as by a server that gives replies in one go.
+    pub fn announce(&mut self, bytes: usize) {
+        self.exceeds_limit |= self.limit_bytes > 0 && counted_for_limit(bytes) > self.limit_bytes;
+    }
+
     /// Appends a slice of what is left. True while there is more.
     pub fn append_slice(&mut self) -> bool {
         let Some(mut rest) = self.rest.take() else { return false };
@@ -90,12 +98,14 @@ impl Out {
     pub fn truncate(&mut self, mark: usize) {
         self.buffer.truncate(mark);
         self.rest = None;
+        self.exceeds_limit = false;
     }
 
     /// True where the connection will be closed for what is in the buffer: whoever has much more to say need not.
     #[inline]
     pub fn is_over_limit(&self) -> bool {
-        self.limit_bytes > 0 && counted_for_limit(self.buffer.len() - self.sent) > self.limit_bytes
+        self.exceeds_limit
+            || self.limit_bytes > 0 && counted_for_limit(self.buffer.len() - self.sent) > self.limit_bytes
     }
 
     /// `+OK`

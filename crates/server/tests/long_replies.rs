@@ -245,6 +245,15 @@ fn keys_beyond_the_limit_of_output_closes_the_connection() {
 }
 
 #[test]
+fn random_elements_beyond_the_limit_of_output_close_the_connection_before_any_is_sent() {
+    let server = start(&["--client-output-buffer-limit", "normal", "100000", "0", "0"]);
+    let mut client = server.client().unwrap();
+    call(&mut client, &["HSET", "hash", "field", "value"]);
+    client.send(&request(&["HRANDFIELD", "hash", "-999999999"])).unwrap();
+    assert!(client.is_closed());
+}
+
+#[test]
 fn sets_are_compared_slice_by_slice() {
     let (_server, mut client) = filled();
     for first in (0..ELEMENTS).step_by(1000) {

@@ -77,6 +77,7 @@ pub(super) fn reply_long_draw(
             if count > MAX_REPLY_BYTES / MIN_ELEMENT_BYTES && out.limit_bytes == 0 {
                 return Err(Fault::OutOfRange);
             }
+            out.announce(count.saturating_mul(MIN_ELEMENT_BYTES));
             reply_in_slices(out, move |given, out| {
                 let next = count.min(given + SLICE_DRAWS);
                 repeat_draws(out, next - given, |out| {
