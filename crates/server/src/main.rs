@@ -12,6 +12,7 @@ mod jemalloc;
 mod links;
 mod listener;
 mod log;
+mod moderation;
 mod reactor;
 mod serve;
 mod signals;

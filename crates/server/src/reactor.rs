@@ -4,9 +4,10 @@ use crate::connection::{Connection, Desk, State, Verdict};
 use crate::hub::{Hub, LinkHandover, MAIN_WORKER, Message};
 use crate::links::Links;
 use crate::listener::{self, Listeners};
+use crate::moderation::Moderation;
 use crate::slots::Slots;
 use crate::stream::Stream;
-use crate::{allocator, log};
+use crate::{allocator, log, sys};
 
 use engine::clients::{ClientKind, PauseMode};
 use engine::{Engine, Now, Room, Session};
@@ -19,6 +20,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 use std::time::Duration;
 
 pub const WAKER: Token = Token(usize::MAX);
@@ -56,6 +58,7 @@ pub struct Reactor {
     /// Of the main worker only.
     links: Option<Links>,
     now: Now,
+    moderation: Moderation,
     /// Connections with more output than the soft limit of their class.
     over_soft_limit: usize,
     /// When a shutdown stops to wait for other nodes (`Now::monotonic_us`).
@@ -86,6 +89,7 @@ impl Reactor {
             stalled_listeners: Vec::new(),
             links,
             now,
+            moderation: Moderation::new(),
             over_soft_limit: 0,
             ends_at_us: None,
             room: Room::Enough,
@@ -97,6 +101,7 @@ impl Reactor {
     /// Serves until the hub ends.
     pub fn run(mut self) -> io::Result<()> {
         self.hub.enter(self.index);
+        sys::sleep_precisely();
         log::notice!("Thread {} alive.", self.index);
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         let mut messages = Vec::new();
@@ -104,11 +109,12 @@ impl Reactor {
         self.serve_links();
         while !self.hub.is_ending() {
             let timeout = self.sleep();
-            match self.poll.poll(&mut events, timeout) {
+            match self.wait(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 outcome => outcome?,
             }
             self.now = self.engine.host.now();
+            self.moderation.note_turn(self.now.monotonic_us, events.iter().count());
             let (woke_us, commands) = (self.now.monotonic_us, self.desk.worker.stats.commands_processed.get());
             self.keep_up();
             for (count, event) in events.iter().enumerate() {
@@ -134,6 +140,21 @@ impl Reactor {
         }
         self.send_last_replies();
         Ok(())
+    }
+
+    /// Waits until there is something to do. Where many connections are busy nobody needs to wake the worker: what comes
+    /// within a short nap is served in one turn.
+    fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        if let Some(nap) = self.moderation.nap()
+            && timeout.is_none_or(|timeout| timeout > nap)
+        {
+            self.poll.poll(events, Some(Duration::ZERO))?;
+            if !events.is_empty() {
+                return Ok(());
+            }
+            thread::sleep(nap);
+        }
+        self.poll.poll(events, timeout)
     }
 
     /// A shutdown that was asked for waits until the other nodes have everything that was written here, for as long as
@@ -308,6 +329,7 @@ impl Reactor {
         if event.is_error() || gave_up {
             self.close(index);
         } else if !connection.queued {
+            self.moderation.note_round(self.now.monotonic_us.saturating_sub(connection.last_active_us));
             self.serve(index);
         }
     }

@@ -12,6 +12,15 @@ pub fn monotonic_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// Has naps of the calling thread end when they should: the system may prolong them, to wake up for several reasons at once.
+pub fn sleep_precisely() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: this request takes a number and changes nothing but how the calling thread sleeps. In nanoseconds.
+    unsafe {
+        libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong);
+    }
+}
+
 /// Broken-down local time; `month` counts from 0.
 pub struct LocalTime {
     pub year: i32,
