@@ -91,6 +91,12 @@ impl Operations {
         Operations { list: awake.into(), asleep, mode: Mode::Ordered, cancelled }
     }
 
+    /// Drops some that are not done yet.
+    pub(crate) fn drop_undone(&mut self, unwanted: impl Fn(Version) -> bool) {
+        self.asleep.retain(|operation| !unwanted(operation.version));
+        self.list.retain(|operation| !unwanted(operation.version));
+    }
+
     /// How many sleep, and how many do not: in this order `iter` gives them.
     pub(crate) fn counts(&self) -> (usize, usize) {
         (self.asleep.len(), self.list.len())

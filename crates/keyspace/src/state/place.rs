@@ -49,15 +49,18 @@ impl KeyState {
         }
     }
 
-    /// Drops elements of a list that came after `seen`: the log brings them, too, and until then nobody may name them, to
-    /// others who would hear of that before they have them.
+    /// Drops operations and elements of a list that came after `seen`. The log brings them, too, and until then nobody may
+    /// have seen them here: a clear would cancel them here and not elsewhere, and a removal would name elements to
+    /// others before those have them.
     pub(super) fn leave_to_log(&mut self, seen: &[Stamp], limits: &EncodingLimits) {
-        let (Some(record), Some(Value::List(list))) = (&mut self.record, &mut self.value) else { return };
-        let Some(registers) = &mut record.list else { return };
+        let Some(record) = &mut self.record else { return };
+        let comes = |version: Version| version.origin != OriginIndex::NONE && !covers(seen, version);
+        let elements = record.fields.values_mut().chain(record.scores.values_mut());
+        let operations = elements.map(|element| &mut element.increments).chain([&mut record.operations]);
+        operations.for_each(|operations| operations.drop_undone(comes));
+        let (Some(Value::List(list)), Some(registers)) = (&mut self.value, &mut record.list) else { return };
         let clear = record.clear;
-        registers.drop_elements(list, limits, |version| {
-            version != clear && version.origin != OriginIndex::NONE && !covers(seen, version)
-        });
+        registers.drop_elements(list, limits, |version| version != clear && comes(version));
         if list.is_empty() {
             (self.value, self.version) = (None, None);
         }
