@@ -224,7 +224,12 @@ impl Engine {
                 self.publish_event(event.class, event.name, event.db, &event.key);
                 self.observe_change(Change::Key { db: event.db, key: &event.key, deleted: false });
             }
-            ByTime::Changed { db, key } => self.observe_change(Change::Key { db, key, deleted: false }),
+            ByTime::Changed { db, key, died } => {
+                if died {
+                    self.publish_event(EventClass::EXPIRED, "expired", db, key);
+                }
+                self.observe_change(Change::Key { db, key, deleted: false });
+            }
         }
     }
 

@@ -20,7 +20,8 @@ pub enum ByTime<'a> {
     /// Elements of it are gone.
     MembersExpired(&'a KeyEvent),
     /// What was past its deadline went for good, and what newer effects have made of it is something else.
-    Changed { db: u32, key: &'a [u8] },
+    /// `died`: the key's own deadline, not only that of elements.
+    Changed { db: u32, key: &'a [u8], died: bool },
 }
 
 impl Keyspace {
@@ -86,12 +87,12 @@ impl Keyspace {
                     let mut merge =
                         Merge { database, limits: &shard.limits, author, hash: KeyHash.hash(&key), key: &key };
                     let was_there = merge.is_there();
-                    let Stabilized { is_stable, has_died } = merge.stabilize(horizon);
+                    let Stabilized { is_stable, died, member_died } = merge.stabilize(horizon);
                     if was_there && !merge.is_there() {
                         shard.counters.expired.set(shard.counters.expired.get() + 1);
                         tell(ByTime::Expired { db, key: &key });
-                    } else if has_died {
-                        tell(ByTime::Changed { db, key: &key });
+                    } else if died || member_died {
+                        tell(ByTime::Changed { db, key: &key, died: died && was_there });
                     }
                     if !is_stable {
                         database.recent.put_back(key);

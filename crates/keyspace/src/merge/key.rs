@@ -13,8 +13,9 @@ use values::{Hash, SortedSet};
 pub(crate) struct Stabilized {
     /// Nothing is left that the entry itself does not say: the record is gone.
     pub(crate) is_stable: bool,
-    /// A deadline of it, or of an element, has come into force for good.
-    pub(crate) has_died: bool,
+    /// A deadline of it has come into force for good, or one of an element.
+    pub(crate) died: bool,
+    pub(crate) member_died: bool,
 }
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
@@ -168,6 +169,6 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let elements = self.table.find(self.hash, self.key).and_then(Entry::expiring);
         self.record.hides = elements.is_some_and(|elements| !elements.due(now_ms).is_empty());
         let there = self.key_type();
-        Stabilized { is_stable: self.record.stabilize(horizon, there), has_died: died.is_some() || member_died }
+        Stabilized { is_stable: self.record.stabilize(horizon, there), died: died.is_some(), member_died }
     }
 }
