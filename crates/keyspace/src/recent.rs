@@ -28,6 +28,8 @@ pub(crate) struct Record {
     pub(crate) newest: Version,
     /// The newest Set, Delete, Put or Flush.
     pub(crate) clear: Version,
+    /// There may have been none: it says only that the key was as it is at that version.
+    pub(crate) is_at_rest: bool,
     /// By `KeyType`: the newest effect that makes the key one of this type.
     pub(crate) creations: [Version; KeyType::COUNT],
     /// The entry, where there is one, has the newest of them.
@@ -99,6 +101,7 @@ impl Record {
             element_increments: 0,
             newest: clear,
             clear,
+            is_at_rest: entry.is_some(),
             creations,
             deadlines: Deadlines::new(clear, entry.and_then(|(_, _, deadline_ms)| deadline_ms)),
             operations: Operations::default(),

@@ -119,6 +119,7 @@ impl Keyspace {
             row: Row::All,
             stamping: switches.stamping,
             peers: switches.peers,
+            late: false,
             access: self.access(self.stamping.last().ms()),
         }
     }

@@ -2,8 +2,8 @@
 
 use effect::{Effect, EffectReader, EffectWriter, NodeId, Origin, Stamp};
 use keyspace::{
-    CausalMark, Checked, Collection, EffectsError, EventClass, Horizon, KeyType, Keyspace, Options, Scope, SetDeadline,
-    StringRef, Switches, Txn, ValueError,
+    CausalMark, Checked, Collection, EffectsError, EventClass, Horizon, KeyType, Keyspace, Options, Row, Scope,
+    SetDeadline, StringRef, Switches, Txn, ValueError, Version,
 };
 
 const NOW_MS: u64 = 1_700_000_000_000;
@@ -427,4 +427,57 @@ fn what_is_remembered_is_weighed() {
     while !keyspace.stabilize(NOW_MS + 2, &horizon, 1000, |_| ()) {}
     assert_eq!(keyspace.expire_due(NOW_MS + 2, 1000, |_| ()).0, 1);
     assert_eq!(keyspace.remembered_bytes(), 0);
+}
+
+/// What comes too late to be placed joins a key of which nothing is remembered; it takes nothing away.
+#[test]
+fn late_additions_join_what_is_at_rest() {
+    let options = Options { databases: 1, single_threaded: true, hash_secret: 1, seed: 2 };
+    let keyspace = Keyspace::new(options);
+    keyspace.set_origin(Origin { node: NodeId(7), incarnation: 1 });
+    keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
+    let other = keyspace.origin_index(Origin { node: NodeId(8), incarnation: 1 }).unwrap();
+    at(&keyspace, NOW_MS, |txn| {
+        txn.set_add(b"set", bytes(&["a", "b"])).unwrap();
+        txn.set_add(b"cleared", bytes(&["a"])).unwrap();
+        txn.hash_set(b"hash", [(&b"f"[..], &b"newer"[..])].into_iter()).unwrap();
+        txn.list_push(b"list", effect::End::Tail, bytes(&["a"])).unwrap();
+    });
+    let later = Stamp::from_ms(NOW_MS + 1000);
+    let marks = [CausalMark { stamp: later, unheard: false }; 8];
+    while !keyspace.stabilize(NOW_MS, &Horizon { clock: later, causal: &marks }, 1000, |_| ()) {}
+    at(&keyspace, NOW_MS + 2000, |txn| {
+        txn.delete(b"cleared");
+    });
+    let apply = |is_late: bool, effect: Effect<'_>| {
+        let mut txn = keyspace.begin_applying(Scope::All, NOW_MS);
+        if is_late {
+            txn.apply_late();
+        }
+        let version = Version { stamp: Stamp::from_ms(NOW_MS - 1000), origin: other };
+        drop(txn.apply(&effect, version, Row::Seen(&[])).unwrap());
+        txn.commit_applied(|_| ());
+    };
+    let items = |names: &[&str]| {
+        let mut items = effect::ItemsWriter::new();
+        bytes(names).for_each(|name| items.push(name));
+        items
+    };
+    let set = |is_late, key: &[u8]| apply(is_late, Effect::SetAdd { key, members: items(&["c"]).items() });
+    set(false, b"set");
+    at(&keyspace, NOW_MS, |txn| assert_eq!(members(txn, b"set"), ["a", "b"], "older than the key"));
+    set(true, b"set");
+    set(true, b"cleared");
+    apply(true, Effect::SetRemove { key: b"set", members: items(&["a"]).items() });
+    apply(true, Effect::Delete { key: b"set" });
+    apply(true, Effect::HashSet { key: b"hash", pairs: items(&["f", "older", "g", "1"]).items() });
+    apply(true, Effect::ListPush { key: b"list", end: effect::End::Tail, elements: items(&["b"]).items() });
+    at(&keyspace, NOW_MS + 3000, |txn| {
+        assert_eq!(members(txn, b"set"), ["a", "b", "c"]);
+        assert_eq!(members(txn, b"cleared"), [""; 0], "that it was deleted is known");
+        let hash = txn.hash(b"hash").unwrap().unwrap();
+        let field = |name: &[u8]| hash.get(name, |value| value.map(<[u8]>::to_vec));
+        assert_eq!((field(b"f"), field(b"g")), (Some(b"newer".to_vec()), Some(b"1".to_vec())));
+        assert_eq!(txn.list(b"list").unwrap().unwrap().len(), 2);
+    });
 }

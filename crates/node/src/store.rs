@@ -176,6 +176,7 @@ impl Store for KeyspaceStore {
             // A replica has no say.
         } else if self.is_late(record.first, origin) {
             self.doubt(record, origin, &mut txn);
+            txn.apply_late();
         } else {
             self.doubts.settle_by(record.effects, &self.seen);
         }

@@ -108,11 +108,19 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         pairs: impl Iterator<Item = (&'m [u8], F::Value<'v>)>,
         new: impl FnOnce(&EncodingLimits) -> F,
     ) -> usize {
-        let is_alive = self.create(F::KEY_TYPE) && self.author.is_newer_than(self.record.clear);
+        let is_alive = self.create(F::KEY_TYPE) && self.admits_addition();
         if is_alive && !self.has::<F>() {
             self.insert(new(self.limits).into_new());
         }
-        let added = pairs.filter(|(name, value)| self.write_field::<F>(name, Some(*value), is_alive)).count();
+        // What is there at rest may be newer than what joins it.
+        let only_new = !self.author.is_newer_than(self.record.clear) && self.joins_at_rest();
+        let mut added = 0;
+        for (name, value) in pairs {
+            let is_free = !only_new
+                || F::registers_of(self.record).contains_key(name)
+                || !self.with_fields(|fields: &mut F| fields.contains(name));
+            added += usize::from(self.write_field::<F>(name, Some(value), is_alive && is_free));
+        }
         self.drop_empty();
         added
     }

@@ -130,6 +130,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let won = self.author.is_newer_than(self.record.clear);
         if won {
             self.record.clear = self.author.version;
+            self.record.is_at_rest = false;
         }
         let is_alive = base.as_ref().is_none_or(|base| self.become_type(base.key_type()));
         let base = base.filter(|_| won && is_alive);

@@ -148,7 +148,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 
 impl<H: KeyHasher> Parts<'_, '_, H> {
     fn list_push<'m>(&mut self, end: End, elements: impl Iterator<Item = &'m [u8]> + Clone) -> usize {
-        if !self.create(KeyType::List) || !self.author.is_newer_than(self.record.clear) {
+        if !self.create(KeyType::List) || !self.admits_addition() {
             return 0;
         }
         self.edit_list(|edit| {
@@ -158,7 +158,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     }
 
     fn list_insert(&mut self, beside: &Selection, toward: End, element: &[u8]) {
-        if self.create(KeyType::List) && self.author.is_newer_than(self.record.clear) {
+        if self.create(KeyType::List) && self.admits_addition() {
             self.edit_list(|edit| edit.insert(beside, toward, element));
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct Author<'a> {
     pub(crate) stamping: bool,
     /// There are other writers: keep records.
     pub(crate) peers: bool,
+    /// What the effect should have met may be forgotten.
+    pub(crate) late: bool,
     pub(crate) access: Access,
 }
 
@@ -217,6 +219,16 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// The header of an entry that comes into being now.
     fn header(&self) -> Header {
         self.author.header(self.record.deadlines.current())
+    }
+
+    /// Is an effect that adds something alive, as far as clears go? Where all that is known is that the key is at rest,
+    /// nothing says that a late one was cleared, and it is better to have it than to lose it.
+    fn admits_addition(&self) -> bool {
+        self.author.is_newer_than(self.record.clear) || self.joins_at_rest()
+    }
+
+    fn joins_at_rest(&self) -> bool {
+        self.author.late && self.record.is_at_rest
     }
 
     fn insert(&mut self, value: NewValue<'_>) {

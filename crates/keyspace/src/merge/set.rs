@@ -48,7 +48,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 
 impl<H: KeyHasher> Parts<'_, '_, H> {
     fn set_add<'m>(&mut self, members: impl Iterator<Item = &'m [u8]>) -> usize {
-        if !self.create(KeyType::Set) || !self.author.is_newer_than(self.record.clear) {
+        if !self.create(KeyType::Set) || !self.admits_addition() {
             return 0;
         }
         let limits = self.limits;

@@ -228,7 +228,8 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         } else {
             author.is_newer_than(self.record.newest_of_others(KeyType::Stream, author.origins))
         };
-        if !is_alive || !author.is_newer_than(self.record.clear) {
+        let is_admitted = if creates { self.admits_addition() } else { author.is_newer_than(self.record.clear) };
+        if !is_alive || !is_admitted {
             return 0;
         }
         let limits = self.limits;

@@ -60,6 +60,8 @@ pub struct Txn<'k> {
     /// The database that the encoded effects act on.
     effects_db: u32,
     changes: u64,
+    /// See `Txn::apply_late`.
+    late: bool,
     /// Of the effects, by their number, those that changed nothing.
     silent: Vec<u64>,
     /// Those that touched only groups of a stream.
@@ -104,6 +106,7 @@ impl<'k> Txn<'k> {
             effects: Vec::new(),
             effects_db: 0,
             changes: 0,
+            late: false,
             silent: Vec::new(),
             groups_only: Vec::new(),
             expired_members: Vec::new(),
@@ -349,6 +352,12 @@ impl<'k> Txn<'k> {
         Some(result)
     }
 
+    /// The effects that follow may be older than something that is forgotten here, which they should have met. What they
+    /// add to a key of which nothing is remembered joins it.
+    pub fn apply_late(&mut self) {
+        self.late = true;
+    }
+
     fn author<'a>(&self, version: Version, row: Row<'a>) -> Author<'a>
     where
         'k: 'a,
@@ -359,6 +368,7 @@ impl<'k> Txn<'k> {
             row,
             stamping: self.switches.stamping,
             peers: self.switches.peers,
+            late: self.late,
             access: self.view.keyspace.access(self.view.now_ms),
         }
     }
