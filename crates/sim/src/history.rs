@@ -2,7 +2,7 @@
 
 use crate::clock::EPOCH_MS;
 use crate::model::{self, Record};
-use crate::node::{Machine, Retention};
+use crate::node::Machine;
 use crate::workload::{self, Workload};
 use crate::world::{STEP_US, World, address};
 use rand::rngs::SmallRng;
@@ -31,27 +31,17 @@ pub struct Scenario {
     pub eager: bool,
     /// Relay logs hold a few records: who was away comes back by merging data sets.
     pub short_logs: bool,
-    /// The same, and nothing more is remembered for who is away.
-    pub forgetful: bool,
 }
 
 impl Scenario {
     /// May a node write without the others counting on it?
     fn brings_strangers(self) -> bool {
-        self.crashes || self.joins || self.eager || self.forgetful
-    }
-
-    /// What nodes have for those who are away, if not as much as always.
-    fn retention(self) -> Option<Retention> {
-        let away_bytes = if self.forgetful { 0 } else { AMPLE_AWAY_BYTES };
-        (self.short_logs || self.forgetful).then_some(Retention { log_bytes: SHORT_LOG_BYTES, away_bytes })
+        self.crashes || self.joins || self.eager
     }
 }
 
 /// Of a relay log that forgets.
 const SHORT_LOG_BYTES: u64 = 3000;
-/// More than any history needs.
-const AMPLE_AWAY_BYTES: u64 = 1 << 30;
 /// Steps in which links come up, where they do so first.
 const SETTLING_STEPS: u64 = 600;
 
@@ -97,7 +87,7 @@ pub fn run(scenario: Scenario, seed: u64) -> Result<(), Divergence> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let nodes = rng.random_range(3..7);
     let topology = topology(&mut rng, nodes);
-    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), scenario.retention());
+    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), scenario.short_logs.then_some(SHORT_LOG_BYTES));
     for masters in topology {
         world.add_host(masters);
     }

@@ -130,14 +130,6 @@ pub struct Conversation {
     peer_host: String,
 }
 
-/// What a node keeps for those who are away.
-#[derive(Clone, Copy, Debug)]
-pub struct Retention {
-    pub log_bytes: u64,
-    /// Beyond the log.
-    pub away_bytes: u64,
-}
-
 /// A node that runs.
 pub struct Machine {
     pub node: Arc<Node>,
@@ -168,7 +160,7 @@ impl Machine {
         origin: Origin,
         masters: &[String],
         seed: u64,
-        retention: Option<Retention>,
+        log_bytes: Option<u64>,
         tape: Tape,
         now: Now,
     ) -> Machine {
@@ -188,9 +180,8 @@ impl Machine {
         let mut config = Config::default();
         config.multi_master = true;
         config.active_replica = true;
-        if let Some(Retention { log_bytes, away_bytes }) = retention {
-            (config.mesh_log_size, config.repl_backlog_size) = (log_bytes, log_bytes);
-            config.mesh_away_size = away_bytes;
+        if let Some(bytes) = log_bytes {
+            (config.mesh_log_size, config.repl_backlog_size) = (bytes, bytes);
         }
         config.notify_keyspace_events = EventClass::all();
         config.replicaof = masters.iter().map(|host| Master { host: host.clone(), port: 6379 }).collect();

@@ -2,7 +2,7 @@
 
 use crate::clock::SkewedClock;
 use crate::network::{Delivery, Network};
-use crate::node::{Machine, Retention, Tape};
+use crate::node::{Machine, Tape};
 use effect::{NodeId, Origin};
 use mesh::{Action, Input, LinkId, Now};
 use rand::rngs::SmallRng;
@@ -43,7 +43,7 @@ pub struct World {
     pub network: Network,
     pub rng: SmallRng,
     /// What the relay logs of nodes hold, where that is not the default.
-    retention: Option<Retention>,
+    log_bytes: Option<u64>,
     /// Everything that any node has committed.
     pub tape: Tape,
     /// Lines of the nodes' logs, for a failing history.
@@ -56,14 +56,14 @@ pub fn address(index: usize) -> String {
 }
 
 impl World {
-    pub fn new(rng: SmallRng, retention: Option<Retention>) -> World {
+    pub fn new(rng: SmallRng, log_bytes: Option<u64>) -> World {
         World {
             now_us: 0,
             steps: 0,
             hosts: Vec::new(),
             network: Network::default(),
             rng,
-            retention,
+            log_bytes,
             tape: Tape::default(),
             log: Vec::new(),
         }
@@ -95,7 +95,7 @@ impl World {
         let origin = Origin { node: host.id, incarnation: host.incarnation };
         let masters: Vec<String> = host.masters.iter().map(|master| address(*master)).collect();
         let seed = rand::Rng::random(&mut self.rng);
-        host.machine = Some(Machine::start(origin, &masters, seed, self.retention, self.tape.clone(), now));
+        host.machine = Some(Machine::start(origin, &masters, seed, self.log_bytes, self.tape.clone(), now));
     }
 
     /// kill -9: memory and connections are gone.
