@@ -200,12 +200,12 @@ impl Engine {
         if txn.changes() > 0 {
             self.stats.shared.remote_dirty.fetch_add(1, Relaxed);
         }
+        txn.take_expired_members().iter().for_each(|event| self.observe_time(ByTime::MembersExpired(event)));
         self.observe(effects, &[], &[], Author::default());
         self.watched.observe_appearances(txn, effects);
         if checked.publishes || !self.config.load().notify_keyspace_events.is_empty() {
             self.publish_remote(txn, effects);
         }
-        txn.take_expired_members().iter().for_each(|event| self.observe_time(ByTime::MembersExpired(event)));
     }
 
     /// Something changed without an effect of its own: a data set of another node came in. Under the locks of the keys.
@@ -224,8 +224,8 @@ impl Engine {
                 self.publish_event(event.class, event.name, event.db, &event.key);
                 self.observe_change(Change::Key { db: event.db, key: &event.key, deleted: false });
             }
-            ByTime::Changed { db, key, died } => {
-                if died {
+            ByTime::Changed { db, key, was_there } => {
+                if was_there {
                     self.publish_event(EventClass::EXPIRED, "expired", db, key);
                 }
                 self.observe_change(Change::Key { db, key, deleted: false });

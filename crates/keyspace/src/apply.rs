@@ -80,7 +80,7 @@ impl Txn<'_> {
         self.observe(version.stamp);
         match *effect {
             Effect::Select { db } => {
-                self.select_applying(db);
+                self.select(db);
                 return Ok(Garbage::default());
             }
             // A database that this node does not have: `check_effects` refuses the record before.

@@ -136,17 +136,6 @@ impl Keyspace {
         Txn::idle(self)
     }
 
-    /// The same as `begin` for effects of others, about which nobody asks meanwhile.
-    pub fn begin_applying(&self, scope: Scope<'_>, now_ms: u64) -> Txn<'_> {
-        if !self.switches().peers {
-            // Elements are past their deadline at the time of the effect.
-            return self.begin(scope, 0, now_ms);
-        }
-        let mut txn = self.idle();
-        txn.lock(scope, 0, now_ms);
-        txn
-    }
-
     /// The same for elements of large collections, once their keys have been fetched: (hash of the key, key, element).
     pub fn prefetch_elements<'e>(&self, db: u32, elements: impl Iterator<Item = (u64, &'e [u8], &'e [u8])> + Clone) {
         for step in [Prefetch::Bucket, Prefetch::Entries] {

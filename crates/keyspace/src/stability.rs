@@ -4,7 +4,7 @@ use crate::deadlines::stamp_of;
 use crate::entry::Entry;
 use crate::guard::Wanted;
 use crate::merge::operations::Horizon;
-use crate::merge::{Author, Merge, Stabilized};
+use crate::merge::{Author, Expired, Merge, Stabilized};
 use crate::shard::{Database, Shard};
 use crate::table::KeyHasher;
 use crate::version::{OriginIndex, Row, Version};
@@ -19,9 +19,8 @@ pub enum ByTime<'a> {
     Expired { db: u32, key: &'a [u8] },
     /// Elements of it are gone.
     MembersExpired(&'a KeyEvent),
-    /// What was past its deadline went for good, and what newer effects have made of it is something else.
-    /// `died`: the key's own deadline, not only that of elements.
-    Changed { db: u32, key: &'a [u8], died: bool },
+    /// It was past its deadline, went for good, and is something else by newer effects. `was_there`: it was in sight.
+    Changed { db: u32, key: &'a [u8], was_there: bool },
 }
 
 impl Keyspace {
@@ -86,13 +85,18 @@ impl Keyspace {
                     let Some(key) = database.recent.pop_due(horizon) else { break };
                     let mut merge =
                         Merge { database, limits: &shard.limits, author, hash: KeyHash.hash(&key), key: &key };
-                    let was_there = merge.is_there();
-                    let Stabilized { is_stable, died, member_died } = merge.stabilize(horizon);
-                    if was_there && !merge.is_there() {
+                    let (key_type, was_there) = (merge.key_type(), merge.is_in_sight());
+                    let Stabilized { is_stable, died, members_died } = merge.stabilize(horizon);
+                    let is_gone = was_there && !merge.is_in_sight();
+                    if let Some(key_type) = key_type.or(merge.key_type()).filter(|_| members_died > 0) {
+                        shard.counters.expired_members.set(shard.counters.expired_members.get() + members_died as u64);
+                        let expired = Expired { members: members_died, is_gone };
+                        events_of(expired, key_type, db, &key).for_each(|event| tell(ByTime::MembersExpired(&event)));
+                    } else if is_gone {
                         shard.counters.expired.set(shard.counters.expired.get() + 1);
                         tell(ByTime::Expired { db, key: &key });
-                    } else if died || member_died {
-                        tell(ByTime::Changed { db, key: &key, died: died && was_there });
+                    } else if died {
+                        tell(ByTime::Changed { db, key: &key, was_there });
                     }
                     if !is_stable {
                         database.recent.put_back(key);
@@ -206,18 +210,20 @@ impl Shard<KeyHash> {
             let Some(key_type) = merge.key_type() else { continue };
             let expired = merge.hide_due();
             counters.expired_members.set(counters.expired_members.get() + expired.members as u64);
-            let (class, name) = match key_type {
-                KeyType::Set => (EventClass::SET, "srem"),
-                KeyType::SortedSet => (EventClass::SORTED_SET, "zrem"),
-                _ => (EventClass::HASH, "hexpired"),
-            };
-            let happened = [
-                (expired.members > 0).then_some((class, name)),
-                expired.is_gone.then_some((EventClass::GENERIC, "del")),
-            ];
-            let event = |(class, name)| KeyEvent { class, name, db, key: (*key).into() };
-            events.extend(happened.into_iter().flatten().map(event));
+            events.extend(events_of(expired, key_type, db, &key));
         }
         events
     }
+}
+
+/// What is to be said of a collection whose elements are past their deadline.
+fn events_of(expired: Expired, key_type: KeyType, db: u32, key: &[u8]) -> impl Iterator<Item = KeyEvent> {
+    let (class, name) = match key_type {
+        KeyType::Set => (EventClass::SET, "srem"),
+        KeyType::SortedSet => (EventClass::SORTED_SET, "zrem"),
+        _ => (EventClass::HASH, "hexpired"),
+    };
+    let happened =
+        [(expired.members > 0).then_some((class, name)), expired.is_gone.then_some((EventClass::GENERIC, "del"))];
+    happened.into_iter().flatten().map(move |(class, name)| KeyEvent { class, name, db, key: key.into() })
 }

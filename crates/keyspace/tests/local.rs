@@ -450,7 +450,7 @@ fn late_additions_join_what_is_at_rest() {
         txn.delete(b"cleared");
     });
     let apply = |is_late: bool, effect: Effect<'_>| {
-        let mut txn = keyspace.begin_applying(Scope::All, NOW_MS);
+        let mut txn = keyspace.begin(Scope::All, 0, NOW_MS);
         if is_late {
             txn.apply_late();
         }

@@ -171,7 +171,7 @@ impl Store for KeyspaceStore {
         self.fill_seen(row)?;
         let origin = self.index(record.origin)?;
         let keyspace = self.keyspace.clone();
-        let mut txn = keyspace.begin_applying(scope, record.first.ms());
+        let mut txn = keyspace.begin(scope, 0, record.first.ms());
         if !keyspace.switches().peers {
             // A replica has no say.
         } else if self.is_late(record.first, origin) {

@@ -83,6 +83,14 @@ fn data_sets_that_once_lost_something() {
     }
 }
 
+/// A member of a set was past its deadline by the stamp of what another node wrote on the set, and went out of sight
+/// without a word to who hears events.
+#[test]
+fn an_element_whose_time_comes_with_an_effect() {
+    let result = run(Scenario { crashes: true, ..Scenario::default() }, 6002128);
+    assert!(result.is_ok(), "{}", result.unwrap_err());
+}
+
 /// The newcomer's only master was one itself: it counted as joined, and wrote below what the others had forgotten.
 #[test]
 fn a_newcomer_that_joins_through_a_newcomer() {

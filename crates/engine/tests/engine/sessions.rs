@@ -2,7 +2,7 @@
 //! per transaction.
 
 use crate::harness::{Client, Server};
-use effect::{Deadline, Effect, EffectReader, EffectWriter, NodeId, Origin, Stamp};
+use effect::{Collection, Deadline, Effect, EffectReader, EffectWriter, ItemsWriter, NodeId, Origin, Stamp};
 use engine::{Config, Host, Next};
 use keyspace::{Horizon, Keyspace, Row, Scope, Switches, Version};
 use proptest::prelude::*;
@@ -599,6 +599,35 @@ fn a_read_that_finds_a_key_past_its_deadline_says_so() {
     assert_eq!(client.words("DBSIZE").to_string(), "0");
     client.words("GET k");
     assert_eq!(client.poll(), None);
+}
+
+#[test]
+fn an_element_that_a_later_deadline_could_not_save_raises_its_event() {
+    let server = server();
+    let keyspace = &server.engine.keyspace;
+    begin_mesh(keyspace);
+    let mut client = server.client();
+    client.words("HELLO 3");
+    client.words("SADD s a b");
+    let now_ms = server.host.now().unix_us / 1000;
+    let mut members = ItemsWriter::new();
+    members.push(b"a");
+    let expire = |deadline_ms| Effect::ExpireMembers {
+        key: b"s",
+        collection: Collection::Set,
+        members: members.items(),
+        deadline_ms,
+    };
+    apply_remote(&server, now_ms + 10, &expire(Some(now_ms + 50)));
+    apply_remote(&server, now_ms + 60, &expire(None));
+    assert_eq!(client.words("SMISMEMBER s a b").to_string(), "[1, 1]", "something may still come between the two");
+    client.words("CONFIG SET notify-keyspace-events EA");
+    client.words("PSUBSCRIBE *");
+    let horizon = Horizon { clock: Stamp::from_ms(now_ms + 60), causal: &[] };
+    keyspace.stabilize(now_ms, &horizon, 10, |what| server.engine.observe_time(what));
+    assert_eq!(client.poll().unwrap().to_string(), "push[\"pmessage\", \"*\", \"__keyevent@0__:srem\", \"s\"]");
+    assert_eq!(client.poll(), None);
+    assert_eq!(client.words("SMISMEMBER s a b").to_string(), "[0, 1]");
 }
 
 #[test]

@@ -13,9 +13,10 @@ use values::{Hash, SortedSet};
 pub(crate) struct Stabilized {
     /// Nothing is left that the entry itself does not say: the record is gone.
     pub(crate) is_stable: bool,
-    /// A deadline of it has come into force for good, or one of an element.
+    /// A deadline of it has come into force for good.
     pub(crate) died: bool,
-    pub(crate) member_died: bool,
+    /// Elements whose deadlines have, and that are not any more, to those who look, what they were.
+    pub(crate) members_died: usize,
 }
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
@@ -165,11 +166,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let origins = self.author.origins;
         let died = self.record.deadlines.settle(origins, horizon);
         died.into_iter().for_each(|at| self.die(at));
-        let member_died = self.settle_members(horizon);
+        let members_died = self.settle_members(horizon);
         let now_ms = self.author.access.now_ms;
         let elements = self.table.find(self.hash, self.key).and_then(Entry::expiring);
         self.record.hides = elements.is_some_and(|elements| !elements.due(now_ms).is_empty());
         let there = self.key_type();
-        Stabilized { is_stable: self.record.stabilize(horizon, there), died: died.is_some(), member_died }
+        Stabilized { is_stable: self.record.stabilize(horizon, there), died: died.is_some(), members_died }
     }
 }

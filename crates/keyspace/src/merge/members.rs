@@ -7,6 +7,7 @@ use super::operations::Horizon;
 use super::{Cut, Merge, Parts};
 use crate::KeyType;
 use crate::deadlines::{Deadlines, Death, stamp_of};
+use crate::entry::ValueRef;
 use crate::table::KeyHasher;
 use crate::version::Version;
 use effect::Collection;
@@ -178,10 +179,21 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms)
     }
 
-    /// Deadlines that have been passed for good kill their elements; what is known of the registers is forgotten. True
-    /// where one did.
-    pub(super) fn settle_members(&mut self, horizon: &Horizon<'_>) -> bool {
-        let mut any_died = false;
+    /// Is the element there, as the author sees it?
+    fn is_in_sight(&self, collection: Collection, member: &[u8]) -> bool {
+        let is_there = self.table.find(self.hash, self.key).is_some_and(|entry| match entry.value() {
+            ValueRef::Set(set) => set.contains(member),
+            ValueRef::Hash(hash) => hash.contains(member),
+            ValueRef::SortedSet(set) => set.contains(member),
+            _ => false,
+        });
+        is_there && !self.is_due(collection, member)
+    }
+
+    /// Deadlines that have been passed for good kill their elements; what is known of the registers is forgotten. Returns
+    /// how many of them who looks finds changed: what kills an element in sight came before the newest write of its deadline.
+    pub(super) fn settle_members(&mut self, horizon: &Horizon<'_>) -> usize {
+        let mut changed = 0;
         for collection in crate::lifetimes::COLLECTIONS {
             let origins = self.author.origins;
             let mut died: Vec<(Box<[u8]>, Version)> = Vec::new();
@@ -204,9 +216,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
                 died.extend(register.settle(origins, horizon).map(|at| (member.into(), at)));
                 true
             });
-            any_died |= !died.is_empty();
-            for (member, at) in died {
-                self.member_dies(collection, &member, at);
+            let in_sight: Vec<bool> = died.iter().map(|(member, _)| self.is_in_sight(collection, member)).collect();
+            for (member, at) in &died {
+                self.member_dies(collection, member, *at);
             }
             let mut lifetimes = std::mem::take(&mut self.record.lifetimes);
             lifetimes.retain(collection, |member, register| {
@@ -223,9 +235,12 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
                 !register.is_stable(horizon) || there != deadline_ms || (is_counter && deadline_ms.is_some())
             });
             self.record.lifetimes = lifetimes;
+            let is_changed =
+                |((member, _), was): &(&(Box<[u8]>, Version), bool)| *was || self.is_in_sight(collection, member);
+            changed += died.iter().zip(in_sight).filter(is_changed).count();
         }
         self.drop_empty();
-        any_died
+        changed
     }
 
     /// The deadline of an element came into force at this point; what is newer belongs to a new life of it.

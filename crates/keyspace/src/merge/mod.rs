@@ -16,6 +16,7 @@ mod string;
 
 pub(crate) use self::key::Stabilized;
 pub(crate) use self::list::list_push;
+pub(crate) use self::members::Expired;
 use self::operations::Cause;
 use crate::KeyType;
 use crate::access::Access;
@@ -106,8 +107,9 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
         self.entry().map(Entry::key_type)
     }
 
-    pub(crate) fn is_there(&self) -> bool {
-        self.entry().is_some()
+    /// Is there anything of it in sight, but for a deadline of its own?
+    pub(crate) fn is_in_sight(&self) -> bool {
+        self.entry().is_some_and(|entry| !entry.is_hollow())
     }
 
     fn entry_mut(&mut self) -> Option<EntryMut<'_>> {

@@ -116,13 +116,6 @@ impl<'k> Txn<'k> {
     /// Begins, as `Keyspace::begin` does; nothing is left of what it was before. It has ended, or was idle.
     #[inline]
     pub fn begin(&mut self, scope: Scope<'_>, db: u32, now_ms: u64) {
-        self.lock(scope, db, now_ms);
-        self.hide_due();
-    }
-
-    /// Locks `scope`; what is past its deadline is still in sight.
-    #[inline]
-    pub(crate) fn lock(&mut self, scope: Scope<'_>, db: u32, now_ms: u64) {
         let (wanted, only_hash) = match scope {
             Scope::Keys([hash]) => (Wanted::Hashes(std::slice::from_ref(hash)), Some(*hash)),
             Scope::Keys(hashes) => (Wanted::Hashes(hashes), None),
@@ -143,6 +136,7 @@ impl<'k> Txn<'k> {
         self.silent.clear();
         self.groups_only.clear();
         self.expired_members.clear();
+        self.hide_due();
     }
 
     /// Releases the locks: it is over, committed or not.
@@ -156,14 +150,6 @@ impl<'k> Txn<'k> {
     pub fn select(&mut self, db: u32) {
         self.view.db = db;
         self.hide_due();
-    }
-
-    /// The same for effects of others.
-    pub(crate) fn select_applying(&mut self, db: u32) {
-        self.view.db = db;
-        if !self.switches.peers {
-            self.hide_due();
-        }
     }
 
     /// Whether reads and writes are noted as accesses from now on (CLIENT NO-TOUCH).
