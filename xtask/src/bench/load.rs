@@ -62,17 +62,23 @@ pub fn send_all(
     count: usize,
     numbered: impl Fn(usize) -> Vec<u8>,
 ) -> Result<(), Box<dyn Error>> {
-    const BATCH: usize = 1000;
+    const BATCH_BYTES: usize = 256 * 1024;
     let mut client = server.client()?;
-    for start in (0..count).step_by(BATCH) {
-        let numbers = start..count.min(start + BATCH);
-        let bytes: Vec<u8> = numbers.clone().flat_map(&numbered).collect();
+    let (mut next, mut unanswered) = (0, 0);
+    while next < count || unanswered > 0 {
+        let (start, mut bytes) = (next, Vec::new());
+        while next < count && bytes.len() < BATCH_BYTES {
+            bytes.extend(numbered(next));
+            next += 1;
+        }
+        // The server works on one batch while the next one is made.
         client.send(&bytes)?;
-        for _ in numbers {
+        for _ in 0..unanswered {
             if let Reply::Error(text) = client.receive()? {
                 return Err(String::from_utf8_lossy(&text).into_owned().into());
             }
         }
+        unanswered = next - start;
     }
     Ok(())
 }

@@ -147,6 +147,7 @@ const STRINGS: &[Case] = &[
     Case::write("DEL of 500 MB", "COPY text work REPLACE", || words("DEL work")),
 ];
 
+/// A request as it would be typed.
 fn words(line: &str) -> Vec<u8> {
     request(&line.split(' ').collect::<Vec<_>>())
 }

@@ -13,8 +13,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use testkit::{ServerProcess, request};
 
-/// Of several measurements the least counts: whatever else the machine does only adds to it.
-const ROUNDS: usize = 2;
+/// Of several measurements the least counts: whatever else the machine does only adds to it. The first that is good enough
+/// is the last.
+const ROUNDS: usize = 3;
 const MOST_MS: f64 = 5.0;
 /// The other client goes on after the reply: what is freed then may hurt, too.
 const AFTERWARDS: Duration = Duration::from_millis(100);
@@ -45,7 +46,7 @@ pub fn of_large_requests_with_multi_master() -> Result<Table, Box<dyn Error>> {
 
 const TARGET: Target = Target::AtMost(MOST_MS);
 
-/// For each case that is wanted the least of the longest waits, in milliseconds.
+/// For each case that is wanted the longest wait, in milliseconds.
 fn waits(
     product: Product,
     arguments: &[&str],
@@ -57,7 +58,10 @@ fn waits(
         let server = product.start(Some(SERVER_CORE), arguments)?;
         (set.fill)(&server)?;
         for case in set.cases.iter().filter(|&case| is_wanted(case)) {
-            waits.push(least(&server, set, case, rounds).map_err(|error| format!("{}: {error}", case.what))?);
+            let wait = least(&server, set, case, rounds).map_err(|error| format!("{}: {error}", case.what))?;
+            // Who breaks off has these.
+            eprintln!("{}: {wait:.2} ms", case.what);
+            waits.push(wait);
         }
     }
     Ok(waits)
@@ -72,6 +76,9 @@ fn least(server: &ServerProcess, set: &DataSet, case: &Case, rounds: usize) -> R
             _ => {}
         }
         least = least.min(longest_wait(server, &request)?.as_secs_f64() * 1000.0);
+        if least <= MOST_MS {
+            break;
+        }
     }
     Ok(least)
 }
