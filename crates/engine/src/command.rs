@@ -1,6 +1,7 @@
 //! How a command is declared: one `const` beside its function.
 
 use crate::aside::Aside;
+use crate::each_key::EachKey;
 use crate::{Blocking, Fault, SessionContext};
 use bitflags::bitflags;
 use keyspace::{Txn, View};
@@ -20,6 +21,8 @@ pub enum Handler {
     Session(fn(&mut SessionContext<'_>, Args<'_>, &mut Out) -> Reply),
     /// The same as `Write`; what takes long is done aside.
     Aside(Aside),
+    /// Reads the same of each key that it names: all its arguments are keys.
+    EachKey(EachKey),
     /// Works on its keys, or waits until it can.
     Blocking(Blocking),
     /// Only a container of subcommands.

@@ -15,7 +15,7 @@ use resp::{Args, Out};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Of a command with many keys the memory is fetched at once for so many.
-const KEYS_FETCHED_AHEAD: usize = 64;
+pub(crate) const KEYS_FETCHED_AHEAD: usize = 64;
 
 /// The session, the engine and this moment.
 pub struct SessionContext<'a> {
@@ -170,6 +170,7 @@ impl<'a> SessionContext<'a> {
             Handler::Session(run) => self.call_session(entry, args, out, run),
             Handler::Blocking(blocking) => self.call_blocking(entry, args, first_key, blocking, out),
             Handler::Aside(aside) => self.call_aside(entry, args, first_key, aside, out),
+            Handler::EachKey(each) => self.call_each_key(entry, args, first_key, each, out),
             Handler::Container => Err(crate::Fault::wrong_arity(&entry.full_name)),
         };
         if let Err(fault) = result {

@@ -5,6 +5,7 @@ use crate::clients::{Client, Clients};
 use crate::config::{Config, CurrentConfig};
 use crate::eviction::Evictor;
 use crate::latency::LatencyMonitor;
+use crate::long_reads::LongReads;
 use crate::monitor::Monitors;
 use crate::notifications;
 use crate::pubsub::PubSub;
@@ -48,6 +49,7 @@ pub struct Engine {
     pub(crate) pubsub: PubSub,
     pub(crate) tracking: Tracking,
     pub(crate) watched: WatchedKeys,
+    pub(crate) long_reads: LongReads,
     pub(crate) blocked: BlockedClients,
     pub host: Arc<dyn Host>,
     pub replication: Arc<dyn Replication>,
@@ -87,6 +89,7 @@ impl Engine {
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
             watched: WatchedKeys::default(),
+            long_reads: LongReads::default(),
             blocked: BlockedClients::default(),
             host: services.host,
             replication: services.replication,
@@ -236,7 +239,7 @@ impl Engine {
     /// The local readers of the stream.
     #[inline]
     fn observe(&self, effects: &[u8], silent: &[u64], groups_only: &[u64], author: Author) {
-        if self.watched.is_idle() && self.blocked.is_idle() && self.tracking.is_idle() {
+        if self.watched.is_idle() && self.long_reads.is_idle() && self.blocked.is_idle() && self.tracking.is_idle() {
             return;
         }
         let mut changes = SmallVec::<[Change<'_>; 4]>::new();
@@ -246,6 +249,7 @@ impl Engine {
 
     fn show(&self, changes: &[Change<'_>], author: Author) {
         self.watched.observe(changes);
+        self.long_reads.observe(changes);
         self.blocked.observe(changes);
         self.tracking.invalidate(self, &changes[author.invalidated..], author.client);
     }

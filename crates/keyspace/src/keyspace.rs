@@ -293,7 +293,7 @@ impl Keyspace {
 
 /// `visit` says of each hash whether its table is a large one.
 #[inline(always)]
-fn prefetch_through(hashes: impl Iterator<Item = u64> + Clone, visit: impl Fn(u64, Prefetch) -> bool) {
+pub(crate) fn prefetch_through(hashes: impl Iterator<Item = u64> + Clone, visit: impl Fn(u64, Prefetch) -> bool) {
     let large = hashes.clone().filter(|hash| visit(*hash, Prefetch::Bucket)).count();
     if large > 0 {
         hashes.for_each(|hash| _ = visit(hash, Prefetch::Entries));
@@ -301,7 +301,7 @@ fn prefetch_through(hashes: impl Iterator<Item = u64> + Clone, visit: impl Fn(u6
 }
 
 #[inline(always)]
-fn prefetch_in(table: &Table<KeyHash>, hash: u64, step: Prefetch) -> bool {
+pub(crate) fn prefetch_in(table: &Table<KeyHash>, hash: u64, step: Prefetch) -> bool {
     let is_large = table.len() >= PREFETCH_MIN_KEYS;
     if is_large {
         table.prefetch(hash, step);

@@ -4,8 +4,10 @@ use crate::access::Tracking;
 use crate::entry::{Entry, LongString, ValueRef};
 use crate::events::{EventClass, Events};
 use crate::guard::Guard;
+use crate::keyspace::{prefetch_in, prefetch_through};
 use crate::shard::Shard;
 use crate::{Collection, KeyHash, Keyspace, Statistics, ValueError};
+use smallvec::SmallVec;
 use std::cell::Cell;
 use values::{Encoding, EncodingLimits, HashRef, List, Set, SetRef, SortedSet, Stream};
 
@@ -261,6 +263,14 @@ impl<'k> View<'k> {
             (Some(ValueRef::SortedSet(set)), Some(copy)) => set.is(copy),
             _ => false,
         }
+    }
+
+    /// Starts to load what lookups of these keys will touch, as `Keyspace::prefetch` does. Not very many at a time.
+    pub fn prefetch<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
+        let hashes: SmallVec<[u64; 64]> = keys.map(|key| self.hash_of(key)).collect();
+        prefetch_through(hashes.iter().copied(), |hash, step| {
+            prefetch_in(&self.guard.shard(hash).databases[self.db as usize].table, hash, step)
+        });
     }
 
     /// When collections give up their compact encodings.

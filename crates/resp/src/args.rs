@@ -50,6 +50,12 @@ impl<'a> Args<'a> {
         Args { buffer: self.buffer, spans: &self.spans[index.min(self.spans.len())..] }
     }
 
+    /// The same, `size` at a time.
+    pub fn chunks(&self, size: usize) -> impl Iterator<Item = Args<'a>> + use<'a> {
+        let buffer = self.buffer;
+        self.spans.chunks(size).map(move |spans| Args { buffer, spans })
+    }
+
     pub fn to_owned(&self) -> OwnedArgs {
         let mut owned = OwnedArgs::default();
         for argument in self.iter() {

@@ -4,7 +4,8 @@ use super::collection::{Gathered, is_long};
 use super::scan::{COUNT_ARGUMENT, LongScan, MATCH_ARGUMENT, ScanOptions, Scanned, reply_scan, scan_cursor};
 use crate::arguments::{Cursor, database_index, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
-use crate::context::SessionContext;
+use crate::context::{KEYS_FETCHED_AHEAD, SessionContext};
+use crate::each_key::EachKey;
 use crate::fault::Fault;
 use crate::slices::{self, Sliced};
 use keyspace::{EventClass, KeyType, Scope, Txn, View};
@@ -105,10 +106,15 @@ const DEL: Command = Command {
 
 fn del(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let mut deleted = 0;
-    for key in args.from(1).iter() {
-        if txn.delete(key) {
-            txn.notify(EventClass::GENERIC, "del", key);
-            deleted += 1;
+    for keys in args.from(1).chunks(KEYS_FETCHED_AHEAD) {
+        if args.len() > KEYS_FETCHED_AHEAD {
+            txn.prefetch(keys.iter());
+        }
+        for key in keys.iter() {
+            if txn.delete(key) {
+                txn.notify(EventClass::GENERIC, "del", key);
+                deleted += 1;
+            }
         }
     }
     out.integer(deleted);
@@ -138,14 +144,9 @@ const EXISTS: Command = Command {
     complexity: "O(N), N: keys",
     summary: "How many of these keys exist; one named twice counts twice.",
     arguments: &[Argument::key("key", 0).multiple()],
-    handler: Handler::Read(exists),
+    handler: Handler::EachKey(EachKey::Count(|view, key| view.exists(key))),
     ..GENERIC
 };
-
-fn exists(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    out.integer(args.from(1).iter().filter(|key| view.exists(key)).count() as i64);
-    Ok(())
-}
 
 const KEYDB_MEXISTS: Command = Command {
     name: "keydb.mexists",
@@ -156,17 +157,9 @@ const KEYDB_MEXISTS: Command = Command {
     complexity: "O(N), N: keys",
     summary: "For each key, whether it exists.",
     arguments: &[Argument::key("key", 0).multiple()],
-    handler: Handler::Read(mexists),
+    handler: Handler::EachKey(EachKey::Reply(|view, key, out| out.integer(i64::from(view.exists(key))))),
     ..GENERIC
 };
-
-fn mexists(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    out.array(args.len() - 1);
-    for key in args.from(1).iter() {
-        out.integer(i64::from(view.exists(key)));
-    }
-    Ok(())
-}
 
 const MOVE: Command = Command {
     name: "move",
@@ -345,14 +338,9 @@ const TOUCH: Command = Command {
     complexity: "O(N), N: keys",
     summary: "Marks keys as used, and counts them.",
     arguments: &[Argument::key("key", 0).multiple()],
-    handler: Handler::Read(touch),
+    handler: Handler::EachKey(EachKey::Count(|view, key| view.touch(key))),
     ..GENERIC
 };
-
-fn touch(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    out.integer(args.from(1).iter().filter(|key| view.touch(key)).count() as i64);
-    Ok(())
-}
 
 const TYPE: Command = Command {
     name: "type",

@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::info;
 use crate::services::Shutdown;
 use crate::session::{Parked, Resume};
-use keyspace::{Scope, View};
+use keyspace::{Change, Scope, View};
 use resp::{Args, Out};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -265,6 +265,7 @@ fn swapdb(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Re
     if first != second {
         context.with_scope(Scope::All, |txn| {
             engine.watched.observe_swap(txn, first, second);
+            engine.long_reads.observe(&[first, second].map(|db| Change::Database { db }));
             txn.swap_db(first, second);
             engine.blocked.note_all();
         });

@@ -4,7 +4,8 @@ use super::expire::expire_at;
 use super::long_string::{if_long, reply_part};
 use crate::arguments::{Cursor, bytes, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
-use crate::context::SessionContext;
+use crate::context::{KEYS_FETCHED_AHEAD, SessionContext};
+use crate::each_key::EachKey;
 use crate::expiry::{ExpiryUnit, positive_deadline};
 use crate::fault::Fault;
 use keyspace::{EventClass, SetDeadline, StringRef, Txn, View};
@@ -420,17 +421,9 @@ const MGET: Command = Command {
     complexity: "O(N), N: keys",
     summary: "The strings at several keys.",
     arguments: &[Argument::key("key", 0).multiple()],
-    handler: Handler::Read(mget),
+    handler: Handler::EachKey(EachKey::Reply(|view, key, out| reply_string(view.string(key).unwrap_or(None), out))),
     ..STRING
 };
-
-fn mget(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    out.array(args.len() - 1);
-    for key in args.from(1).iter() {
-        reply_string(view.string(key).unwrap_or(None), out);
-    }
-    Ok(())
-}
 
 const MSET: Command = Command {
     name: "mset",
@@ -457,8 +450,13 @@ fn mset(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
 }
 
 fn set_pairs(txn: &mut Txn<'_>, args: Args<'_>) {
-    for index in (1..args.len()).step_by(2) {
-        set_string(txn, args.at(index), args.at(index + 1), SetDeadline::Clear);
+    for pairs in args.from(1).chunks(2 * KEYS_FETCHED_AHEAD) {
+        if args.len() > KEYS_FETCHED_AHEAD {
+            txn.prefetch(pairs.iter().step_by(2));
+        }
+        for pair in pairs.chunks(2) {
+            set_string(txn, pair.at(0), pair.at(1), SetDeadline::Clear);
+        }
     }
 }
 

@@ -236,6 +236,38 @@ fn what_others_do_meanwhile_is_part_of_the_result() {
 }
 
 #[test]
+fn very_many_keys_are_read_as_they_are_at_one_moment() {
+    let server = server(true);
+    let (mut client, mut other) = (server.client(), server.client());
+    let keys = (0..2 * COUNT).map(|number| format!("key:{number}"));
+    let mut fill: Vec<String> = vec!["MSET".into()];
+    fill.extend(keys.clone().flat_map(|key| [key, "old".into()]));
+    for (meanwhile, command, old) in [
+        ("GET key:1", "MGET", 2 * COUNT),
+        ("MSET key:0 new key:9000 new key:23999 new", "MGET", 2 * COUNT - 3),
+        ("DEL key:0 key:23999", "EXISTS", 2 * COUNT - 2),
+        ("RENAME key:0 key:1", "TOUCH", 2 * COUNT - 1),
+        ("SELECT 1", "KEYDB.MEXISTS", 2 * COUNT),
+        ("SET key:0 new", "MGET", 2 * COUNT),
+        ("SWAPDB 0 1", "EXISTS", 1),
+        ("FLUSHALL", "EXISTS", 0),
+    ] {
+        client.call(&fill);
+        other.queue(meanwhile);
+        let request: Vec<String> = std::iter::once(command.to_owned()).chain(keys.clone()).collect();
+        let before = client.turns();
+        let reply = client.call(&request);
+        assert!(client.turns() > before + 2, "{command}: {} turns", client.turns() - before);
+        let found = match &reply {
+            Reply::Integer(count) => *count as usize,
+            reply => elements(reply).iter().filter(|element| element.contains("old") || element.contains('1')).count(),
+        };
+        assert_eq!(found, old, "{command} while {meanwhile}");
+        assert!(other.poll().is_some());
+    }
+}
+
+#[test]
 fn random_members_leave_a_set_once_each() {
     let server = server(true);
     let (mut client, mut other) = (server.client(), server.client());

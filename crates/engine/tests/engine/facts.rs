@@ -141,7 +141,7 @@ fn every_declaration_is_complete() {
         let reads = command.flags.contains(Flags::READONLY);
         assert!(!(writes && reads), "{name} writes and only reads");
         match command.handler {
-            Handler::Read(_) => assert!(reads, "{name} is a reader without its flag"),
+            Handler::Read(_) | Handler::EachKey(_) => assert!(reads, "{name} is a reader without its flag"),
             Handler::Write(_) | Handler::Aside(_) => assert!(writes, "{name} is a writer without its flag"),
             Handler::Container => {
                 assert!(!command.subcommands.is_empty(), "{name} has neither function nor subcommands")
