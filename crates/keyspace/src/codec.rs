@@ -279,7 +279,7 @@ impl Value {
 impl NewValue<'_> {
     pub(crate) fn key_type(&self) -> KeyType {
         match self {
-            NewValue::Int(_) | NewValue::Bytes(_) | NewValue::Verbatim(_) => KeyType::String,
+            NewValue::Int(_) | NewValue::Bytes(_) | NewValue::Verbatim(_) | NewValue::Long(_) => KeyType::String,
             NewValue::Set(_) => KeyType::Set,
             NewValue::Hash(_) => KeyType::Hash,
             NewValue::List(_) => KeyType::List,

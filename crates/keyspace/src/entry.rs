@@ -343,6 +343,14 @@ impl Entry {
         (self.kind() == Kind::Long).then(|| unsafe { &*self.boxed::<LongString>() })
     }
 
+    /// A copy of a collection or of a long string, which shares what is large of it.
+    pub fn clone_shared(&self) -> Option<NewValue<'static>> {
+        match self.long_string() {
+            Some(text) => Some(NewValue::Long(text.clone())),
+            None => self.value().clone_collection(),
+        }
+    }
+
     pub fn set_mut(&mut self) -> Option<CollectionMut<'_, Set>> {
         match self.value() {
             // SAFETY: the kind is checked; the reference is as exclusive as `&mut self`.

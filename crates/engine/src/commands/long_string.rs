@@ -3,10 +3,46 @@
 use super::collection::reply_in_slices;
 use keyspace::{LongString, StringRef, View};
 use resp::Out;
-use std::ops::{ControlFlow, Range, RangeInclusive};
+use std::ops::{ControlFlow, Deref, Range, RangeInclusive};
 
 /// Reading more takes more than a fraction of a millisecond.
-const SLICE_BYTES: usize = 2 << 20;
+pub(super) const SLICE_BYTES: usize = 2 << 20;
+
+/// A string as it was at a key, empty where there was none. A long one is shared.
+pub(super) enum CopiedText {
+    Long(LongString),
+    Short(Vec<u8>),
+}
+
+impl CopiedText {
+    /// `None`: what is there is no string.
+    pub(super) fn of(view: &View<'_>, key: &[u8]) -> Option<CopiedText> {
+        if let Some(text) = view.long_string(key) {
+            return Some(CopiedText::Long(text));
+        }
+        Some(CopiedText::Short(view.string(key).ok()?.map(StringRef::to_vec).unwrap_or_default()))
+    }
+
+    /// Is that still what is at `key`?
+    pub(super) fn is_at(&self, view: &View<'_>, key: &[u8]) -> bool {
+        match self {
+            CopiedText::Long(text) => view.long_string(key).is_some_and(|now| now.is(text)),
+            CopiedText::Short(text) => {
+                view.string(key).is_ok_and(|now| now.map(StringRef::to_vec).unwrap_or_default() == *text)
+            }
+        }
+    }
+}
+
+impl Deref for CopiedText {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            CopiedText::Long(text) => text,
+            CopiedText::Short(text) => text,
+        }
+    }
+}
 
 /// The string at `key`, which was found to be `value`; `None` where it is short.
 #[inline]

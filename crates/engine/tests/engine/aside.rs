@@ -313,3 +313,40 @@ fn what_is_read_of_a_string_of_megabytes_comes_in_slices() {
     }
     assert_eq!(client.words("EXISTS text").to_string(), "0");
 }
+
+#[test]
+fn strings_of_megabytes_are_combined_in_slices() {
+    const LEN: usize = 3_000_001;
+    let [at_once, in_slices] = [false, true].map(|aside| {
+        let server = server(aside);
+        let (mut client, mut other) = (server.client(), server.client());
+        for (key, len, bit) in [("first", LEN, 7), ("second", LEN / 2, 9_000_003)] {
+            client.words(&format!("SETRANGE {key} {} x", len - 1));
+            client.words(&format!("SETBIT {key} {bit} 1"));
+        }
+        client.words("SET short abc");
+        let mut results = Vec::new();
+        for operation in [
+            "NOT result first",
+            "AND result first second",
+            "OR result short second first nothing",
+            "XOR first first first",
+        ] {
+            let before = client.turns();
+            results.push(client.words(&format!("BITOP {operation}")));
+            assert!(!aside || client.turns() > before + 2, "{operation}: {} turns", client.turns() - before);
+            results.push(client.words("GETRANGE result 0 -1"));
+        }
+        other.queue("SETBIT second 1 1");
+        results.push(client.words("BITOP OR result second second"));
+        results.push(other.poll().expect("a reply"));
+        results.push(client.words("COPY second copy"));
+        results.push(client.words("RENAME copy result"));
+        client.words("SETBIT second 2 1");
+        results.extend(
+            ["GETRANGE result 0 -1", "GETRANGE second 0 -1", "EXISTS copy"].map(|command| client.words(command)),
+        );
+        results
+    });
+    assert!(at_once == in_slices);
+}

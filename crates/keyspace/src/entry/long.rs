@@ -1,5 +1,6 @@
 //! Long strings: they have an allocation of their own, which readers may share.
 
+use super::INLINE_MAX;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -11,8 +12,18 @@ const MAX_FREED_BYTES: usize = 1 << 20;
 pub struct LongString(Arc<Vec<u8>>);
 
 impl LongString {
+    /// `None` where it is not long enough for that.
+    pub(crate) fn of(bytes: Vec<u8>) -> Result<LongString, Vec<u8>> {
+        if bytes.len() > INLINE_MAX { Ok(LongString::new(bytes)) } else { Err(bytes) }
+    }
+
     pub(super) fn new(bytes: Vec<u8>) -> LongString {
         LongString(Arc::new(bytes))
+    }
+
+    /// Is it that very string, and has it not been changed since?
+    pub fn is(&self, other: &LongString) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// To be changed: others keep what they have.

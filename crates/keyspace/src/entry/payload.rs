@@ -27,6 +27,7 @@ impl<'a> Payload<'a> {
                 None => Payload::string(bytes),
             },
             NewValue::Verbatim(text) => Payload::string(text.bytes),
+            NewValue::Long(text) => Payload::boxed(Kind::Long, text),
             NewValue::Set(set) => match set.into_packed(PACKED_MAX) {
                 Ok(PackedSet::Intset(intset)) => Payload::Intset(intset),
                 Ok(PackedSet::Listpack(listpack)) => Payload::Packed(Kind::PackedSet, listpack),

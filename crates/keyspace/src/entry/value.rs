@@ -1,6 +1,6 @@
 //! The values of entries: before they have one, while it has them, after it has lost them.
 
-use super::MODIFIED;
+use super::{LongString, MODIFIED};
 use values::{Hash, HashRef, List, Prefetch, Set, SetRef, SortedSet, Stream};
 
 /// What an entry is made of. Bytes that are the canonical form of an integer become one.
@@ -8,6 +8,8 @@ pub(crate) enum NewValue<'a> {
     Int(i64),
     Bytes(&'a [u8]),
     Verbatim(Verbatim<&'a [u8]>),
+    /// Shared with whoever reads it.
+    Long(LongString),
     Set(Set),
     Hash(Hash),
     List(List),
@@ -48,15 +50,14 @@ impl ValueRef<'_> {
 }
 
 impl ValueRef<'_> {
-    /// A copy of a collection, which shares what is large of it.
-    pub fn clone_collection(self) -> Option<Value> {
+    pub(super) fn clone_collection(self) -> Option<NewValue<'static>> {
         Some(match self {
             ValueRef::Int(_) | ValueRef::Bytes(_) => return None,
-            ValueRef::Set(set) => Value::Set(set.to_set()),
-            ValueRef::Hash(hash) => Value::Hash(hash.to_hash()),
-            ValueRef::List(list) => Value::List(list.clone()),
-            ValueRef::SortedSet(set) => Value::SortedSet(set.clone()),
-            ValueRef::Stream(stream) => Value::Stream(stream.clone()),
+            ValueRef::Set(set) => NewValue::Set(set.to_set()),
+            ValueRef::Hash(hash) => NewValue::Hash(hash.to_hash()),
+            ValueRef::List(list) => NewValue::List(list.clone()),
+            ValueRef::SortedSet(set) => NewValue::SortedSet(set.clone()),
+            ValueRef::Stream(stream) => NewValue::Stream(stream.clone()),
         })
     }
 }

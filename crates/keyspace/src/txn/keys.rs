@@ -3,10 +3,10 @@
 use super::Txn;
 use crate::EventClass;
 use crate::codec;
-use crate::entry::{Entry, Value, ValueRef, Verbatim};
-
+use crate::entry::{Entry, LongString, NewValue, ValueRef, Verbatim};
 use crate::garbage::Garbage;
 use crate::merge::flush;
+use crate::table::Slot;
 use crate::version::{Row, Version};
 use effect::Effect;
 use std::ops::Range;
@@ -49,11 +49,9 @@ impl Txn<'_> {
     /// `destination` becomes a copy of `source` in database `db`, deadline included; replaces what was there.
     pub fn copy(&mut self, source: &[u8], destination: &[u8], db: u32) {
         let selected = self.view.db;
-        if !self.keeps_effects()
-            && let Some(entry) = self.view.find(source)
-            && let Some(clone) = entry.value().clone_collection()
+        let shared = self.view.find(source).filter(|_| !self.keeps_effects());
+        if let Some((clone, deadline_ms)) = shared.and_then(|entry| Some((entry.clone_shared()?, entry.deadline_ms())))
         {
-            let deadline_ms = entry.deadline_ms();
             self.view.db = db;
             self.put_value(destination, clone, deadline_ms);
         } else if let Some((value, deadline_ms)) = self.encoded(source) {
@@ -70,8 +68,15 @@ impl Txn<'_> {
     }
 
     /// Puts a value where nobody keeps effects.
-    pub(super) fn put_value(&mut self, key: &[u8], value: Value, deadline_ms: Option<u64>) {
-        self.merge(key, &Effect::Put { key, value: b"", deadline_ms }, |merge| merge.put(value, deadline_ms));
+    pub(super) fn put_value(&mut self, key: &[u8], value: NewValue<'_>, deadline_ms: Option<u64>) {
+        self.merge(key, &Effect::Put { key, value: b"", deadline_ms }, |merge| {
+            let header = merge.author.header(deadline_ms);
+            match merge.database.table.slot(merge.hash, key) {
+                Slot::Occupied(mut entry) => entry.overwrite(value, header),
+                Slot::Vacant(vacant) => _ = vacant.insert(Entry::new(key, value, header)),
+            }
+            merge.note_deadlines();
+        });
     }
 
     pub fn rename(&mut self, source: &[u8], destination: &[u8]) {
@@ -92,7 +97,10 @@ impl Txn<'_> {
         let _ = self.record(&Effect::Delete { key: source });
         let Some(entry) = self.view.guard.shard_mut(hash).databases[db].table.remove(hash, source) else { return };
         let deadline_ms = entry.deadline_ms();
-        self.put_value(destination, entry.into_value(), deadline_ms);
+        match entry.long_string().cloned() {
+            Some(text) => self.put_value(destination, NewValue::Long(text), deadline_ms),
+            None => self.put_value(destination, entry.into_value().as_new(), deadline_ms),
+        }
     }
 
     /// Says anew what the key is, by a Put or a Delete: what everybody makes of it from now on does not depend on what
@@ -109,7 +117,7 @@ impl Txn<'_> {
         if members.is_empty() {
             self.delete(key);
         } else if !self.keeps_effects() && members.is_large(self.view.encoding_limits()) {
-            self.put_value(key, Value::Set(members), None);
+            self.put_value(key, NewValue::Set(members), None);
         } else {
             self.put(key, &codec::encoded(ValueRef::Set(members.view())), None);
         }
@@ -120,7 +128,7 @@ impl Txn<'_> {
         if set.is_empty() {
             self.delete(key);
         } else if !self.keeps_effects() && set.is_large(self.view.encoding_limits()) {
-            self.put_value(key, Value::SortedSet(set), None);
+            self.put_value(key, NewValue::SortedSet(set), None);
         } else {
             self.put(key, &codec::encoded(ValueRef::SortedSet(&set)), None);
         }
@@ -131,7 +139,7 @@ impl Txn<'_> {
         if rest.is_empty() {
             self.delete(key);
         } else {
-            self.keep(key, Value::Set(rest));
+            self.keep(key, NewValue::Set(rest));
         }
     }
 
@@ -140,19 +148,25 @@ impl Txn<'_> {
         if rest.is_empty() {
             self.delete(key);
         } else {
-            self.keep(key, Value::SortedSet(rest));
+            self.keep(key, NewValue::SortedSet(rest));
         }
     }
 
-    fn keep(&mut self, key: &[u8], rest: Value) {
+    fn keep(&mut self, key: &[u8], rest: NewValue<'_>) {
         debug_assert!(!self.keeps_effects());
         let deadline_ms = self.view.find(key).and_then(Entry::deadline_ms);
         self.put_value(key, rest, deadline_ms);
     }
 
     /// Replaces `key` by this string (BITOP). OBJECT ENCODING calls it raw.
-    pub fn store_string(&mut self, key: &[u8], bytes: &[u8]) {
-        self.put(key, &codec::encoded_verbatim(Verbatim { bytes, is_modified: true }), None);
+    pub fn store_string(&mut self, key: &[u8], bytes: Vec<u8>) {
+        let kept = if self.keeps_effects() { Err(bytes) } else { LongString::of(bytes) };
+        match kept {
+            Ok(text) => self.put_value(key, NewValue::Long(text), None),
+            Err(bytes) => {
+                self.put(key, &codec::encoded_verbatim(Verbatim { bytes: &bytes, is_modified: true }), None);
+            }
+        }
     }
 
     /// The value of a key as `Put` carries it, and its deadline.

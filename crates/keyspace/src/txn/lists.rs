@@ -1,7 +1,7 @@
 //! Local writes to lists.
 
 use super::Txn;
-use crate::entry::{Entry, Value, ValueRef};
+use crate::entry::{Entry, NewValue, ValueRef};
 use crate::list::{Places, Run, Selection, Sequence, name_places, name_runs};
 use crate::merge::list_push;
 use crate::merge::version_of;
@@ -147,7 +147,7 @@ impl Txn<'_> {
         } else if self.keeps_effects() {
             self.put(key, &codec::encoded(ValueRef::List(&list)), None);
         } else {
-            self.put_value(key, Value::List(list), None);
+            self.put_value(key, NewValue::List(list), None);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Bits of strings.
 
 mod field;
+mod operation;
 
 use crate::arguments::{bytes, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
@@ -8,7 +9,8 @@ use crate::commands::long_string::{if_long, reply_of_bits};
 use crate::context::SessionContext;
 use crate::fault::Fault;
 use field::{BITFIELD, BITFIELD_RO};
-use keyspace::{EventClass, ValueError, View};
+use keyspace::{EventClass, View};
+use operation::BITOP;
 use resp::{Args, Out};
 use std::ops::{ControlFlow, RangeInclusive};
 use values::bitmap;
@@ -154,102 +156,6 @@ fn bitpos(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
         }
     };
     out.integer(position.map_or(-1, |position| position as i64));
-    Ok(())
-}
-
-const BITOP: Command = Command {
-    name: "bitop",
-    arity: -4,
-    flags: Flags::of(&[Flags::WRITE, Flags::DENYOOM]),
-    keys: &[KeySpec::one(2, &["OW", "update"]), KeySpec::from(3, &["RO", "access"])],
-    since: "2.6.0",
-    complexity: "O(N), N: length of the strings",
-    summary: "Stores the bitwise combination of strings, or a string that is shifted.",
-    arguments: &[
-        Argument::one_of(
-            "operation",
-            &[
-                Argument::word("and", "AND"),
-                Argument::word("or", "OR"),
-                Argument::word("xor", "XOR"),
-                Argument::word("not", "NOT"),
-                Argument::word("lshift", "LSHIFT"),
-                Argument::word("rshift", "RSHIFT"),
-            ],
-        ),
-        Argument::key("destkey", 0),
-        Argument::key("key", 1).multiple(),
-    ],
-    handler: Handler::Session(bitop),
-    ..BITMAP
-};
-
-/// What becomes of the sources.
-enum Combination {
-    Of(bitmap::Operation),
-    Not,
-    /// To the left; negative: to the right (KeyDB).
-    Shift(i64),
-}
-
-impl Combination {
-    fn parse(args: Args<'_>) -> Result<Combination, Fault> {
-        Ok(match args.at(1) {
-            word if is(word, "AND") => Combination::Of(bitmap::Operation::And),
-            word if is(word, "OR") => Combination::Of(bitmap::Operation::Or),
-            word if is(word, "XOR") => Combination::Of(bitmap::Operation::Xor),
-            word if is(word, "NOT") && args.len() == 4 => Combination::Not,
-            word if is(word, "NOT") => {
-                return Err(Fault::Text("ERR BITOP NOT must be called with a single source key."));
-            }
-            word if is(word, "LSHIFT") => Combination::Shift(shift_width(args)?),
-            word if is(word, "RSHIFT") => Combination::Shift(shift_width(args)?.saturating_neg()),
-            _ => return Err(Fault::Syntax),
-        })
-    }
-
-    /// How many of the last arguments are no sources.
-    fn parameters(&self) -> usize {
-        usize::from(matches!(self, Combination::Shift(_)))
-    }
-}
-
-fn shift_width(args: Args<'_>) -> Result<i64, Fault> {
-    if args.len() != 5 {
-        return Err(Fault::Text("ERR BITOP SHIFT must be called with a single source key and an integer shift."));
-    }
-    stdx::parse_i64(args.at(4)).ok_or(Fault::Text("ERR BITOP SHIFT's last parameter must be an integer"))
-}
-
-fn bitop(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let combination = Combination::parse(args)?;
-    let max_len = context.config().proto_max_bulk_len;
-    let keys: Vec<&[u8]> = args.from(2).iter().take(args.len() - 2 - combination.parameters()).collect();
-    let destination = keys[0];
-    let len = context.with_keys_of(&keys, |txn| {
-        let mut digits = vec![itoa::Buffer::new(); keys.len() - 1];
-        let sources: Vec<&[u8]> = keys[1..]
-            .iter()
-            .zip(&mut digits)
-            .map(|(key, digits)| Ok(txn.string(key)?.map_or(&[][..], |value| bytes(value, digits))))
-            .collect::<Result<_, Fault>>()?;
-        let result = match combination {
-            Combination::Of(operation) => bitmap::combine(operation, &sources),
-            Combination::Not => bitmap::invert(sources[0]),
-            Combination::Shift(by) if bitmap::shifted_len(sources[0].len(), by) > max_len => {
-                return Err(Fault::from(ValueError::TooLong));
-            }
-            Combination::Shift(by) => bitmap::shift(sources[0], by),
-        };
-        if !result.is_empty() {
-            txn.store_string(destination, &result);
-            txn.notify(EventClass::STRING, "set", destination);
-        } else if txn.delete(destination) {
-            txn.notify(EventClass::GENERIC, "del", destination);
-        }
-        Ok(result.len())
-    })?;
-    out.integer(len as i64);
     Ok(())
 }
 
