@@ -24,7 +24,7 @@ pub struct Aside {
 /// Work on copies, as far as it has come.
 pub(crate) trait Work: Send {
     /// Does a little more. True at the end. `dice(n)`: a random number below `n`.
-    fn step(&mut self, dice: &dyn Fn(usize) -> usize) -> bool;
+    fn step(&mut self, args: Args<'_>, dice: &dyn Fn(usize) -> usize) -> bool;
     /// Puts in place what was made, and replies. False where the collections are not any more what was copied: then
     /// nothing is done.
     fn finish(&mut self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> bool;
@@ -76,7 +76,7 @@ impl SessionContext<'_> {
 
 impl Sliced for Attempt {
     fn step(&mut self, context: &mut SessionContext<'_>) -> bool {
-        self.work.step(&|n| context.engine.keyspace.dice(n))
+        self.work.step(self.args.args(), &|n| context.engine.keyspace.dice(n))
     }
 
     fn reply(&mut self, context: &mut SessionContext<'_>, out: &mut Out) -> bool {

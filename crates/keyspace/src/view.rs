@@ -9,7 +9,7 @@ use crate::shard::Shard;
 use crate::{Collection, KeyHash, Keyspace, Statistics, ValueError};
 use smallvec::SmallVec;
 use std::cell::Cell;
-use values::{Encoding, EncodingLimits, HashRef, List, Set, SetRef, SortedSet, Stream};
+use values::{Encoding, EncodingLimits, Hash, HashRef, List, Set, SetRef, SortedSet, Stream};
 
 /// RANDOMKEY gives up after so many expired keys in a row.
 const RANDOM_KEY_ATTEMPTS: usize = 100;
@@ -243,6 +243,15 @@ impl<'k> View<'k> {
         match (self.access(key).map(Entry::value), copy) {
             (None, None) => true,
             (Some(ValueRef::Set(set)), Some(copy)) => set.is_still(copy),
+            _ => false,
+        }
+    }
+
+    /// The same for a hash.
+    pub fn is_hash(&self, key: &[u8], copy: Option<&Hash>) -> bool {
+        match (self.access(key).map(Entry::value), copy) {
+            (None, None) => true,
+            (Some(ValueRef::Hash(hash)), Some(copy)) => hash.is_still(copy),
             _ => false,
         }
     }

@@ -123,6 +123,12 @@ impl Hash {
         self.form = Form::Table(Box::new(table));
     }
 
+    /// Copies one part of what clones share, as the first write to it would. False where there is no such part.
+    pub fn unshare(&mut self, part: usize) -> bool {
+        let Form::Table(table) = &mut self.form else { return false };
+        table.unshare(part)
+    }
+
     /// Bytes on the heap, as MEMORY USAGE counts.
     pub fn heap_size(&self) -> usize {
         let form = match &self.form {

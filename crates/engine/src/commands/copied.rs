@@ -44,14 +44,14 @@ impl Copied {
         }
     }
 
-    /// Is that still what is at `key`? Of a hash nobody asks.
+    /// Is that still what is at `key`?
     pub(super) fn is_at(&self, view: &View<'_>, key: &[u8]) -> bool {
         match self {
             Copied::Nothing => view.is_set(key, None),
             Copied::Set(set) => view.is_set(key, Some(set)),
             Copied::SortedSet(set) => view.is_sorted_set(key, Some(set)),
             Copied::List(list) => view.is_list(key, Some(list)),
-            Copied::Hash(_) => false,
+            Copied::Hash(hash) => view.is_hash(key, Some(hash)),
         }
     }
 
@@ -95,10 +95,10 @@ impl Copied {
     }
 }
 
-/// A set or a sorted set of which very much is taken, in slices.
+/// A set, a hash or a sorted set which is changed in slices.
 pub(super) struct Remainder {
     pub(super) before: Copied,
-    rest: Copied,
+    pub(super) rest: Copied,
     /// Parts of `rest` that nobody shares any more: one after the other, as the first removals would touch them all.
     parts: usize,
 }
@@ -113,12 +113,23 @@ impl Remainder {
         Some(Remainder { rest: before.clone(), before, parts: 0 })
     }
 
+    /// The same of a collection of the type of `empty`, which stands for an absent one, too.
+    pub(super) fn or_empty(txn: &Txn<'_>, key: &[u8], empty: fn() -> Copied) -> Option<Remainder> {
+        let mut remainder = Remainder::of(txn, key)?;
+        if matches!(remainder.before, Copied::Nothing) {
+            remainder.rest = empty();
+        }
+        let is_right = std::mem::discriminant(&remainder.rest) == std::mem::discriminant(&empty());
+        is_right.then_some(remainder)
+    }
+
     /// Makes one more part of what is left its own. False where there is none any more: then elements may be removed.
     pub(super) fn unshare(&mut self) -> bool {
         let is_there = match &mut self.rest {
             Copied::Set(set) => set.unshare(self.parts),
+            Copied::Hash(hash) => hash.unshare(self.parts),
             Copied::SortedSet(set) => set.unshare(self.parts),
-            _ => false,
+            Copied::Nothing | Copied::List(_) => false,
         };
         self.parts += usize::from(is_there);
         is_there
@@ -143,8 +154,9 @@ impl Remainder {
         if is_possible {
             match std::mem::replace(&mut self.rest, Copied::Nothing) {
                 Copied::Set(set) => txn.keep_of_set(key, set),
+                Copied::Hash(hash) => txn.keep_of_hash(key, hash),
                 Copied::SortedSet(set) => txn.keep_of_sorted_set(key, set),
-                _ => {}
+                Copied::Nothing | Copied::List(_) => {}
             }
         }
         is_possible

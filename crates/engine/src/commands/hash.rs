@@ -2,16 +2,18 @@
 
 use super::collection::{Gathered, SLICE_ELEMENTS, is_long, place_of, reply_element, reply_in_slices, reply_to_each};
 use super::copied::{Beside, Copied};
+use super::edited::{Edit, Edited, Editing, finish_removal};
 use super::random::{RandomCount, repeat_draws, reply_long_draw};
 use super::scan::{
     COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_long_scan, reply_scan, scan_cursor,
 };
 use crate::arguments::{Cursor, integer, is};
+use crate::aside::Aside;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, ValueError, View};
 use resp::{Args, Out, Protocol};
-use values::{Element, HashRef};
+use values::{Element, Hash, HashRef, Inserted};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &HDEL,
@@ -68,18 +70,25 @@ const HDEL: Command = Command {
     complexity: "O(1) for every field",
     summary: "Removes fields from a hash; a hash without fields is gone.",
     arguments: &[Argument::key("key", 0), Argument::string("field").multiple()],
-    handler: Handler::Write(hdel),
+    handler: Handler::Aside(Aside { run: hdel, begin: |txn, args, _| Editing::begin(txn, args, REMOVAL) }),
     ..HASH
 };
 
 fn hdel(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let removed = txn.hash_delete(args.at(1), args.from(2).iter())?;
-    if removed > 0 {
-        txn.notify_removal(EventClass::HASH, "hdel", args.at(1));
-    }
-    out.integer(removed as i64);
+    finish_removal(txn, EventClass::HASH, "hdel", args.at(1), removed, out);
     Ok(())
 }
+
+const REMOVAL: Edit = Edit {
+    empty: || Copied::Hash(Hash::new()),
+    width: 1,
+    change: |hash, args, _| {
+        let Copied::Hash(hash) = hash else { return Ok(Inserted::Nothing) };
+        Ok(if hash.remove(args.at(0)) { Inserted::New } else { Inserted::Nothing })
+    },
+    finish: |txn, args, edited, out| finish_removal(txn, EventClass::HASH, "hdel", args.at(1), edited.new, out),
+};
 
 const HEXISTS: Command = Command {
     name: "hexists",
@@ -251,10 +260,19 @@ fn hmget(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
 const HMSET: Command = Command {
     name: "hmset",
     deprecated: Some(("4.0.0", "`HSET` with multiple field-value pairs")),
-    handler: Handler::Write(|txn, args, out| {
-        set_fields(txn, args, "hmset")?;
-        out.ok();
-        Ok(())
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| {
+            set_fields(txn, args, "hmset")?;
+            out.ok();
+            Ok(())
+        },
+        begin: |txn, args, _| {
+            let finish: fn(&mut Txn<'_>, Args<'_>, Edited, &mut Out) = |txn, args, _, out| {
+                txn.notify(EventClass::HASH, "hset", args.at(1));
+                out.ok();
+            };
+            Editing::begin(txn, args, Edit { finish, ..SETTING })
+        },
     }),
     ..HSET
 };
@@ -388,12 +406,28 @@ const HSET: Command = Command {
     complexity: "O(1) for every field",
     summary: "Sets fields of a hash.",
     arguments: &[Argument::key("key", 0), PAIRS],
-    handler: Handler::Write(|txn, args, out| {
-        let added = set_fields(txn, args, "hset")?;
-        out.integer(added as i64);
-        Ok(())
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| {
+            let added = set_fields(txn, args, "hset")?;
+            out.integer(added as i64);
+            Ok(())
+        },
+        begin: |txn, args, _| Editing::begin(txn, args, SETTING),
     }),
     ..HASH
+};
+
+const SETTING: Edit = Edit {
+    width: 2,
+    change: |hash, args, limits| {
+        let Copied::Hash(hash) = hash else { return Ok(Inserted::Nothing) };
+        Ok(if hash.insert(args.at(0), args.at(1), limits) { Inserted::New } else { Inserted::Score })
+    },
+    finish: |txn, args, edited, out| {
+        txn.notify(EventClass::HASH, "hset", args.at(1));
+        out.integer(edited.new as i64);
+    },
+    ..REMOVAL
 };
 
 /// Returns how many fields are new.

@@ -10,6 +10,7 @@ mod config;
 mod connection;
 mod copied;
 mod debug;
+mod edited;
 mod expire;
 mod field_expiry;
 mod generic;

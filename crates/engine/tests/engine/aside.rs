@@ -106,6 +106,62 @@ fn what_is_done_aside_is_what_is_done_at_once() {
     }
 }
 
+#[test]
+fn very_many_elements_come_and_leave_in_slices() {
+    let several = |template: &str, count: usize| {
+        let (command, element) = template.split_once(' ').unwrap();
+        let (key, element) = element.split_once(' ').unwrap();
+        let elements = (0..count).flat_map(|number| {
+            element.replace('#', &number.to_string()).split(' ').map(str::to_owned).collect::<Vec<_>>()
+        });
+        [command.to_owned(), key.to_owned()].into_iter().chain(elements).collect::<Vec<_>>()
+    };
+    let [at_once, aside] = [false, true].map(|aside| {
+        let server = server(aside);
+        let (mut client, mut other) = (server.client(), server.client());
+        fill(&mut client);
+        let mut replies = Vec::new();
+        for (template, count) in [
+            ("SADD result member:#", COUNT),
+            ("SADD result member:#", 3 * COUNT),
+            ("SADD result member:#", COUNT),
+            ("SREM set member:#", COUNT - 7),
+            ("SREM other:set member:#", 2 * COUNT),
+            ("SREM nothing member:#", COUNT),
+            ("SADD list member:#", COUNT),
+            ("HSET hash field:# value:#", COUNT),
+            ("HMSET hash field:# new", COUNT),
+            ("HSET hash field:# value:# odd", COUNT),
+            ("HDEL hash field:#", COUNT - 3),
+            ("ZADD zset 17 member:#", COUNT + 5),
+            ("ZADD zset x member:#", COUNT),
+            ("ZADD new:zset # same", COUNT),
+            ("ZREM zset member:#", 2 * COUNT),
+        ] {
+            let before = client.turns();
+            let reply = client.call(&several(template, count));
+            let is_refused = matches!(reply, Reply::Error(_));
+            assert!(
+                !aside || is_refused || client.turns() > before + 2,
+                "{template}: {} turns",
+                client.turns() - before
+            );
+            replies.push(reply.to_string());
+        }
+        other.queue("SADD result new");
+        replies.push(client.call(&several("SADD result other:#", COUNT)).to_string());
+        replies.push(other.poll().expect("a reply").to_string());
+        other.queue("SET result text");
+        let is_late = matches!(client.call(&several("SADD result last:#", COUNT)), Reply::Error(_));
+        assert_eq!(is_late, aside, "it comes after what others did meanwhile");
+        replies.push(other.poll().expect("a reply").to_string());
+        replies.extend(["HGETALL hash", "ZSCORE new:zset same"].map(|line| client.words(line).to_string()));
+        (replies, contents(&mut client))
+    });
+    assert_eq!(at_once.0[..15], aside.0[..15]);
+    assert!(at_once == aside);
+}
+
 /// Commands that read, or write no more than a few keys, and how many elements their replies have at least.
 const SLICED: &[(&str, usize)] = &[
     ("SCAN 0 COUNT 20000", 12_000),

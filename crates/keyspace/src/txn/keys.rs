@@ -10,7 +10,7 @@ use crate::table::Slot;
 use crate::version::{Row, Version};
 use effect::Effect;
 use std::ops::Range;
-use values::{Set, SortedSet};
+use values::{Hash, Set, SortedSet};
 
 impl Txn<'_> {
     /// True where the key was there.
@@ -140,6 +140,15 @@ impl Txn<'_> {
             self.delete(key);
         } else {
             self.keep(key, NewValue::Set(rest));
+        }
+    }
+
+    /// The same for a hash.
+    pub fn keep_of_hash(&mut self, key: &[u8], rest: Hash) {
+        if rest.is_empty() {
+            self.delete(key);
+        } else {
+            self.keep(key, NewValue::Hash(rest));
         }
     }
 

@@ -26,6 +26,15 @@ impl<'a> HashRef<'a> {
         }
     }
 
+    /// Is `copy`, a clone, still what this hash is?
+    pub fn is_still(self, copy: &Hash) -> bool {
+        match (self.form(), copy.view().form()) {
+            (FormRef::Table(table), FormRef::Table(copy)) => table.is(copy),
+            (FormRef::Table(_), _) | (_, FormRef::Table(_)) => false,
+            _ => self.len() == copy.len() && self.iter().eq(copy.view().iter()),
+        }
+    }
+
     /// All of it, deadlines included.
     pub fn to_hash(self) -> Hash {
         match self {

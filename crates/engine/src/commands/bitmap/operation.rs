@@ -158,7 +158,7 @@ impl Combining {
 }
 
 impl Work for Combining {
-    fn step(&mut self, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
         let Combining { combination, sources, len, result } = self;
         let start = result.len();
         let end = (*len).min(start + SLICE_BYTES / 8 / sources.len() + 1);

@@ -320,7 +320,7 @@ impl Storing {
 }
 
 impl Work for Storing {
-    fn step(&mut self, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
         let Storing { selection, found, limits, .. } = self;
         !selection.step(|member| {
             found.insert(member, limits);

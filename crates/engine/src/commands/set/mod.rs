@@ -4,6 +4,7 @@ mod algebra;
 
 use super::collection::{Gathered, SLICE_ELEMENTS, is_long, place_of, reply_element, reply_in_slices, reply_to_each};
 use super::copied::{Copied, Remainder};
+use super::edited::{Edit, Editing, finish_removal};
 use super::random::{Choice, RandomCount, repeat_draws, reply_long_draw};
 use super::scan::{
     COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_long_scan, reply_scan, scan_cursor,
@@ -14,7 +15,7 @@ use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
-use values::SetRef;
+use values::{Inserted, Set, SetRef};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &SADD,
@@ -48,18 +49,32 @@ const SADD: Command = Command {
     complexity: "O(1) for every member",
     summary: "Adds members to a set.",
     arguments: &[Argument::key("key", 0), Argument::string("member").multiple()],
-    handler: Handler::Write(sadd),
+    handler: Handler::Aside(Aside { run: sadd, begin: |txn, args, _| Editing::begin(txn, args, ADDITION) }),
     ..SET
 };
 
 fn sadd(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let added = txn.set_add(args.at(1), args.from(2).iter())?;
-    if added > 0 {
-        txn.notify(EventClass::SET, "sadd", args.at(1));
-    }
-    out.integer(added as i64);
+    finish_addition(txn, args.at(1), added, out);
     Ok(())
 }
+
+fn finish_addition(txn: &mut Txn<'_>, key: &[u8], added: usize, out: &mut Out) {
+    if added > 0 {
+        txn.notify(EventClass::SET, "sadd", key);
+    }
+    out.integer(added as i64);
+}
+
+const ADDITION: Edit = Edit {
+    empty: || Copied::Set(Set::new()),
+    width: 1,
+    change: |set, args, limits| {
+        let Copied::Set(set) = set else { return Ok(Inserted::Nothing) };
+        Ok(if set.insert(args.at(0), limits) { Inserted::New } else { Inserted::Nothing })
+    },
+    finish: |txn, args, edited, out| finish_addition(txn, args.at(1), edited.new, out),
+};
 
 const SCARD: Command = Command {
     name: "scard",
@@ -256,7 +271,7 @@ impl Popping {
 }
 
 impl Work for Popping {
-    fn step(&mut self, dice: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, dice: &dyn Fn(usize) -> usize) -> bool {
         let Popping { set, cursor, choice, popped } = self;
         if set.unshare() {
             return false;
@@ -346,18 +361,24 @@ const SREM: Command = Command {
     complexity: "O(1) for every member",
     summary: "Removes members from a set; a set without members is gone.",
     arguments: &[Argument::key("key", 0), Argument::string("member").multiple()],
-    handler: Handler::Write(srem),
+    handler: Handler::Aside(Aside { run: srem, begin: |txn, args, _| Editing::begin(txn, args, REMOVAL) }),
     ..SET
 };
 
 fn srem(txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let removed = txn.set_remove(args.at(1), args.from(2).iter())?;
-    if removed > 0 {
-        txn.notify_removal(EventClass::SET, "srem", args.at(1));
-    }
-    out.integer(removed as i64);
+    finish_removal(txn, EventClass::SET, "srem", args.at(1), removed, out);
     Ok(())
 }
+
+const REMOVAL: Edit = Edit {
+    change: |set, args, _| {
+        let Copied::Set(set) = set else { return Ok(Inserted::Nothing) };
+        Ok(if set.remove(args.at(0)) { Inserted::New } else { Inserted::Nothing })
+    },
+    finish: |txn, args, edited, out| finish_removal(txn, EventClass::SET, "srem", args.at(1), edited.new, out),
+    ..ADDITION
+};
 
 const SSCAN: Command = Command {
     name: "sscan",

@@ -135,7 +135,7 @@ impl Sorting {
 }
 
 impl Work for Sorting {
-    fn step(&mut self, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
         match self.place {
             _ if self.fault.is_some() => true,
             Some(place) => {

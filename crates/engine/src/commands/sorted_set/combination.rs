@@ -191,7 +191,7 @@ impl Storing {
 }
 
 impl Work for Storing {
-    fn step(&mut self, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
         let Storing { combination, result, limits, .. } = self;
         !combination.step(|member, score| insert(result, member, score, limits))
     }

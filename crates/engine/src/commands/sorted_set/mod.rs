@@ -9,17 +9,19 @@ mod removal;
 
 use super::collection::{Gathered, is_long, reply_element, reply_to_each};
 use super::copied::{Beside, Copied};
+use super::edited::{Edit, Edited, Editing, finish_removal};
 use super::random::{RandomCount, repeat_draws, reply_long_draw};
 use super::scan::{
     COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_long_scan, reply_scan, scan_cursor,
 };
 use crate::arguments::{Cursor, is};
+use crate::aside::Aside;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
-use keyspace::{EventClass, ScoreCondition, Txn, View};
+use keyspace::{EventClass, ScoreCondition, ScoresWritten, Txn, View};
 use resp::{Args, Out, Protocol};
 use smallvec::SmallVec;
-use values::{Element, SortedSet};
+use values::{Element, Inserted, SortedSet};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &pop::BZMPOP,
@@ -90,8 +92,24 @@ const ZADD: Command = Command {
         Argument::word("increment", "INCR").since("3.0.2").optional(),
         Argument::block("data", &[Argument::new("score", "double"), Argument::string("member")]).multiple(),
     ],
-    handler: Handler::Write(|txn, args, out| add(txn, args, out, false)),
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| add(txn, args, out, false),
+        // Who has conditions rarely has very many members.
+        begin: |txn, args, _| score(args.at(2)).ok().and_then(|_| Editing::begin(txn, args, SCORING)),
+    }),
     ..SORTED_SET
+};
+
+const SCORING: Edit = Edit {
+    width: 2,
+    change: |set, args, limits| {
+        let Copied::SortedSet(set) = set else { return Ok(Inserted::Nothing) };
+        Ok(set.insert_if(args.at(1), score(args.at(0))?, limits, |_| true))
+    },
+    finish: |txn, args, Edited { new, changed }, out| {
+        finish_scores(txn, args.at(1), ScoresWritten { added: new, changed }, false, out);
+    },
+    ..REMOVAL
 };
 
 /// ZADD and ZINCRBY, which differ in what is understood without a word: ZINCRBY knows the words, too, but has no room
@@ -146,11 +164,15 @@ pub(super) fn add_pairs(
     out: &mut Out,
 ) -> Reply {
     let written = txn.sorted_set_add(key, pairs, condition)?;
+    finish_scores(txn, key, written, changes, out);
+    Ok(())
+}
+
+fn finish_scores(txn: &mut Txn<'_>, key: &[u8], written: ScoresWritten, changes: bool, out: &mut Out) {
     if written.added + written.changed > 0 {
         txn.notify(EventClass::SORTED_SET, "zadd", key);
     }
     out.integer((written.added + if changes { written.changed } else { 0 }) as i64);
-    Ok(())
 }
 
 const ZINCRBY: Command = Command {
@@ -200,15 +222,27 @@ const ZREM: Command = Command {
     complexity: "O(log N) for every member, N: members of the sorted set",
     summary: "Takes members out of a sorted set.",
     arguments: &[Argument::key("key", 0), Argument::string("member").multiple()],
-    handler: Handler::Write(|txn, args, out| {
-        let removed = txn.sorted_set_remove(args.at(1), args.from(2).iter())?;
-        if removed > 0 {
-            txn.notify_removal(EventClass::SORTED_SET, "zrem", args.at(1));
-        }
-        out.integer(removed as i64);
-        Ok(())
+    handler: Handler::Aside(Aside {
+        run: |txn, args, out| {
+            let removed = txn.sorted_set_remove(args.at(1), args.from(2).iter())?;
+            finish_removal(txn, EventClass::SORTED_SET, "zrem", args.at(1), removed, out);
+            Ok(())
+        },
+        begin: |txn, args, _| Editing::begin(txn, args, REMOVAL),
     }),
     ..SORTED_SET
+};
+
+const REMOVAL: Edit = Edit {
+    empty: || Copied::SortedSet(SortedSet::new()),
+    width: 1,
+    change: |set, args, _| {
+        let Copied::SortedSet(set) = set else { return Ok(Inserted::Nothing) };
+        Ok(if set.remove(args.at(0)) { Inserted::New } else { Inserted::Nothing })
+    },
+    finish: |txn, args, edited, out| {
+        finish_removal(txn, EventClass::SORTED_SET, "zrem", args.at(1), edited.new, out);
+    },
 };
 
 const ZCARD: Command = Command {

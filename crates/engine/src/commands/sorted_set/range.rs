@@ -398,7 +398,7 @@ impl Storing {
 }
 
 impl Work for Storing {
-    fn step(&mut self, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
         let Storing { source, ranks, result, limits } = self;
         let count = ranks.len().min(SLICE_ELEMENTS / 4);
         source.walk(ranks.start as u64, count, |member, beside| {

@@ -76,7 +76,7 @@ impl Removing {
 }
 
 impl Work for Removing {
-    fn step(&mut self, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
         if self.set.unshare() {
             return false;
         }
