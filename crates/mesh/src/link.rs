@@ -89,7 +89,10 @@ impl Downstream {
 pub(crate) struct Transfer {
     /// `None`: all is sent.
     pub(crate) cursor: Option<Cursor>,
-    /// Where the log ended when it began: to be kept until the peer subscribes.
+    /// Where the log ended when it began. What it has up to there, and the peer lacks after `after`, goes first.
+    pub(crate) end: Position,
+    pub(crate) after: VersionVector,
+    /// What of the log was sent so; what follows is kept until the peer subscribes.
     pub(crate) keep: Position,
     /// What the peer has when it is done.
     pub(crate) vector: VersionVector,

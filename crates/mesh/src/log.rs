@@ -182,6 +182,33 @@ impl RelayLog {
         self.has_evicted = false;
     }
 
+    /// What had come before the newest part of the log, of about a quarter of its size.
+    pub fn before_newest_quarter(&self) -> &VersionVector {
+        let begin = self.appended.saturating_sub(self.limit as u64 / 4);
+        let chunk = self.chunks.partition_point(|chunk| chunk.offset < begin);
+        self.chunks.get(chunk).map_or(&self.end, |chunk| &chunk.before)
+    }
+
+    /// What the log and everything before it holds of `origin`.
+    pub fn last(&self, origin: Origin) -> Stamp {
+        self.end.get(origin)
+    }
+
+    /// Takes over what another log has after what is here, as far as it reaches back.
+    pub fn absorb(&mut self, tail: &RelayLog, keep_from: Option<Position>) {
+        let mut position = tail.start();
+        while let Some((record, next)) = tail.read(position) {
+            position = next;
+            if record.first <= self.last(record.origin) {
+                continue;
+            }
+            if record.previous > self.last(record.origin) {
+                self.raise_floor(record.origin, record.previous);
+            }
+            self.append(&Record { previous: self.last(record.origin), ..record }, keep_from);
+        }
+    }
+
     /// Where to read from in order to get everything of `origin` after `after`. Only meaningful where
     /// `floor` is not above `after`.
     pub fn seek(&self, origin: Origin, after: Stamp) -> Position {
@@ -326,6 +353,23 @@ mod tests {
             }
         }
         assert!(log.bytes() <= 5 * CHUNK_BYTES);
+    }
+
+    #[test]
+    fn what_another_log_has_more_is_taken_over() {
+        let mut log = filled(usize::MAX, 100, 10);
+        // Of one origin it begins where ours ends, of the other there is a hole.
+        let mut tail = RelayLog::new(usize::MAX);
+        for (node, previous, first) in [(1, 98, 100), (1, 100, 102), (1, 102, 104), (2, 111, 113), (2, 113, 115)] {
+            let (previous, first) = (Stamp(previous), Stamp(first));
+            let record = Record { origin: origin(node), previous, first, count: 1, context: &[], effects: &[] };
+            tail.append(&record, None);
+        }
+        log.absorb(&tail, None);
+        assert_eq!((log.floor(origin(1)), log.floor(origin(2))), (Stamp::ZERO, Stamp(111)));
+        assert_eq!((log.last(origin(1)), log.last(origin(2))), (Stamp(104), Stamp(115)));
+        assert_eq!(rest(&log, log.seek(origin(1), Stamp(98)), origin(1)), [100, 102, 104]);
+        assert_eq!(rest(&log, log.seek(origin(2), Stamp(111)), origin(2)), [113, 115]);
     }
 
     #[test]

@@ -140,6 +140,8 @@ pub(crate) struct Import {
     pub(crate) replace: bool,
     /// What its sender had when it began, and what it knew of the others; here since STATE_BEGIN.
     pub(crate) begun: Option<Begun>,
+    /// What its sender's log has of that. Once the data set is here, our log reaches as far back.
+    pub(crate) tail: RelayLog,
 }
 
 pub(crate) struct Begun {

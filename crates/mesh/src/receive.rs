@@ -3,6 +3,7 @@
 use crate::handshake::printable;
 use crate::inflow::{Cause, held_size};
 use crate::link::{Downstream, Phase, Side};
+use crate::log::RelayLog;
 use crate::mesh::{Begun, Import, keep_from};
 use crate::message::Message;
 use crate::store::Store;
@@ -153,11 +154,17 @@ impl Mesh {
     }
 
     fn receive_batch(&mut self, id: LinkId, batch: &[u8], store: &mut dyn Store, now: Now) -> Result<(), String> {
-        // What arrives while a data set does would be counted twice; it is asked for again afterwards.
+        let mut reader = BatchReader::new(batch);
+        if self.import.as_ref().is_some_and(|import| import.link == id && import.begun.is_some() && !import.replace) {
+            while let Some(record) = reader.next_record().map_err(|error| error.to_string())? {
+                self.receive_tail(&record, store)?;
+            }
+            return Ok(());
+        }
+        // What else arrives while a data set does would be counted twice; it is asked for again afterwards.
         if self.import.is_some() || self.unsettled {
             return Ok(());
         }
-        let mut reader = BatchReader::new(batch);
         while let Some(record) = reader.next_record().map_err(|error| error.to_string())? {
             self.receive_record(id, &record, store, now)?;
         }
@@ -381,7 +388,7 @@ impl Mesh {
         let replace = self.options.mode == Mode::Classic;
         let verb = if replace { "Replacing the data set by" } else { "Merging" };
         let text = format!("{verb} the one of {}", link.address());
-        self.import = Some(Import { link: id, replace, begun: None });
+        self.import = Some(Import { link: id, replace, begun: None, tail: RelayLog::new(self.options.log_bytes) });
         self.log_line(Severity::Notice, text);
     }
 
@@ -411,13 +418,26 @@ impl Mesh {
         Ok(())
     }
 
+    /// A record that is part of the data set that is being received, for those who follow us.
+    fn receive_tail(&mut self, record: &Record<'_>, store: &dyn Store) -> Result<(), String> {
+        self.admit(record.context.iter().map(|(of, _)| *of))?;
+        store.check(record)?;
+        let Some(Import { begun: Some(begun), tail, .. }) = &mut self.import else { return Ok(()) };
+        if !begun.vector.contains(record.origin) || !begun.vector.covers(record.origin, record.last()) {
+            return Err("a record that is not part of the data set".to_owned());
+        }
+        tail.append(record, None);
+        Ok(())
+    }
+
     fn state_end(&mut self, id: LinkId, store: &mut dyn Store, now: Now) -> Result<(), String> {
-        let Some(Import { begun: Some(Begun { vector, effects, rows }), replace, .. }) =
+        let Some(Import { begun: Some(Begun { vector, effects, rows }), replace, tail, .. }) =
             self.import.take_if(|import| import.link == id && import.begun.is_some())
         else {
             return Err("the end of a data set that was not asked for".to_owned());
         };
         let context = store.import_end(true);
+        self.log.absorb(&tail, keep_from(&self.links));
         for (origin, stamp) in vector.iter().filter(|(_, stamp)| *stamp > Stamp::ZERO) {
             if origin == self.own {
                 continue;
@@ -427,9 +447,10 @@ impl Mesh {
                 self.incomplete.insert(origin);
             }
             if !self.vector.covers(origin, stamp) {
-                if effects.get(origin) > self.vector.get(origin) || self.vector.get(origin) == Stamp::ZERO {
+                let logged = self.log.last(origin);
+                if effects.get(origin) > logged || logged == Stamp::ZERO {
                     self.log.raise_floor(origin, stamp);
-                } else {
+                } else if stamp > logged {
                     self.bridge_ticks(origin, stamp, &rows);
                 }
                 self.vector.advance(origin, stamp);
@@ -459,7 +480,7 @@ impl Mesh {
         Ok(())
     }
 
-    /// A data set has brought nothing but ticks of `origin`: one record stands for them in our log, so that whoever follows us
+    /// A data set has brought nothing but ticks of `origin` that its sender's log has not: one record stands for them in our log, so that whoever follows us
     /// need not take the data set, too. In a ring of links it would go round for ever.
     fn bridge_ticks(&mut self, origin: Origin, stamp: Stamp, rows: &[(Origin, VersionVector)]) {
         let row = rows.iter().find(|(of, _)| *of == origin).map(|(_, row)| row);
@@ -468,7 +489,7 @@ impl Mesh {
         if self.incomplete.contains(&origin) {
             context.push((origin, Stamp::ZERO));
         }
-        let previous = self.vector.get(origin);
+        let previous = self.log.last(origin);
         let record = Record { origin, previous, first: stamp, count: 0, context: &context, effects: &[] };
         self.log.append(&record, keep_from(&self.links));
     }

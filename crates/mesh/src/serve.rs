@@ -1,12 +1,12 @@
 //! The serving side: subscriptions to the relay log, data sets, and what goes onto a link.
 
 use crate::link::{Downstream, Link, Phase, Side, Transfer};
-use crate::log::RelayLog;
+use crate::log::{Position, RelayLog};
 use crate::message::Message;
 use crate::rows::Pin;
 use crate::store::{Cursor, Store};
-use crate::{BatchWriter, LinkId, Mesh, Mode, Now, Severity};
-use effect::VersionVector;
+use crate::{BatchWriter, LinkId, Mesh, Mode, Now, Record, Severity};
+use effect::{Stamp, VersionVector};
 
 /// Size of a batch of records or of a piece of a data set, in bytes; a single large record may exceed it.
 const FRAME_BYTES: usize = 32 * 1024;
@@ -45,7 +45,7 @@ impl Mesh {
     /// The peer wants our data set: it counts from now on as a member that has what we have now, or less where it has
     /// all that is `decided` here: so that is how it stays while the data set is on its way.
     pub(crate) fn begin_transfer(&mut self, id: LinkId, mut decided: VersionVector, now: Now) {
-        let (vector, keep) = (self.vector.clone(), self.log.end());
+        let vector = self.vector.clone();
         let mut rows: Vec<_> = self.rows.iter().map(|(origin, row)| (origin, row.clone())).collect();
         rows.push((self.own, vector.clone()));
         let clock = self.watermarks().clock;
@@ -58,11 +58,24 @@ impl Mesh {
         link.send(&Message::StateBegin { vector: vector.clone(), effects: self.last_effects.clone(), decided, rows });
         let text = format!("Sending the data set to replica {}", link.address());
         let joiner = link.peer.filter(|peer| peer.mode != Mode::Classic).map(|peer| peer.origin);
+        // Who knows nothing of an origin may still be asked for what is under way elsewhere.
+        let recent = self.log.before_newest_quarter();
+        let mut after = VersionVector::new();
+        for (origin, stamp) in vector.iter() {
+            let known = match link.announced.get(origin) {
+                _ if joiner.is_none() => stamp,
+                Stamp::ZERO => recent.get(origin).max(self.log.floor(origin)),
+                known => known,
+            };
+            after.advance(origin, known);
+        }
+        let end = self.log.end();
+        let keep = after.iter().map(|(origin, stamp)| self.log.seek(origin, stamp)).fold(end, Position::min);
         let announce_ms = now.monotonic_ms + ANNOUNCE_MS;
         let Some(downstream) = link.downstream_mut() else { return };
         downstream.subscriptions.clear();
         let (pin, cursor) = (Pin { vector: has, clock }, Some(Cursor::default()));
-        downstream.transfer = Some(Transfer { cursor, keep, vector, pin, ended_ms: 0 });
+        downstream.transfer = Some(Transfer { cursor, end, after, keep, vector, pin, ended_ms: 0 });
         downstream.announce_ms = announce_ms;
         self.counters.state_exports += 1;
         if let Some(joiner) = joiner {
@@ -119,7 +132,7 @@ impl Mesh {
         let mut more = false;
         if let (Phase::Open, Side::Downstream(downstream)) = (&link.phase, &mut link.side) {
             let room = |output: &Vec<u8>| output.len() - start < budget;
-            while room(output) && downstream.send_state(output, store, now) {}
+            while room(output) && downstream.send_state(&self.log, &mut self.batch, output, store, now) {}
             let sending = downstream.is_sending();
             if !sending {
                 downstream.close_gaps(&self.log, output);
@@ -151,10 +164,22 @@ impl Mesh {
 }
 
 impl Downstream {
-    /// One piece of the data set. False where none is being sent.
-    fn send_state(&mut self, output: &mut Vec<u8>, store: &mut dyn Store, now: Now) -> bool {
+    /// One piece of the data set, or of the log that goes with it. False where none is being sent.
+    fn send_state(
+        &mut self,
+        log: &RelayLog,
+        batch: &mut BatchWriter,
+        output: &mut Vec<u8>,
+        store: &mut dyn Store,
+        now: Now,
+    ) -> bool {
         let Some(transfer) = &mut self.transfer else { return false };
         let Some(cursor) = transfer.cursor else { return false };
+        let Transfer { keep, end, after, .. } = transfer;
+        if *keep < *end {
+            send_batch(keep, *end, log, batch, output, |record| record.last() > after.get(record.origin));
+            return true;
+        }
         let mut chunk = Vec::with_capacity(FRAME_BYTES);
         transfer.cursor = store.export(cursor, FRAME_BYTES, &mut chunk);
         if !chunk.is_empty() {
@@ -184,21 +209,36 @@ impl Downstream {
 
     /// One batch of records. Returns how many with effects; 0 at the end of the log.
     fn send_records(&mut self, log: &RelayLog, batch: &mut BatchWriter, output: &mut Vec<u8>) -> u64 {
-        batch.clear();
-        let mut sent = 0;
-        while batch.len() < FRAME_BYTES {
-            let Some((record, next)) = log.read(self.position) else { break };
-            self.position = next;
-            let Some(after) = self.subscriptions.get_mut(&record.origin) else { continue };
-            if record.last() > *after {
-                *after = record.last();
-                batch.push(&record);
-                sent += u64::from(!record.is_tick());
-            }
-        }
-        if !batch.is_empty() {
-            Message::Records { batch: batch.bytes() }.put(output);
-        }
-        sent
+        send_batch(&mut self.position, log.end(), log, batch, output, |record| {
+            let after = self.subscriptions.get_mut(&record.origin).filter(|after| record.last() > **after);
+            after.map(|after| *after = record.last()).is_some()
+        })
     }
+}
+
+/// Those of the records from `position` to `end` that are `wanted`, as many as go into one batch. Returns how many of them
+/// have effects.
+fn send_batch(
+    position: &mut Position,
+    end: Position,
+    log: &RelayLog,
+    batch: &mut BatchWriter,
+    output: &mut Vec<u8>,
+    mut wanted: impl FnMut(&Record<'_>) -> bool,
+) -> u64 {
+    batch.clear();
+    let mut sent = 0;
+    *position = (*position).max(log.start());
+    while batch.len() < FRAME_BYTES && *position < end {
+        let Some((record, next)) = log.read(*position) else { break };
+        *position = next;
+        if wanted(&record) {
+            batch.push(&record);
+            sent += u64::from(!record.is_tick());
+        }
+    }
+    if !batch.is_empty() {
+        Message::Records { batch: batch.bytes() }.put(output);
+    }
+    sent
 }

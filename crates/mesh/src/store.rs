@@ -12,6 +12,9 @@ pub struct Cursor {
 
 /// The data set. An error text means a broken invariant: the link that brought the bytes is closed.
 pub trait Store {
+    /// Could `apply` take this record?
+    fn check(&self, record: &Record<'_>) -> Result<(), String>;
+
     /// Applies a record of another origin, whose version vector was `row` then. Returns the context version:
     /// local commits whose context is at least that have seen it.
     fn apply(&mut self, record: &Record<'_>, row: &VersionVector) -> Result<u64, String>;

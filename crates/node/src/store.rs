@@ -3,7 +3,7 @@
 use crate::doubts::{Doubts, Place};
 use effect::{Effect, EffectReader, Origin, Stamp, VersionVector};
 use engine::{Author, Engine};
-use keyspace::{CausalMark, Change, Horizon, Import, Keyspace, OriginIndex, Row, Scope, Txn, Version};
+use keyspace::{CausalMark, Change, Checked, Horizon, Import, Keyspace, OriginIndex, Row, Scope, Txn, Version};
 use mesh::{Cursor, Now, Record, Store, Watermarks};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -129,6 +129,15 @@ impl KeyspaceStore {
         Ok(())
     }
 
+    /// What the effects of a record are, where they can be applied.
+    fn checked<'e>(&self, record: &Record<'e>, key: impl FnMut(&'e [u8])) -> Result<Checked, String> {
+        let checked = self.keyspace.check_effects(record.effects, key).map_err(|error| error.to_string())?;
+        if checked.count != record.count {
+            return Err(format!("a record of {} effects has {}", record.count, checked.count));
+        }
+        Ok(checked)
+    }
+
     /// Is something forgotten that this record, whose author had seen `self.seen`, should have met?
     fn is_late(&self, first: Stamp, origin: OriginIndex) -> bool {
         let had_seen = |index: usize, mark: &CausalMark| {
@@ -159,14 +168,14 @@ impl KeyspaceStore {
 }
 
 impl Store for KeyspaceStore {
+    fn check(&self, record: &Record<'_>) -> Result<(), String> {
+        self.checked(record, |_| ()).map(drop)
+    }
+
     fn apply(&mut self, record: &Record<'_>, row: &VersionVector) -> Result<u64, String> {
         let mut hashes = std::mem::take(&mut self.hashes);
         hashes.clear();
-        let checked = self.keyspace.check_effects(record.effects, |key| hashes.push(self.keyspace.hash(key)));
-        let checked = checked.map_err(|error| error.to_string())?;
-        if checked.count != record.count {
-            return Err(format!("a record of {} effects has {}", record.count, checked.count));
-        }
+        let checked = self.checked(record, |key| hashes.push(self.keyspace.hash(key)))?;
         let scope = if checked.whole_databases { Scope::All } else { Scope::Keys(&hashes) };
         self.fill_seen(row)?;
         let origin = self.index(record.origin)?;

@@ -178,11 +178,54 @@ fn in_a_ring_a_data_set_goes_round_once() {
     network.heal();
     network.bandwidth = 1_000;
     network.settle(60_000);
-    let imports = |network: &Network| network.nodes.iter().map(|node| node.mesh.counters().state_imports).sum::<u64>();
     network.run(10_000);
     let before = imports(&network);
     network.run(60_000);
     assert_eq!(imports(&network), before, "ticks are not worth a data set");
+}
+
+/// A ring in which node 1 follows 0, 2 follows 1 … and 0 the last one.
+fn busy_ring(count: usize) -> Network {
+    let mut network = Network::new(count, Options { log_bytes: 256 * 1024, ..options() });
+    network.nodes.iter_mut().for_each(|node| node.store.has_late_joiners = true);
+    (0..count).for_each(|node| network.replicate(node, (node + count - 1) % count));
+    keep_writing(&mut network, 5_000);
+    network
+}
+
+/// One write in a millisecond, each at another node.
+fn keep_writing(network: &mut Network, for_ms: usize) {
+    for ms in 0..for_ms {
+        network.set(ms % network.nodes.len(), &[(&format!("busy:{}", ms % 100), &ms.to_string())]);
+        network.run(1);
+    }
+}
+
+fn imports(network: &Network) -> Vec<u64> {
+    network.nodes.iter().map(|node| node.mesh.counters().state_imports).collect()
+}
+
+#[test]
+fn in_a_ring_each_node_takes_one_data_set_while_writes_go_on() {
+    let mut network = busy_ring(5);
+    network.cut(0, 1);
+    fill(&mut network, 0, 5_000, 100);
+    keep_writing(&mut network, 200);
+    network.heal();
+    network.bandwidth = 1_000;
+    keep_writing(&mut network, 15_000);
+    assert_eq!(imports(&network), [0, 1, 1, 1, 1], "whoever lacks what the logs have lost");
+    network.settle(5_000);
+}
+
+#[test]
+fn in_a_ring_one_who_lost_its_memory_takes_a_data_set_and_nobody_else() {
+    let mut network = busy_ring(5);
+    network.bandwidth = 1_000;
+    network.restart(2, 2);
+    keep_writing(&mut network, 10_000);
+    assert_eq!(imports(&network), [0, 0, 1, 0, 0], "its log reaches back as far as what is under way");
+    network.settle(5_000);
 }
 
 #[test]

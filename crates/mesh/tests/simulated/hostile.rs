@@ -89,6 +89,40 @@ fn more_lives_than_can_be_told_apart_close_the_link() {
 }
 
 #[test]
+fn records_that_come_with_a_data_set_must_be_part_of_it() {
+    let mut vector = VersionVector::new();
+    vector.advance(origin(1, 1), Stamp(5));
+    for (last, effects, is_refused) in [(5, vec![], false), (6, vec![], true), (5, vec![0xff], true)] {
+        let (mut mesh, mut store, link) = open_link(true);
+        send(&mut mesh, &mut store, link, &Message::Gap { floors: vector.clone() });
+        send(
+            &mut mesh,
+            &mut store,
+            link,
+            &Message::StateBegin {
+                vector: vector.clone(),
+                effects: vector.clone(),
+                decided: VersionVector::new(),
+                rows: Vec::new(),
+            },
+        );
+        assert!(!is_closed(&mut mesh));
+        let mut batch = BatchWriter::default();
+        let first = Stamp(last);
+        batch.push(&Record {
+            origin: origin(1, 1),
+            previous: Stamp(3),
+            first,
+            count: 1,
+            context: &[],
+            effects: &effects,
+        });
+        send(&mut mesh, &mut store, link, &Message::Records { batch: batch.bytes() });
+        assert_eq!(is_closed(&mut mesh), is_refused, "{last} {effects:?}");
+    }
+}
+
+#[test]
 fn a_data_set_that_is_on_its_way_cannot_be_asked_for_again() {
     let (mut mesh, mut store, link) = open_link(false);
     send(&mut mesh, &mut store, link, &Message::StateRequest);

@@ -37,6 +37,11 @@ impl Store for ToyStore {
         self.remembered_bytes
     }
 
+    fn check(&self, record: &Record<'_>) -> Result<(), String> {
+        let is_known = |effect| matches!(effect, Ok(Effect::Set { .. }));
+        EffectReader::new(record.effects).all(is_known).then_some(()).ok_or("not a SET".into())
+    }
+
     fn apply(&mut self, record: &Record<'_>, row: &VersionVector) -> Result<u64, String> {
         let (origin, last) = (record.origin, record.last());
         assert!(self.applied.insert((origin, record.first)), "{origin:?} {:?} twice", record.first);
