@@ -480,8 +480,8 @@ impl Mesh {
         Ok(())
     }
 
-    /// A data set has brought nothing but ticks of `origin` that its sender's log has not: one record stands for them in our log, so that whoever follows us
-    /// need not take the data set, too. In a ring of links it would go round for ever.
+    /// A data set has brought nothing of `origin` that its sender's log has not, but ticks: one record stands for them in our
+    /// log, so that whoever follows us need not take the data set, too. In a ring of links it would go round for ever.
     fn bridge_ticks(&mut self, origin: Origin, stamp: Stamp, rows: &[(Origin, VersionVector)]) {
         let row = rows.iter().find(|(of, _)| *of == origin).map(|(_, row)| row);
         let known = row.into_iter().flat_map(VersionVector::iter).filter(|(of, _)| *of != origin);
