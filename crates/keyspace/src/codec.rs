@@ -53,6 +53,21 @@ pub(crate) fn encoded_verbatim(text: Verbatim<&[u8]>) -> Vec<u8> {
     output
 }
 
+/// The encoding of a value that is about to be put.
+pub(crate) fn encoded_new(value: &NewValue<'_>) -> Vec<u8> {
+    encoded(match value {
+        NewValue::Verbatim(text) => return encoded_verbatim(*text),
+        NewValue::Int(int) => ValueRef::Int(*int),
+        NewValue::Bytes(bytes) => ValueRef::Bytes(bytes),
+        NewValue::Long(text) => ValueRef::Bytes(text),
+        NewValue::Set(set) => ValueRef::Set(set.view()),
+        NewValue::Hash(hash) => ValueRef::Hash(hash.view()),
+        NewValue::List(list) => ValueRef::List(list),
+        NewValue::SortedSet(set) => ValueRef::SortedSet(set),
+        NewValue::Stream(stream) => ValueRef::Stream(stream),
+    })
+}
+
 /// Begins a collection. Returns it where deadlines are to be written.
 fn tagged<'c>(output: &mut Vec<u8>, number: u8, collection: Option<&'c dyn Expiring>) -> Option<&'c dyn Expiring> {
     let deadlines = collection.filter(|collection| collection.earliest_deadline_ms().is_some());
@@ -272,6 +287,24 @@ impl Value {
             Value::List(list) => NewValue::List(std::mem::take(list)),
             Value::SortedSet(set) => NewValue::SortedSet(std::mem::take(set)),
             Value::Stream(stream) => NewValue::Stream(std::mem::take(stream)),
+        }
+    }
+}
+
+impl From<NewValue<'_>> for Value {
+    fn from(value: NewValue<'_>) -> Value {
+        match value {
+            NewValue::Int(int) => Value::Int(int),
+            NewValue::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+            NewValue::Verbatim(text) => {
+                Value::Verbatim(Verbatim { bytes: text.bytes.to_vec(), is_modified: text.is_modified })
+            }
+            NewValue::Long(text) => Value::Bytes(text.to_vec()),
+            NewValue::Set(set) => Value::Set(set),
+            NewValue::Hash(hash) => Value::Hash(hash),
+            NewValue::List(list) => Value::List(list),
+            NewValue::SortedSet(set) => Value::SortedSet(set),
+            NewValue::Stream(stream) => Value::Stream(stream),
         }
     }
 }

@@ -110,7 +110,7 @@ impl Stamping {
     /// Does anybody read more of effects than which keys they change?
     #[inline]
     pub(crate) fn keeps_effects(&self) -> bool {
-        self.switches.load(Ordering::Relaxed) & (RECORDING | STAMPING | PEERS) != 0
+        self.switches.load(Ordering::Relaxed) & (RECORDING | PEERS) != 0
     }
 
     pub(crate) fn add_observer(&self) {

@@ -1,7 +1,7 @@
 //! CLIENT: the connections, seen from outside.
 
 use super::connection::CONNECTION;
-use super::help::help;
+use super::help::help_of;
 use super::tracking::{CACHING, GETREDIR, TRACKING, TRACKINGINFO};
 use crate::arguments::{Cursor, integer, is};
 use crate::clients::{Client, ClientKind, PauseMode, Unblock};
@@ -10,6 +10,7 @@ use crate::context::SessionContext;
 use crate::fault::{Fault, printable};
 use crate::services::Now;
 use crate::session::ReplyMode;
+use crate::slices::{self, Sliced};
 use resp::{Args, Out};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -137,15 +138,7 @@ fn getname(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Repl
     Ok(())
 }
 
-const HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
-    since: "5.0.0",
-    summary: "Lists the subcommands.",
-    handler: Handler::Session(help),
-    ..CONNECTION
-};
+const HELP: Command = Command { since: "5.0.0", ..help_of(CONNECTION) };
 
 const ID: Command = Command {
     name: "id",
@@ -289,9 +282,36 @@ fn list(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Repl
         4.. if is(args.at(2), "ID") => clients_by_id(context, args.from(3))?,
         _ => return Err(Fault::Syntax),
     };
-    let lines: String = clients.iter().map(|client| client.describe(context.now) + "\n").collect();
-    out.verbatim(b"txt", lines.as_bytes());
+    let mut listing = Listing { clients: clients.into_iter(), lines: String::new() };
+    if context.in_transaction() {
+        while !listing.step(context) {}
+        listing.reply(context, out);
+    } else {
+        slices::run(context, listing, out);
+    }
     Ok(())
+}
+
+/// Clients that are listed, slice by slice, as there may be very many.
+struct Listing {
+    clients: std::vec::IntoIter<Arc<Client>>,
+    lines: String,
+}
+
+impl Sliced for Listing {
+    fn step(&mut self, context: &mut SessionContext<'_>) -> bool {
+        const STEP_CLIENTS: usize = 100;
+        for client in self.clients.by_ref().take(STEP_CLIENTS) {
+            self.lines.push_str(&client.describe(context.now));
+            self.lines.push('\n');
+        }
+        self.clients.len() == 0
+    }
+
+    fn reply(&mut self, _: &mut SessionContext<'_>, out: &mut Out) -> bool {
+        out.verbatim(b"txt", self.lines.as_bytes());
+        true
+    }
 }
 
 fn clients_by_id(context: &SessionContext<'_>, ids: Args<'_>) -> Result<Vec<Arc<Client>>, Fault> {

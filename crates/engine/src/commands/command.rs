@@ -1,6 +1,6 @@
 //! COMMAND: the table of commands, for clients.
 
-use super::help::help;
+use super::help::help_of;
 use crate::arguments::is;
 use crate::command::{Argument, Begin, Command, Find, Flags, Handler, KeySpec, Reply};
 use crate::context::SessionContext;
@@ -150,15 +150,7 @@ fn getkeysandflags(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) ->
     Ok(())
 }
 
-const HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
-    since: "5.0.0",
-    summary: "Lists the subcommands.",
-    handler: Handler::Session(help),
-    ..SERVER
-};
+const HELP: Command = Command { since: "5.0.0", ..help_of(SERVER) };
 
 const INFO: Command = Command {
     name: "info",

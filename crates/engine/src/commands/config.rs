@@ -1,6 +1,6 @@
 //! CONFIG: directives read and changed at run time.
 
-use super::help::help;
+use super::help::help_of;
 use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::config::{Appended, Config, DirectiveFlags, SetError, directive_names, find_directive, rewrite};
 use crate::context::SessionContext;
@@ -29,15 +29,7 @@ const SUBCOMMAND: Command = Command {
     ..Command::BASE
 };
 
-const HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
-    since: "5.0.0",
-    summary: "Lists the subcommands.",
-    handler: Handler::Session(help),
-    ..SUBCOMMAND
-};
+const HELP: Command = Command { since: "5.0.0", ..help_of(SUBCOMMAND) };
 
 const GET: Command = Command {
     name: "get",

@@ -1,7 +1,7 @@
 //! What long commands work on: copies of collections, which share everything with them until somebody writes.
 
 use keyspace::{KeyType, Txn, View};
-use values::{Element, Hash, List, Set, SortedSet};
+use values::{Element, Hash, HashRef, List, Set, SetRef, SortedSet};
 
 /// A copy of what was at a key.
 #[derive(Clone)]
@@ -21,7 +21,54 @@ pub(super) enum Beside<'a> {
     Score(f64),
 }
 
+/// A set, a hash or a sorted set, wherever it is.
+#[derive(Clone, Copy)]
+pub(super) enum Elements<'a> {
+    Set(SetRef<'a>),
+    Hash(HashRef<'a>),
+    SortedSet(&'a SortedSet),
+}
+
+impl Elements<'_> {
+    pub(super) fn len(self) -> usize {
+        match self {
+            Elements::Set(set) => set.len(),
+            Elements::Hash(hash) => hash.len(),
+            Elements::SortedSet(set) => set.len(),
+        }
+    }
+
+    pub(super) fn to_copy(self) -> Copied {
+        match self {
+            Elements::Set(set) => Copied::Set(set.contents()),
+            Elements::Hash(hash) => Copied::Hash(hash.contents()),
+            Elements::SortedSet(set) => Copied::SortedSet(set.clone()),
+        }
+    }
+
+    /// As SSCAN and its kin do: gives about `count` elements, and returns the next cursor.
+    pub(super) fn scan(self, cursor: u64, count: usize, mut f: impl FnMut(&[u8], Beside<'_>)) -> u64 {
+        match self {
+            Elements::Set(set) => set.scan(cursor, count, |member| f(member, Beside::Nothing)),
+            Elements::Hash(hash) => {
+                hash.scan(cursor, count, |field, value| f(field, Beside::Value(Element::Bytes(value))))
+            }
+            Elements::SortedSet(set) => set.scan(cursor, count, |member, score| f(member, Beside::Score(score))),
+        }
+    }
+}
+
 impl Copied {
+    /// What it is a copy of.
+    pub(super) fn elements(&self) -> Option<Elements<'_>> {
+        match self {
+            Copied::Set(set) => Some(Elements::Set(set.view())),
+            Copied::Hash(hash) => Some(Elements::Hash(hash.view())),
+            Copied::SortedSet(set) => Some(Elements::SortedSet(set)),
+            Copied::Nothing | Copied::List(_) => None,
+        }
+    }
+
     /// `None`: what is there has no elements.
     pub(super) fn of(view: &View<'_>, key: &[u8]) -> Option<Copied> {
         Some(match view.type_of(key) {
@@ -61,10 +108,12 @@ impl Copied {
         let after = |len: usize| if start + count < len { (start + count) as u64 } else { 0 };
         match self {
             Copied::Nothing => 0,
-            Copied::Set(set) => set.view().scan(place, count, |member| f(Element::Bytes(member), Beside::Nothing)),
-            Copied::Hash(hash) => hash.view().scan(place, count, |field, value| {
-                f(Element::Bytes(field), Beside::Value(Element::Bytes(value)));
-            }),
+            Copied::Set(_) | Copied::Hash(_) => {
+                let scan = |elements: Elements<'_>| {
+                    elements.scan(place, count, |element, beside| f(Element::Bytes(element), beside))
+                };
+                self.elements().map_or(0, scan)
+            }
             Copied::SortedSet(set) => {
                 set.range(start..start + count).for_each(|(member, score)| f(member, Beside::Score(score)));
                 after(set.len())

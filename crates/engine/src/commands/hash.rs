@@ -1,13 +1,11 @@
 //! Hashes.
 
-use super::collection::{Gathered, SLICE_ELEMENTS, is_long, place_of, reply_element, reply_in_slices, reply_to_each};
-use super::copied::{Beside, Copied};
+use super::collection::{SLICE_ELEMENTS, is_long, place_of, reply_element, reply_in_slices, reply_to_each};
+use super::copied::{Beside, Copied, Elements};
 use super::edited::{Edit, Edited, Editing, finish_removal};
 use super::random::{RandomCount, repeat_draws, reply_long_draw};
-use super::scan::{
-    COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_long_scan, reply_scan, scan_cursor,
-};
-use crate::arguments::{Cursor, integer, is};
+use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, Scanned, scan_elements};
+use crate::arguments::{integer, is};
 use crate::aside::Aside;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
@@ -363,38 +361,11 @@ const HSCAN: Command = Command {
         COUNT_ARGUMENT,
         Argument::word("novalues", "NOVALUES").optional(),
     ],
-    handler: Handler::Read(hscan),
+    handler: Handler::Read(|view, args, out| {
+        scan_elements(args, Scanned::Fields, out, |key| Ok(view.hash(key)?.map(Elements::Hash)))
+    }),
     ..ALL
 };
-
-fn hscan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let cursor = scan_cursor(args.at(2))?;
-    let Some(hash) = view.hash(args.at(1))? else {
-        reply_scan(out, |_| 0);
-        return Ok(());
-    };
-    let options = ScanOptions::parse(Cursor::new(args, 3), Scanned::Fields)?;
-    let no_values = options.no_values;
-    let scan = move |hash: HashRef<'_>, cursor, count, pattern: Pattern<'_>, found: &mut Gathered| {
-        hash.scan(cursor, count, |field, value| {
-            if pattern.matches(field) {
-                found.bulk(field);
-                if !no_values {
-                    found.bulk(value);
-                }
-            }
-        })
-    };
-    if is_long(options.count.min(hash.len())) {
-        let (hash, pattern) = (hash.contents(), options.pattern.text());
-        reply_long_scan(out, cursor, options.count, move |cursor, count, found| {
-            scan(hash.view(), cursor, count, Pattern::new(&pattern), found)
-        });
-    } else {
-        reply_scan(out, |found| scan(hash, cursor, options.count, options.pattern, found));
-    }
-    Ok(())
-}
 
 const HSET: Command = Command {
     name: "hset",

@@ -1,12 +1,24 @@
 //! HELP of every container, from the declarations of its subcommands.
 
-use crate::command::{Argument, Command, Reply};
+use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::context::SessionContext;
 use crate::table::table;
 use resp::{Args, Out};
 
+/// The subcommand of a family, of which the other ones are like `family`.
+pub(super) const fn help_of(family: Command) -> Command {
+    Command {
+        name: "help",
+        arity: 2,
+        flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
+        summary: "Lists the subcommands.",
+        handler: Handler::Session(help),
+        ..family
+    }
+}
+
 /// Lists the subcommands of the container that was called.
-pub(super) fn help(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+fn help(_: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     let Some(container) = table().command(args.at(0)) else { return Ok(()) };
     let subcommands = container.command.subcommands;
     out.array(1 + 2 * subcommands.len());

@@ -1,6 +1,6 @@
 //! LATENCY: how long commands take, and what took too long.
 
-use super::help::help;
+use super::help::help_of;
 use super::server::SERVER;
 use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::context::SessionContext;
@@ -101,15 +101,7 @@ fn graph(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Rep
     Ok(())
 }
 
-const HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
-    since: "2.8.13",
-    summary: "Lists the subcommands.",
-    handler: Handler::Session(help),
-    ..SERVER
-};
+const HELP: Command = Command { since: "2.8.13", ..help_of(SERVER) };
 
 const HISTOGRAM: Command = Command {
     name: "histogram",

@@ -4,7 +4,7 @@ use crate::arguments::{Cursor, bytes, integer, is};
 use crate::command::Reply;
 use crate::fault::Fault;
 use keyspace::View;
-use resp::{Args, Out};
+use resp::{Args, Out, Rest};
 
 struct Options {
     length_only: bool,
@@ -32,19 +32,33 @@ pub(super) fn lcs(view: &View<'_>, args: Args<'_>, table_bytes_max: usize, out: 
     if table_bytes > table_bytes_max {
         return Err(Fault::Text("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"));
     }
-    let table = Table::new(first, second);
-    let length = i64::from(table.length(first.len(), second.len()));
-    if options.ranges {
-        reply_ranges(&table.matches(first, second), length, &options, out);
-    } else if options.length_only {
-        out.integer(length);
+    let mut table = Table::new(first, second);
+    if first.len() * second.len() > SLICE_CELLS {
+        out.continue_with(Replying { table, options });
     } else {
-        let matches = table.matches(first, second);
-        let common: Vec<u8> =
-            matches.iter().rev().flat_map(|run| &first[run.first as usize..][..run.len as usize]).copied().collect();
-        out.bulk(&common);
+        table.fill(usize::MAX);
+        table.reply(&options, out);
     }
     Ok(())
+}
+
+/// Of a large table so many cells are filled at a time.
+const SLICE_CELLS: usize = 200_000;
+
+/// A reply for which the table has still to be filled.
+struct Replying {
+    table: Table,
+    options: Options,
+}
+
+impl Rest for Replying {
+    fn append_slice(&mut self, out: &mut Out) -> bool {
+        let goes_on = self.table.fill(SLICE_CELLS);
+        if !goes_on {
+            self.table.reply(&self.options, out);
+        }
+        goes_on
+    }
 }
 
 fn parse(mut words: Cursor<'_>) -> Result<Options, Fault> {
@@ -91,30 +105,60 @@ fn reply_ranges(matches: &[Match], length: i64, options: &Options, out: &mut Out
 
 /// Lengths of the longest common subsequences of all pairs of prefixes.
 struct Table {
+    first: Vec<u8>,
+    second: Vec<u8>,
     lengths: Vec<u32>,
-    width: usize,
+    /// How many rows are filled, one for each byte of the first string.
+    rows: usize,
 }
 
 impl Table {
     fn new(first: &[u8], second: &[u8]) -> Table {
-        let width = second.len() + 1;
-        let mut lengths = vec![0u32; width * (first.len() + 1)];
-        for (row, &byte) in first.iter().enumerate() {
-            let (above, current) = lengths[row * width..(row + 2) * width].split_at_mut(width);
-            for (column, &other) in second.iter().enumerate() {
+        let lengths = vec![0u32; (second.len() + 1) * (first.len() + 1)];
+        Table { first: first.to_vec(), second: second.to_vec(), lengths, rows: 0 }
+    }
+
+    fn width(&self) -> usize {
+        self.second.len() + 1
+    }
+
+    /// Fills about so many cells. False where none is left.
+    fn fill(&mut self, cells: usize) -> bool {
+        let width = self.width();
+        let end = self.first.len().min((self.rows + 1).saturating_add(cells / width));
+        for row in self.rows..end {
+            let byte = self.first[row];
+            let (above, current) = self.lengths[row * width..(row + 2) * width].split_at_mut(width);
+            for (column, &other) in self.second.iter().enumerate() {
                 current[column + 1] =
                     if byte == other { above[column] + 1 } else { above[column + 1].max(current[column]) };
             }
         }
-        Table { lengths, width }
+        self.rows = end;
+        self.rows < self.first.len()
+    }
+
+    /// All rows are filled.
+    fn reply(&self, options: &Options, out: &mut Out) {
+        let length = i64::from(self.length(self.first.len(), self.second.len()));
+        if options.ranges {
+            reply_ranges(&self.matches(), length, options, out);
+        } else if options.length_only {
+            out.integer(length);
+        } else {
+            let matches = self.matches();
+            let common = matches.iter().rev().flat_map(|run| &self.first[run.first as usize..][..run.len as usize]);
+            out.bulk(&common.copied().collect::<Vec<u8>>());
+        }
     }
 
     fn length(&self, first: usize, second: usize) -> u32 {
-        self.lengths[first * self.width + second]
+        self.lengths[first * self.width() + second]
     }
 
     /// The runs of one longest common subsequence, from the last to the first.
-    fn matches(&self, first: &[u8], second: &[u8]) -> Vec<Match> {
+    fn matches(&self) -> Vec<Match> {
+        let (first, second) = (&self.first, &self.second);
         let mut matches: Vec<Match> = Vec::new();
         let (mut i, mut j) = (first.len(), second.len());
         while i > 0 && j > 0 {
@@ -146,15 +190,20 @@ mod tests {
     #[test]
     fn ohmytext_and_mynewtext() {
         let (first, second) = (b"ohmytext", b"mynewtext");
-        let table = Table::new(first, second);
+        let mut table = Table::new(first, second);
+        assert!(table.fill(20), "three rows of eight");
+        assert!(!table.fill(1000));
         assert_eq!(table.length(first.len(), second.len()), 6);
         let expected = [Match { first: 4, second: 5, len: 4 }, Match { first: 2, second: 0, len: 2 }];
-        assert_eq!(table.matches(first, second), expected);
+        assert_eq!(table.matches(), expected);
     }
 
     #[test]
     fn nothing_in_common() {
-        assert_eq!(Table::new(b"abc", b"xyz").matches(b"abc", b"xyz"), []);
-        assert_eq!(Table::new(b"", b"xyz").matches(b"", b"xyz"), []);
+        for first in [&b"abc"[..], b""] {
+            let mut table = Table::new(first, b"xyz");
+            assert!(!table.fill(1000));
+            assert_eq!(table.matches(), []);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! MEMORY: where the memory goes.
 
-use super::help::help;
+use super::help::help_of;
 use super::server::SERVER;
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
@@ -42,15 +42,7 @@ fn doctor(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply
     Ok(())
 }
 
-const HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
-    since: "4.0.0",
-    summary: "Lists the subcommands.",
-    handler: Handler::Session(help),
-    ..SERVER
-};
+const HELP: Command = Command { since: "4.0.0", ..help_of(SERVER) };
 
 const MALLOC_STATS: Command = Command {
     name: "malloc-stats",

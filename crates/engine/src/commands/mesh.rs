@@ -1,5 +1,6 @@
 //! MESH: the other nodes, as the operator sees them, and read-your-writes across nodes.
 
+use super::help::help_of;
 use super::replication::timeout;
 use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::context::SessionContext;
@@ -70,13 +71,7 @@ const FORGET: Command = Command {
     ..BASE
 };
 
-const HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    summary: "Shows this list.",
-    handler: Handler::Session(super::help::help),
-    ..BASE
-};
+const HELP: Command = help_of(BASE);
 
 const LAG: Command = Command {
     name: "lag",

@@ -1,6 +1,6 @@
 //! MODULE: there are none, and none can be loaded. Clients ask for the list.
 
-use super::help::help;
+use super::help::help_of;
 use super::server::SERVER;
 use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::context::SessionContext;
@@ -20,15 +20,7 @@ const MODULE: Command = Command {
     ..SERVER
 };
 
-const HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
-    since: "5.0.0",
-    summary: "Lists the subcommands.",
-    handler: Handler::Session(help),
-    ..SERVER
-};
+const HELP: Command = Command { since: "5.0.0", ..help_of(SERVER) };
 
 const LIST: Command = Command {
     name: "list",

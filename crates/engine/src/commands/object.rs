@@ -1,7 +1,7 @@
 //! OBJECT: how values are held.
 
 use super::generic::GENERIC;
-use super::help::help;
+use super::help::help_of;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::context::SessionContext;
 use crate::fault::Fault;
@@ -76,15 +76,7 @@ fn reply_number(number: Option<u64>, out: &mut Out) {
     }
 }
 
-const OBJECT_HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
-    since: "6.2.0",
-    summary: "Lists the subcommands.",
-    handler: Handler::Session(help),
-    ..GENERIC
-};
+const OBJECT_HELP: Command = Command { since: "6.2.0", ..help_of(GENERIC) };
 
 const OBJECT_IDLETIME: Command = Command {
     name: "idletime",

@@ -1,6 +1,6 @@
 //! Channels, shard channels and patterns: messages for whoever subscribes to them.
 
-use super::help::help;
+use super::help::help_of;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::context::SessionContext;
 use crate::fault::Fault;
@@ -273,12 +273,4 @@ fn numpat(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply
     Ok(())
 }
 
-const HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
-    since: "6.2.0",
-    summary: "Lists the subcommands.",
-    handler: Handler::Session(help),
-    ..LOOKS
-};
+const HELP: Command = Command { since: "6.2.0", ..help_of(LOOKS) };

@@ -1,10 +1,12 @@
 //! What SCAN, SSCAN, HSCAN and ZSCAN share: cursor, options, reply.
 
-use super::collection::{Gathered, SLICE_ELEMENTS};
+use super::collection::{Gathered, SLICE_ELEMENTS, is_long, reply_element};
+use super::copied::{Beside, Elements};
 use crate::arguments::{Cursor, integer, is};
-use crate::command::Argument;
+use crate::command::{Argument, Reply};
 use crate::fault::Fault;
-use resp::{Out, Rest};
+use keyspace::ValueError;
+use resp::{Args, Out, Rest};
 
 /// What a SCAN command walks through: decides which options there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,13 +112,44 @@ fn reply_scan_head(out: &mut Out, cursor: u64, len: usize) {
     out.array(len);
 }
 
-/// The same for a scan of very many, in slices. `step` scans from a cursor on, about so many.
-pub(super) fn reply_long_scan<F>(out: &mut Out, cursor: u64, count: usize, step: F)
-where
-    F: FnMut(u64, usize, &mut Gathered) -> u64 + Send + 'static,
-{
-    let scan = LongScan::new(out, cursor, count);
-    out.continue_with(InSlices { scan, step });
+/// SSCAN, HSCAN and ZSCAN. `find`: what is at a key.
+pub(super) fn scan_elements<'v>(
+    args: Args<'_>,
+    scanned: Scanned,
+    out: &mut Out,
+    find: impl FnOnce(&[u8]) -> Result<Option<Elements<'v>>, ValueError>,
+) -> Reply {
+    let cursor = scan_cursor(args.at(2))?;
+    let Some(elements) = find(args.at(1))? else {
+        reply_scan(out, |_| 0);
+        return Ok(());
+    };
+    let ScanOptions { count, pattern, no_values, .. } = ScanOptions::parse(Cursor::new(args, 3), scanned)?;
+    let scan = move |elements: Elements<'_>, cursor, count, pattern: Pattern<'_>, found: &mut Gathered| {
+        elements.scan(cursor, count, |element, beside| {
+            if !pattern.matches(element) {
+                return;
+            }
+            found.bulk(element);
+            match beside {
+                _ if no_values => {}
+                Beside::Nothing => {}
+                Beside::Value(value) => found.element(|out| reply_element(out, value)),
+                // Text in RESP3, too.
+                Beside::Score(score) => found.element(|out| out.bulk_double(score)),
+            }
+        })
+    };
+    if is_long(count.min(elements.len())) {
+        let (copy, pattern) = (elements.to_copy(), pattern.text());
+        let step = move |cursor, count, found: &mut Gathered| {
+            copy.elements().map_or(0, |elements| scan(elements, cursor, count, Pattern::new(&pattern), found))
+        };
+        out.continue_with(InSlices { scan: LongScan::new(out, cursor, count), step });
+    } else {
+        reply_scan(out, |found| scan(elements, cursor, count, pattern, found));
+    }
+    Ok(())
 }
 
 /// Such a scan, as far as it has come.

@@ -1,6 +1,6 @@
 //! SLOWLOG: commands that took long.
 
-use super::help::help;
+use super::help::help_of;
 use super::server::SERVER;
 use crate::command::{Argument, Command, Flags, Handler, Reply};
 use crate::context::SessionContext;
@@ -51,15 +51,7 @@ fn get(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
     Ok(())
 }
 
-const HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
-    since: "6.2.0",
-    summary: "Lists the subcommands.",
-    handler: Handler::Session(help),
-    ..SERVER
-};
+const HELP: Command = Command { since: "6.2.0", ..help_of(SERVER) };
 
 const LEN: Command = Command {
     name: "len",

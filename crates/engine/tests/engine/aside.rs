@@ -17,6 +17,13 @@ fn server(aside: bool) -> Server {
     server
 }
 
+/// The same where there are other nodes, which are told of everything.
+fn server_among_others() -> Server {
+    let server = server(true);
+    server.engine.keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
+    server
+}
+
 fn fill(client: &mut Client) {
     let of = |command: &str, key: &str, elements: &mut dyn Iterator<Item = String>| {
         [command.to_owned(), key.to_owned()].into_iter().chain(elements).collect::<Vec<_>>()
@@ -93,8 +100,7 @@ const COMMANDS: &[&str] = &[
 #[test]
 fn what_is_done_aside_is_what_is_done_at_once() {
     for command in COMMANDS {
-        let [expected, found] = [false, true].map(|aside| {
-            let server = server(aside);
+        let [expected, aside, among_others] = [server(false), server(true), server_among_others()].map(|server| {
             let mut client = server.client();
             fill(&mut client);
             let reply = client.words(command);
@@ -102,7 +108,8 @@ fn what_is_done_aside_is_what_is_done_at_once() {
             let reply = if is_any_order { sorted(reply) } else { vec![reply.to_string()] };
             (reply, contents(&mut client))
         });
-        assert!(expected == found, "{command}");
+        assert!(expected == aside, "{command}");
+        assert!(expected == among_others, "{command} among others");
     }
 }
 

@@ -1,13 +1,13 @@
 //! Local writes to keys of any type, and to whole databases.
 
 use super::Txn;
-use crate::EventClass;
 use crate::codec;
 use crate::entry::{Entry, LongString, NewValue, ValueRef, Verbatim};
 use crate::garbage::Garbage;
 use crate::merge::flush;
 use crate::table::Slot;
 use crate::version::{Row, Version};
+use crate::{EventClass, KeyType};
 use effect::Effect;
 use std::ops::Range;
 use values::{Hash, Set, SortedSet};
@@ -49,9 +49,7 @@ impl Txn<'_> {
     /// `destination` becomes a copy of `source` in database `db`, deadline included; replaces what was there.
     pub fn copy(&mut self, source: &[u8], destination: &[u8], db: u32) {
         let selected = self.view.db;
-        let shared = self.view.find(source).filter(|_| !self.keeps_effects());
-        if let Some((clone, deadline_ms)) = shared.and_then(|entry| Some((entry.clone_shared()?, entry.deadline_ms())))
-        {
+        if let Some((clone, deadline_ms)) = self.shared(source) {
             self.view.db = db;
             self.put_value(destination, clone, deadline_ms);
         } else if let Some((value, deadline_ms)) = self.encoded(source) {
@@ -67,9 +65,22 @@ impl Txn<'_> {
         self.view.keyspace.stamping.keeps_effects()
     }
 
-    /// Puts a value where nobody keeps effects.
+    /// A copy of what is at a key, and its deadline, where it can be shared.
+    fn shared(&self, key: &[u8]) -> Option<(NewValue<'static>, Option<u64>)> {
+        let entry = self.view.find(key)?;
+        // What hides there, and what groups know of entries, is not told to others.
+        let is_told = !matches!(entry.key_type(), KeyType::Stream)
+            && entry.expiring().is_none_or(|elements| !elements.has_deadlines() && !elements.has_hidden());
+        if is_told || !self.keeps_effects() { Some((entry.clone_shared()?, entry.deadline_ms())) } else { None }
+    }
+
+    /// Puts a value as it is. Who keeps effects is told what it is.
     pub(super) fn put_value(&mut self, key: &[u8], value: NewValue<'_>, deadline_ms: Option<u64>) {
-        self.merge(key, &Effect::Put { key, value: b"", deadline_ms }, |merge| {
+        let encoded = if self.keeps_effects() { codec::encoded_new(&value) } else { Vec::new() };
+        self.merge(key, &Effect::Put { key, value: &encoded, deadline_ms }, |merge| {
+            if merge.author.peers {
+                return merge.put(value.into(), deadline_ms);
+            }
             let header = merge.author.header(deadline_ms);
             match merge.database.table.slot(merge.hash, key) {
                 Slot::Occupied(mut entry) => entry.overwrite(value, header),
@@ -83,9 +94,13 @@ impl Txn<'_> {
         if !self.switches.recording {
             return self.rename_in_place(source, destination);
         }
-        let Some((value, deadline_ms)) = self.encoded(source) else { return };
-        self.remove(source);
-        self.put(destination, &value, deadline_ms);
+        if let Some((value, deadline_ms)) = self.shared(source) {
+            self.remove(source);
+            self.put_value(destination, value, deadline_ms);
+        } else if let Some((value, deadline_ms)) = self.encoded(source) {
+            self.remove(source);
+            self.put(destination, &value, deadline_ms);
+        }
     }
 
     /// Where nobody is told, the value itself moves, however large it is.
@@ -116,7 +131,7 @@ impl Txn<'_> {
     pub fn store_set(&mut self, key: &[u8], members: Set) {
         if members.is_empty() {
             self.delete(key);
-        } else if !self.keeps_effects() && members.is_large(self.view.encoding_limits()) {
+        } else if members.is_large(self.view.encoding_limits()) {
             self.put_value(key, NewValue::Set(members), None);
         } else {
             self.put(key, &codec::encoded(ValueRef::Set(members.view())), None);
@@ -127,7 +142,7 @@ impl Txn<'_> {
     pub fn store_sorted_set(&mut self, key: &[u8], set: SortedSet) {
         if set.is_empty() {
             self.delete(key);
-        } else if !self.keeps_effects() && set.is_large(self.view.encoding_limits()) {
+        } else if set.is_large(self.view.encoding_limits()) {
             self.put_value(key, NewValue::SortedSet(set), None);
         } else {
             self.put(key, &codec::encoded(ValueRef::SortedSet(&set)), None);
@@ -169,8 +184,7 @@ impl Txn<'_> {
 
     /// Replaces `key` by this string (BITOP). OBJECT ENCODING calls it raw.
     pub fn store_string(&mut self, key: &[u8], bytes: Vec<u8>) {
-        let kept = if self.keeps_effects() { Err(bytes) } else { LongString::of(bytes) };
-        match kept {
+        match LongString::of(bytes) {
             Ok(text) => self.put_value(key, NewValue::Long(text), None),
             Err(bytes) => {
                 self.put(key, &codec::encoded_verbatim(Verbatim { bytes: &bytes, is_modified: true }), None);

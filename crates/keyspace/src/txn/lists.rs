@@ -1,12 +1,12 @@
 //! Local writes to lists.
 
 use super::Txn;
-use crate::entry::{Entry, NewValue, ValueRef};
+use crate::entry::{Entry, NewValue};
 use crate::list::{Places, Run, Selection, Sequence, name_places, name_runs};
 use crate::merge::list_push;
 use crate::merge::version_of;
 use crate::table::EntryMut;
-use crate::{KeyType, ValueError, codec};
+use crate::{KeyType, ValueError};
 use effect::{Effect, End, IdentitiesWriter, ItemsWriter};
 use std::ops::Range;
 use values::{Element, EncodingLimits, List};
@@ -144,8 +144,6 @@ impl Txn<'_> {
     pub fn replace_list(&mut self, key: &[u8], list: List) {
         if list.is_empty() {
             self.delete(key);
-        } else if self.keeps_effects() {
-            self.put(key, &codec::encoded(ValueRef::List(&list)), None);
         } else {
             self.put_value(key, NewValue::List(list), None);
         }

@@ -2,7 +2,7 @@
 
 mod cases;
 
-use super::server::{MULTI_MASTER, Product, SERVER_CORE};
+use super::server::{LOAD_CORE, MULTI_MASTER, Product, SERVER_CORE, connect_mesh};
 use super::table::{BESIDE_REDIS, Row, Table, Target, beside_redis};
 use cases::{Before, Case, DATA_SETS, DataSet, call};
 use std::error::Error;
@@ -24,91 +24,122 @@ const AFTERWARDS: Duration = Duration::from_millis(100);
 pub fn of_large_requests() -> Result<Table, Box<dyn Error>> {
     let cases = DATA_SETS.iter().flat_map(|set| set.cases);
     let rows = beside_redis("ms", cases.map(|case| (case.what, TARGET)), |product| {
-        waits(product, &[], if product == Product::Redis { 1 } else { ROUNDS }, |_| true)
+        let rounds = if product == Product::Redis { 1 } else { ROUNDS };
+        let start = || Ok(vec![product.start(Some(SERVER_CORE), &[])?]);
+        Ok(waits(start, rounds, |_| true)?.into_iter().flatten().collect())
     })?;
     Ok(Table { columns: BESIDE_REDIS, rows })
 }
 
-/// The same where effects are kept for other nodes.
+/// The same where there is another node: at the one that is asked, and at the other one, which does it after it.
 pub fn of_large_requests_with_multi_master() -> Result<Table, Box<dyn Error>> {
-    let [multi, alone] = [MULTI_MASTER, &[]].map(|arguments| waits(Product::FluidB, arguments, ROUNDS, Case::is_write));
+    let start = || {
+        let nodes = [SERVER_CORE, LOAD_CORE].map(|core| Product::FluidB.start(Some(core), MULTI_MASTER));
+        let nodes = nodes.into_iter().collect::<io::Result<Vec<ServerProcess>>>()?;
+        connect_mesh(&nodes.iter().collect::<Vec<_>>())?;
+        Ok(nodes)
+    };
     let cases = DATA_SETS.iter().flat_map(|set| set.cases).filter(|case| case.is_write());
-    let row = |(case, (ours, other)): (&Case, (f64, f64))| Row {
+    let row = |(case, waits): (&Case, Vec<f64>)| Row {
         what: case.what.into(),
         unit: "ms",
-        ours,
-        other,
+        ours: waits[0],
+        other: waits[1],
         target: TARGET,
     };
-    let rows = cases.zip(multi?.into_iter().zip(alone?)).map(row).collect();
-    Ok(Table { columns: ["multi", "alone"], rows })
+    let rows = cases.zip(waits(start, 1, Case::is_write)?).map(row).collect();
+    Ok(Table { columns: ["here", "there"], rows })
 }
 
 const TARGET: Target = Target::AtMost(MOST_MS);
 
-/// For each case that is wanted the longest wait, in milliseconds.
+/// For each case that is wanted the longest wait at each node, in milliseconds.
 fn waits(
-    product: Product,
-    arguments: &[&str],
+    start: impl Fn() -> io::Result<Vec<ServerProcess>>,
     rounds: usize,
     is_wanted: fn(&Case) -> bool,
-) -> Result<Vec<f64>, Box<dyn Error>> {
+) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
     let mut waits = Vec::new();
     for set in DATA_SETS.iter().filter(|set| set.cases.iter().any(is_wanted)) {
-        let server = product.start(Some(SERVER_CORE), arguments)?;
-        (set.fill)(&server)?;
+        let nodes = start()?;
+        fill(&nodes, set)?;
         for case in set.cases.iter().filter(|&case| is_wanted(case)) {
-            let wait = least(&server, set, case, rounds).map_err(|error| format!("{}: {error}", case.what))?;
+            let of_case = least(&nodes, set, case, rounds).map_err(|error| format!("{}: {error}", case.what))?;
             // Who breaks off has these.
-            eprintln!("{}: {wait:.2} ms", case.what);
-            waits.push(wait);
+            eprintln!("{}: {of_case:.2?} ms", case.what);
+            waits.push(of_case);
         }
     }
     Ok(waits)
 }
 
-fn least(server: &ServerProcess, set: &DataSet, case: &Case, rounds: usize) -> Result<f64, Box<dyn Error>> {
-    let (mut least, request) = (f64::INFINITY, (case.request)());
+fn fill(nodes: &[ServerProcess], set: &DataSet) -> Result<(), Box<dyn Error>> {
+    (set.fill)(&nodes[0])?;
+    settle(nodes)
+}
+
+/// Waits until all nodes have everything, and nobody has to remember how it came about.
+fn settle(nodes: &[ServerProcess]) -> Result<(), Box<dyn Error>> {
+    const FORGETTING: Duration = Duration::from_millis(300);
+    if nodes.len() > 1 {
+        exchange(nodes, &request(&["SET", "settled", "yes"]))?;
+        sleep(FORGETTING);
+    }
+    Ok(())
+}
+
+fn least(nodes: &[ServerProcess], set: &DataSet, case: &Case, rounds: usize) -> Result<Vec<f64>, Box<dyn Error>> {
+    let (mut least, request) = (vec![f64::INFINITY; nodes.len()], (case.request)());
     for round in 0..rounds {
         match case.before {
-            Before::Fill if round > 0 => (set.fill)(server)?,
-            Before::Call(line) => call(server, line)?,
+            Before::Fill if round > 0 => fill(nodes, set)?,
+            Before::Call(line) => {
+                call(&nodes[0], line)?;
+                settle(nodes)?;
+            }
             _ => {}
         }
-        least = least.min(longest_wait(server, &request)?.as_secs_f64() * 1000.0);
-        if least <= MOST_MS {
+        for (least, wait) in least.iter_mut().zip(longest_waits(nodes, &request)?) {
+            *least = least.min(wait.as_secs_f64() * 1000.0);
+        }
+        if least[0] <= MOST_MS {
             break;
         }
     }
     Ok(least)
 }
 
-fn longest_wait(server: &ServerProcess, request: &[u8]) -> io::Result<Duration> {
-    let mut other = server.client()?;
+/// The longest wait at each node while the first one is asked for this.
+fn longest_waits(nodes: &[ServerProcess], request: &[u8]) -> io::Result<Vec<Duration>> {
     let over = AtomicBool::new(false);
+    let probe = |node: &ServerProcess| -> io::Result<Duration> {
+        let (mut other, mut longest) = (node.client()?, Duration::ZERO);
+        while !over.load(Relaxed) {
+            let asked = Instant::now();
+            other.call(&["GET", "nothing"])?;
+            longest = longest.max(asked.elapsed());
+            sleep(Duration::from_micros(200));
+        }
+        Ok(longest)
+    };
     std::thread::scope(|scope| {
-        let probes = scope.spawn(|| -> io::Result<Duration> {
-            let mut longest = Duration::ZERO;
-            while !over.load(Relaxed) {
-                let asked = Instant::now();
-                other.call(&["GET", "nothing"])?;
-                longest = longest.max(asked.elapsed());
-                sleep(Duration::from_micros(200));
-            }
-            Ok(longest)
-        });
-        let done = exchange(server, request);
+        let probes: Vec<_> = nodes.iter().map(|node| scope.spawn(|| probe(node))).collect();
+        let done = exchange(nodes, request);
         sleep(AFTERWARDS);
         over.store(true, Relaxed);
-        done.and(probes.join().unwrap_or_else(|_| Err(io::Error::other("the other client broke off"))))
+        done?;
+        let joined = probes.into_iter().map(|probe| probe.join());
+        joined.map(|longest| longest.unwrap_or_else(|_| Err(io::Error::other("another client broke off")))).collect()
     })
 }
 
-/// Sends a request and takes its reply, without a look at more than its beginning: up to that of the PING behind it.
-fn exchange(server: &ServerProcess, long: &[u8]) -> io::Result<()> {
+/// Sends a request to the first node and takes its reply, without a look at more than its beginning: up to that of the PING
+/// behind it, which comes when all nodes have done it.
+fn exchange(nodes: &[ServerProcess], long: &[u8]) -> io::Result<()> {
     const LAST: &[u8] = b"+PONG\r\n";
-    let mut stream = TcpStream::connect(server.address)?;
+    let mut stream = TcpStream::connect(nodes[0].address)?;
     stream.write_all(long)?;
+    stream.write_all(&request(&["WAIT", &(nodes.len() - 1).to_string(), "60000"]))?;
     stream.write_all(&request(&["PING"]))?;
     let (mut chunk, mut end) = (vec![0; 1 << 20], Vec::new());
     let mut is_first = true;

@@ -150,7 +150,7 @@ impl Combining {
         let keys = combination.keys(args);
         let sources: Vec<CopiedText> = keys[1..].iter().map(|key| CopiedText::of(txn, key)).collect::<Option<_>>()?;
         let len = sources.iter().map(|source| source.len()).max()?;
-        if len * sources.len() <= SLICE_BYTES || txn.keeps_effects() {
+        if len * sources.len() <= SLICE_BYTES {
             return None;
         }
         Some(Box::new(Combining { combination, sources, len, result: Vec::with_capacity(len) }))

@@ -308,9 +308,6 @@ impl Storing {
         select: fn(&[Option<SetRef<'_>>]) -> Option<Selection>,
         event: &'static str,
     ) -> Option<Box<dyn Work>> {
-        if txn.keeps_effects() {
-            return None;
-        }
         let sets = sets(txn, args.from(2).iter()).ok()?;
         let selection = select(&sets)?;
         let copies = sets.into_iter().map(|set| set.map(SetRef::contents)).collect();

@@ -3,13 +3,10 @@
 mod algebra;
 
 use super::collection::{Gathered, SLICE_ELEMENTS, is_long, place_of, reply_element, reply_in_slices, reply_to_each};
-use super::copied::{Copied, Remainder};
+use super::copied::{Copied, Elements, Remainder};
 use super::edited::{Edit, Editing, finish_removal};
 use super::random::{Choice, RandomCount, repeat_draws, reply_long_draw};
-use super::scan::{
-    COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_long_scan, reply_scan, scan_cursor,
-};
-use crate::arguments::Cursor;
+use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, Scanned, scan_elements};
 use crate::aside::{Aside, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
@@ -390,31 +387,8 @@ const SSCAN: Command = Command {
     complexity: "O(1) for every call, O(N) for all of them, N: members of the set",
     summary: "Walks through the members of a set, some at a time.",
     arguments: &[Argument::key("key", 0), Argument::integer("cursor"), MATCH_ARGUMENT, COUNT_ARGUMENT],
-    handler: Handler::Read(sscan),
+    handler: Handler::Read(|view, args, out| {
+        scan_elements(args, Scanned::Members, out, |key| Ok(view.set(key)?.map(Elements::Set)))
+    }),
     ..SET
 };
-
-fn sscan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let cursor = scan_cursor(args.at(2))?;
-    let Some(set) = view.set(args.at(1))? else {
-        reply_scan(out, |_| 0);
-        return Ok(());
-    };
-    let options = ScanOptions::parse(Cursor::new(args, 3), Scanned::Members)?;
-    let scan = |set: SetRef<'_>, cursor, count, pattern: Pattern<'_>, found: &mut Gathered| {
-        set.scan(cursor, count, |member| {
-            if pattern.matches(member) {
-                found.bulk(member);
-            }
-        })
-    };
-    if is_long(options.count.min(set.len())) {
-        let (set, pattern) = (set.contents(), options.pattern.text());
-        reply_long_scan(out, cursor, options.count, move |cursor, count, found| {
-            scan(set.view(), cursor, count, Pattern::new(&pattern), found)
-        });
-    } else {
-        reply_scan(out, |found| scan(set, cursor, options.count, options.pattern, found));
-    }
-    Ok(())
-}

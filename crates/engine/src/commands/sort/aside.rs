@@ -64,7 +64,7 @@ pub(super) struct Sorting {
 impl Sorting {
     /// `None` where it is not worth it, or not possible.
     pub(super) fn begin(txn: &Txn<'_>, key: &[u8], options: &Options<'_>, out: &Out) -> Option<Box<dyn Work>> {
-        if options.by.is_some() || !options.get.is_empty() || (options.store.is_some() && txn.keeps_effects()) {
+        if options.by.is_some() || !options.get.is_empty() {
             return None;
         }
         let source =
@@ -150,7 +150,7 @@ impl Work for Sorting {
         // What is only read was read when it was copied.
         let is_current = self.source.is_at(txn, args.at(1));
         match (&mut self.found, &self.fault) {
-            (Found::Stored(..), _) if !is_current || txn.keeps_effects() => return false,
+            (Found::Stored(..), _) if !is_current => return false,
             (_, Some(fault)) => fault.render(out),
             (Found::Stored(destination, list), None) => store(txn, destination, std::mem::take(list), out),
             (Found::Reply(gathered), None) => {

@@ -178,9 +178,6 @@ impl Storing {
         operation: Operation,
         event: &'static str,
     ) -> Option<Box<dyn Work>> {
-        if txn.keeps_effects() {
-            return None;
-        }
         let request = Request::parse(txn, args, KEY_COUNT_AT, operation, Purpose::Store).ok()?;
         let combination = Combination::new(&request)?;
         let keys = args.from(KEY_COUNT_AT + 1).iter().take(request.inputs.len());

@@ -7,14 +7,12 @@ mod pop;
 mod range;
 mod removal;
 
-use super::collection::{Gathered, is_long, reply_element, reply_to_each};
-use super::copied::{Beside, Copied};
+use super::collection::{is_long, reply_element, reply_to_each};
+use super::copied::{Beside, Copied, Elements};
 use super::edited::{Edit, Edited, Editing, finish_removal};
 use super::random::{RandomCount, repeat_draws, reply_long_draw};
-use super::scan::{
-    COUNT_ARGUMENT, MATCH_ARGUMENT, Pattern, ScanOptions, Scanned, reply_long_scan, reply_scan, scan_cursor,
-};
-use crate::arguments::{Cursor, is};
+use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, Scanned, scan_elements};
+use crate::arguments::is;
 use crate::aside::Aside;
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
@@ -462,36 +460,8 @@ const ZSCAN: Command = Command {
         COUNT_ARGUMENT,
         Argument::word("noscores", "NOSCORES").optional(),
     ],
-    handler: Handler::Read(zscan),
+    handler: Handler::Read(|view, args, out| {
+        scan_elements(args, Scanned::Scores, out, |key| Ok(view.sorted_set(key)?.map(Elements::SortedSet)))
+    }),
     ..LOOK
 };
-
-fn zscan(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
-    let cursor = scan_cursor(args.at(2))?;
-    let Some(set) = view.sorted_set(args.at(1))? else {
-        reply_scan(out, |_| 0);
-        return Ok(());
-    };
-    let options = ScanOptions::parse(Cursor::new(args, 3), Scanned::Scores)?;
-    let no_values = options.no_values;
-    let scan = move |set: &SortedSet, cursor, count, pattern: Pattern<'_>, found: &mut Gathered| {
-        set.scan(cursor, count, |member, score| {
-            if pattern.matches(member) {
-                found.bulk(member);
-                if !no_values {
-                    // Text in RESP3, too.
-                    found.element(|out| out.bulk_double(score));
-                }
-            }
-        })
-    };
-    if is_long(options.count.min(set.len())) {
-        let (set, pattern) = (set.clone(), options.pattern.text());
-        reply_long_scan(out, cursor, options.count, move |cursor, count, found| {
-            scan(&set, cursor, count, Pattern::new(&pattern), found)
-        });
-    } else {
-        reply_scan(out, |found| scan(set, cursor, options.count, options.pattern, found));
-    }
-    Ok(())
-}

@@ -3,7 +3,7 @@
 use super::{CONSUMER, GROUP, IDS, KEY, STREAM, UPDATE, id, ids, no_such_group, wrong_subcommand};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
-use crate::commands::help::help;
+use crate::commands::help::help_of;
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
@@ -209,11 +209,4 @@ const DELCONSUMER: Command = Command {
     ..STREAM
 };
 
-const HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
-    summary: "Lists the subcommands.",
-    handler: Handler::Session(help),
-    ..STREAM
-};
+const HELP: Command = help_of(STREAM);

@@ -4,7 +4,7 @@ use super::reply::{reply_entries, reply_entry, reply_id};
 use super::{COUNT, GROUP, KEY, STREAM, no_such_group, wrong_subcommand};
 use crate::arguments::{integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
-use crate::commands::help::help;
+use crate::commands::help::help_of;
 use crate::fault::Fault;
 use keyspace::View;
 use resp::{Args, Out};
@@ -99,14 +99,7 @@ fn reply_position(out: &mut Out, stream: &Stream, group: &Group) {
     reply_optional(out, "lag", stream.lag(group.position));
 }
 
-const HELP: Command = Command {
-    name: "help",
-    arity: 2,
-    flags: Flags::of(&[Flags::LOADING, Flags::STALE]),
-    summary: "Lists the subcommands.",
-    handler: Handler::Session(help),
-    ..STREAM
-};
+const HELP: Command = help_of(STREAM);
 
 const STREAM_INFO: Command = Command {
     name: "stream",
