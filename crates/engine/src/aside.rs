@@ -23,16 +23,22 @@ pub struct Aside {
 
 /// Work on copies, as far as it has come.
 pub(crate) trait Work: Send {
-    /// Does a little more. True at the end. `dice(n)`: a random number below `n`.
-    fn step(&mut self, args: Args<'_>, dice: &dyn Fn(usize) -> usize) -> bool;
+    /// Does a little more. True at the end.
+    fn step(&mut self, args: Args<'_>, context: &mut SessionContext<'_>) -> bool;
     /// Puts in place what was made, and replies. False where the collections are not any more what was copied: then
     /// nothing is done.
     fn finish(&mut self, txn: &mut Txn<'_>, args: Args<'_>, out: &mut Out) -> bool;
 }
 
+/// Which locks such work needs at its end.
+pub(crate) enum Locks {
+    Keys(KeyHashes),
+    All,
+}
+
 struct Attempt {
     aside: Aside,
-    keys: KeyHashes,
+    locks: Locks,
     args: OwnedArgs,
     work: Box<dyn Work>,
     number: usize,
@@ -56,34 +62,31 @@ impl SessionContext<'_> {
         if let Some(work) = work {
             let mut keys = KeyHashes::new();
             hash_keys(entry, args, |key| self.engine.keyspace.hash(key), &mut keys);
-            self.go_aside(keys, args, aside, work, out);
+            self.go_aside(Locks::Keys(keys), args, aside, work, out);
         }
         Ok(())
     }
 
-    /// Goes on with work that has begun under the locks of `keys`.
-    pub(crate) fn go_aside(
-        &mut self,
-        keys: KeyHashes,
-        args: Args<'_>,
-        aside: Aside,
-        work: Box<dyn Work>,
-        out: &mut Out,
-    ) {
-        slices::run(self, Attempt { aside, keys, args: args.to_owned(), work, number: 1 }, out);
+    /// Goes on with work that has begun under these locks.
+    pub(crate) fn go_aside(&mut self, locks: Locks, args: Args<'_>, aside: Aside, work: Box<dyn Work>, out: &mut Out) {
+        slices::run(self, Attempt { aside, locks, args: args.to_owned(), work, number: 1 }, out);
     }
 }
 
 impl Sliced for Attempt {
     fn step(&mut self, context: &mut SessionContext<'_>) -> bool {
-        self.work.step(self.args.args(), &|n| context.engine.keyspace.dice(n))
+        self.work.step(self.args.args(), context)
     }
 
     fn reply(&mut self, context: &mut SessionContext<'_>, out: &mut Out) -> bool {
-        let Attempt { aside, keys, args, work, number } = self;
+        let Attempt { aside, locks, args, work, number } = self;
         let args = args.args();
         let mut next = None;
-        let result = context.with_scope(Scope::Keys(keys), |txn| {
+        let scope = match locks {
+            Locks::Keys(keys) => Scope::Keys(keys),
+            Locks::All => Scope::All,
+        };
+        let result = context.with_scope(scope, |txn| {
             if work.finish(txn, args, out) {
                 return Ok(());
             }

@@ -38,6 +38,11 @@ impl Changed {
         self.everything || !self.hashes.is_empty() && hashes.iter().any(|hash| self.hashes.contains(hash))
     }
 
+    /// The same for very many.
+    pub(crate) fn concerns_any_of(&self, hashes: &HashSet<u64>) -> bool {
+        self.everything || self.hashes.iter().any(|hash| hashes.contains(hash))
+    }
+
     fn note(&mut self, db: u32, change: Change<'_>) {
         match change {
             Change::Key { db: changed, key, .. } if changed == db => _ = self.hashes.insert(stdx::hash::hash(key)),

@@ -3,6 +3,7 @@
 use super::collection::is_long;
 use super::copied::{Copied, Remainder};
 use crate::aside::Work;
+use crate::context::SessionContext;
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn};
 use resp::{Args, Out};
@@ -82,7 +83,7 @@ impl Editing {
 }
 
 impl Work for Editing {
-    fn step(&mut self, args: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, args: Args<'_>, _: &mut SessionContext<'_>) -> bool {
         let Editing { edit, collection, limits, done, edited, fault } = self;
         if collection.unshare() {
             return false;

@@ -5,7 +5,7 @@ mod aside;
 use self::aside::Sorting;
 use super::generic::GENERIC;
 use crate::arguments::{Cursor, integer, is};
-use crate::aside::Aside;
+use crate::aside::{Aside, Locks};
 use crate::command::{Argument, Begin, Command, Find, Flags, Handler, KeySpec, Reply};
 use crate::context::SessionContext;
 use crate::fault::Fault;
@@ -123,20 +123,22 @@ impl<'a> Pattern<'a> {
         }
     }
 
+    /// The key at which it is to be found.
+    fn key(self, element: &[u8]) -> Option<Vec<u8>> {
+        let Pattern::Key { before, after, .. } = self else { return None };
+        Some([before, element, after].concat())
+    }
+
     /// What it says of an element.
     fn value(self, view: &View<'_>, element: &[u8]) -> Option<Vec<u8>> {
-        let Pattern::Key { before, after, field } = self else {
+        let Pattern::Key { field, .. } = self else {
             return matches!(self, Pattern::Element).then(|| element.to_vec());
         };
-        let key = [before, element, after].concat();
+        let key = self.key(element)?;
         match field {
             Some(field) => Some(view.hash(&key).ok()??.value(field)?.to_vec()),
             None => Some(view.string(&key).ok()??.to_vec()),
         }
-    }
-
-    fn needs_keys(&self) -> bool {
-        matches!(self, Pattern::Key { .. })
     }
 }
 
@@ -163,8 +165,31 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
+    /// Have other keys a say?
+    fn is_wide(&self) -> bool {
+        self.by.iter().chain(&self.get).any(|pattern| matches!(pattern, Pattern::Key { .. }))
+    }
+
     fn is_unsorted(&self) -> bool {
         matches!(self.by, Some(Pattern::Nowhere))
+    }
+
+    /// A list that is kept has an order, and the same one wherever the set comes from.
+    fn order_what_is_kept(&mut self) {
+        if self.is_unsorted() && self.store.is_some() {
+            self.by = None;
+            self.alpha = true;
+        }
+    }
+
+    fn weight(&self, view: &View<'_>, element: &[u8]) -> Result<Weight, Fault> {
+        Ok(match (self.by, self.alpha) {
+            (None, true) => Weight::Itself,
+            (None, false) => Weight::Number(number(element)?),
+            (Some(by), true) => Weight::Text(by.value(view, element)),
+            // What has no weight weighs nothing.
+            (Some(by), false) => Weight::Number(by.value(view, element).map_or(Ok(0.0), |value| number(&value))?),
+        })
     }
 
     /// Which of so many elements are given.
@@ -181,21 +206,21 @@ fn sort(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out, may_sto
     let key = args.at(1);
     let keys: KeyHashes =
         [Some(key), options.store].into_iter().flatten().map(|key| context.engine.keyspace.hash(key)).collect();
-    let is_wide = options.by.iter().chain(&options.get).any(Pattern::needs_keys);
+    let is_wide = options.is_wide();
     let scope = if is_wide { Scope::All } else { Scope::Keys(&keys) };
-    let may_wait = !context.in_transaction() && !is_wide;
+    // Who caches what it reads must not hear of a change before it has the reply.
+    let may_wait = !context.in_transaction() && context.session.tracking.is_none();
     let mut work = None;
     context.with_scope(scope, |txn| {
         work = if may_wait { txn.peek(|| Sorting::begin(txn, key, &options, out)) } else { None };
         if work.is_some() { Ok(()) } else { run(txn, key, &mut options, out) }
     })?;
     if let Some(work) = work {
-        context.go_aside(keys, args, ASIDE, work, out);
+        context.go_aside(if is_wide { Locks::All } else { Locks::Keys(keys) }, args, ASIDE, work, out);
     }
     Ok(())
 }
 
-/// Where other keys have no say.
 const ASIDE: Aside = Aside {
     run: |txn, args, out| run(txn, args.at(1), &mut Options::parse(args, true)?, out),
     begin: |txn, args, out| Sorting::begin(txn, args.at(1), &Options::parse(args, true).ok()?, out),
@@ -260,11 +285,7 @@ fn load(view: &View<'_>, key: &[u8], options: &mut Options<'_>) -> Result<Vec<Ve
             elements
         }
         Some(KeyType::Set) => {
-            if options.is_unsorted() && options.store.is_some() {
-                // A list that is kept has an order, and the same one wherever the set comes from.
-                options.by = None;
-                options.alpha = true;
-            }
+            options.order_what_is_kept();
             let set = view.set(key)?;
             set.into_iter().flatten().map(|member| member.to_vec()).collect()
         }
@@ -273,6 +294,7 @@ fn load(view: &View<'_>, key: &[u8], options: &mut Options<'_>) -> Result<Vec<Ve
 }
 
 /// What an element is sorted by.
+#[derive(Debug)]
 enum Weight {
     Number(f64),
     Text(Option<Vec<u8>>),
@@ -282,14 +304,7 @@ enum Weight {
 fn sorted(view: &View<'_>, elements: Vec<Vec<u8>>, options: &Options<'_>) -> Result<Vec<Vec<u8>>, Fault> {
     let mut weighted = Vec::with_capacity(elements.len());
     for element in elements {
-        let weight = match (options.by, options.alpha) {
-            (None, true) => Weight::Itself,
-            (None, false) => Weight::Number(number(&element)?),
-            (Some(by), true) => Weight::Text(by.value(view, &element)),
-            // What has no weight weighs nothing.
-            (Some(by), false) => Weight::Number(by.value(view, &element).map_or(Ok(0.0), |value| number(&value))?),
-        };
-        weighted.push((weight, element));
+        weighted.push((options.weight(view, &element)?, element));
     }
     weighted.sort_by(|left, right| {
         let order = compare(left, right);

@@ -37,6 +37,10 @@ fn fill(client: &mut Client) {
     client.call(&of("ZADD", "zset", &mut scored(0)));
     client.call(&of("ZADD", "other:zset", &mut scored(COUNT / 2)));
     client.call(&of("RPUSH", "list", &mut (0..COUNT).map(|number| (number * 7919 % COUNT).to_string())));
+    let weights =
+        (0..COUNT).step_by(7).flat_map(|number| [format!("weight:{number}"), (number * 31 % 100).to_string()]);
+    client.call(&std::iter::once("MSET".to_owned()).chain(weights).collect::<Vec<_>>());
+    client.words("HSET hash:5 field five");
 }
 
 fn sorted(reply: Reply) -> Vec<String> {
@@ -95,6 +99,15 @@ const COMMANDS: &[&str] = &[
     "RPOP list 11000",
     "COPY zset result",
     "COPY list result REPLACE",
+    "SORT list BY weight:* GET # GET weight:*",
+    "SORT list BY weight:* DESC ALPHA LIMIT 700 10800",
+    "SORT list BY hash:*->field ALPHA GET # STORE result",
+    "SORT list BY nosort GET weight:* GET hash:*->field LIMIT 20 11000",
+    "SORT list BY nosort GET weight:* STORE result",
+    "SORT set BY nosort GET # STORE result",
+    "SORT zset BY nosort LIMIT 5 11000 ALPHA",
+    "SORT zset BY weight:* GET weight:*",
+    "SORT_RO list BY weight:* DESC",
 ];
 
 #[test]
@@ -288,6 +301,9 @@ fn what_others_do_meanwhile_is_part_of_the_result() {
         ("ZADD zset 6 newest", "ZRANGESTORE result other:zset 0 -1", "12000"),
         ("ZADD zset -5 new", "ZREMRANGEBYSCORE zset 0 +inf", "12002"),
         ("RPUSH list 17", "SORT list STORE result", "12001"),
+        ("SET weight:17 here", "SORT list BY nosort GET weight:*", "here"),
+        ("SET weight:17 1e9", "SORT list BY weight:* DESC LIMIT 0 1", "17"),
+        ("SET weight:17 text", "SORT list BY weight:*", "can't be converted"),
         ("DEL list", "SORT list STORE result", "0"),
         ("SET set text", "SUNIONSTORE result set other:set", "WRONGTYPE"),
     ] {

@@ -2,7 +2,7 @@
 
 use super::BITMAP;
 use crate::arguments::{bytes, is};
-use crate::aside::{Aside, Work};
+use crate::aside::{Aside, Locks, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::commands::long_string::{CopiedText, SLICE_BYTES};
 use crate::context::SessionContext;
@@ -97,7 +97,7 @@ fn bitop(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Rep
         if work.is_some() { Ok(()) } else { run(txn, args, &combination, max_len, out) }
     })?;
     if let Some(work) = work {
-        context.go_aside(keys, args, ASIDE, work, out);
+        context.go_aside(Locks::Keys(keys), args, ASIDE, work, out);
     }
     Ok(())
 }
@@ -158,7 +158,7 @@ impl Combining {
 }
 
 impl Work for Combining {
-    fn step(&mut self, _: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, _: &mut SessionContext<'_>) -> bool {
         let Combining { combination, sources, len, result } = self;
         let start = result.len();
         let end = (*len).min(start + SLICE_BYTES / 8 / sources.len() + 1);

@@ -5,6 +5,7 @@ use crate::arguments::{Cursor, is};
 use crate::aside::{Aside, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::commands::collection::{Gathered, SLICE_ELEMENTS, is_long, reply_element};
+use crate::context::SessionContext;
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out, Rest};
@@ -317,7 +318,7 @@ impl Storing {
 }
 
 impl Work for Storing {
-    fn step(&mut self, _: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, _: &mut SessionContext<'_>) -> bool {
         let Storing { selection, found, limits, .. } = self;
         !selection.step(|member| {
             found.insert(member, limits);

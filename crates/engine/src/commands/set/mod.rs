@@ -9,6 +9,7 @@ use super::random::{Choice, RandomCount, repeat_draws, reply_long_draw};
 use super::scan::{COUNT_ARGUMENT, MATCH_ARGUMENT, Scanned, scan_elements};
 use crate::aside::{Aside, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
+use crate::context::SessionContext;
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
@@ -268,13 +269,13 @@ impl Popping {
 }
 
 impl Work for Popping {
-    fn step(&mut self, _: Args<'_>, dice: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, context: &mut SessionContext<'_>) -> bool {
         let Popping { set, cursor, choice, popped } = self;
         if set.unshare() {
             return false;
         }
         *cursor = set.take_some(*cursor, SLICE_ELEMENTS / 4, |member| {
-            let takes = choice.takes(dice);
+            let takes = choice.takes(|n| context.engine.keyspace.dice(n));
             if takes {
                 popped.bulk(member);
             }

@@ -6,6 +6,7 @@ use super::{reply_pair, reply_pairs_head, store};
 use crate::aside::Work;
 use crate::commands::collection::{SLICE_ELEMENTS, is_long};
 use crate::commands::copied::{Beside, Copied};
+use crate::context::SessionContext;
 use keyspace::Txn;
 use resp::{Args, Out, Rest};
 use values::{Element, EncodingLimits, SortedSet};
@@ -188,7 +189,7 @@ impl Storing {
 }
 
 impl Work for Storing {
-    fn step(&mut self, _: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, _: &mut SessionContext<'_>) -> bool {
         let Storing { combination, result, limits, .. } = self;
         !combination.step(|member, score| insert(result, member, score, limits))
     }

@@ -7,6 +7,7 @@ use crate::aside::{Aside, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::commands::collection::{SLICE_ELEMENTS, is_long, reply_element, reply_in_slices};
 use crate::commands::copied::{Beside, Copied};
+use crate::context::SessionContext;
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
 use resp::{Args, Out};
@@ -398,7 +399,7 @@ impl Storing {
 }
 
 impl Work for Storing {
-    fn step(&mut self, _: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, _: &mut SessionContext<'_>) -> bool {
         let Storing { source, ranks, result, limits } = self;
         let count = ranks.len().min(SLICE_ELEMENTS / 4);
         source.walk(ranks.start as u64, count, |member, beside| {

@@ -6,6 +6,7 @@ use super::{reply_pair, reply_pairs_head};
 use crate::aside::Work;
 use crate::commands::collection::{SLICE_ELEMENTS, is_long};
 use crate::commands::copied::{Copied, Remainder};
+use crate::context::SessionContext;
 use keyspace::{EventClass, Txn};
 use resp::{Args, Out};
 use std::ops::Range;
@@ -76,7 +77,7 @@ impl Removing {
 }
 
 impl Work for Removing {
-    fn step(&mut self, _: Args<'_>, _: &dyn Fn(usize) -> usize) -> bool {
+    fn step(&mut self, _: Args<'_>, _: &mut SessionContext<'_>) -> bool {
         if self.set.unshare() {
             return false;
         }
