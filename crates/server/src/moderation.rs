@@ -3,10 +3,24 @@
 
 use std::time::Duration;
 
-/// A nap is at most this part of the time in which connections come round, …
-const ROUND_PART: f32 = 1.0 / 20.0;
-/// … and never longer than this.
-const NAP_MAX_US: f32 = 15.0;
+/// A nap is at most this part of the time in which connections come round, and never longer than `max_us`.
+struct Limits {
+    round_part: f32,
+    max_us: f32,
+}
+
+/// What nobody notices.
+const SHORT: Limits = Limits { round_part: 1.0 / 20.0, max_us: 15.0 };
+/// Where nobody waits for us: the clients have so much to do that rounds are no longer for it.
+const LONG: Limits = Limits { round_part: 1.0 / 5.0, max_us: 100.0 };
+/// Long naps are taken as long as rounds with them are at most this many times as long as with short ones.
+const COST_MAX: f32 = 1.03;
+/// So many rounds with the one are compared with as many with the other, …
+const TRIAL_ROUNDS: u32 = 1024;
+/// … once in so many times, …
+const TRIALS: u32 = 8;
+/// … and this is the weight of the latest comparison.
+const COST_WEIGHT: f32 = 0.5;
 /// A longer turn counts as this, so that a rest is soon forgotten, …
 const TURN_MAX_US: f32 = 1000.0;
 /// … and a longer round as this.
@@ -25,11 +39,71 @@ pub struct Moderation {
     /// Means: from the beginning of a turn to that of the next, and what there was to do.
     turn_us: f32,
     events: f32,
+    trial: Trial,
+}
+
+/// What long naps cost: again and again some rounds are timed with the kind of nap that is not the usual one.
+struct Trial {
+    /// The kind of nap now.
+    is_long: bool,
+    number: u32,
+    rounds: u32,
+    total_us: f32,
+    /// The mean round of the trial before.
+    previous_us: f32,
+    /// How many times as long rounds are with long naps.
+    cost: f32,
+}
+
+impl Limits {
+    fn nap_us(&self, round_us: f32) -> f32 {
+        (round_us * self.round_part).min(self.max_us)
+    }
+}
+
+impl Trial {
+    fn new() -> Trial {
+        Trial { is_long: true, number: 0, rounds: 0, total_us: 0.0, previous_us: 1.0, cost: COST_MAX }
+    }
+
+    fn compares(&self) -> bool {
+        self.number % TRIALS == TRIALS - 1
+    }
+
+    #[inline]
+    fn note_round(&mut self, us: f32) {
+        self.total_us += us;
+        self.rounds += 1;
+        if self.rounds == TRIAL_ROUNDS {
+            self.end();
+        }
+    }
+
+    #[cold]
+    fn end(&mut self) {
+        let mean_us = (self.total_us / TRIAL_ROUNDS as f32).max(1.0);
+        if self.compares() {
+            let longer = mean_us / self.previous_us;
+            let cost = if self.is_long { longer } else { 1.0 / longer };
+            // What else happens to a machine may be far more than what is looked for.
+            self.cost += (cost.clamp(0.8, 1.25) - self.cost) * COST_WEIGHT;
+        }
+        (self.rounds, self.total_us, self.previous_us) = (0, 0.0, mean_us);
+        self.number = self.number.wrapping_add(1);
+        self.is_long = (self.cost <= COST_MAX) != self.compares();
+    }
 }
 
 impl Moderation {
     pub fn new() -> Moderation {
-        Moderation { short_round_us: 1.0, round_us: ROUND_MAX_US, turn_began_us: 0, turn_us: TURN_MAX_US, events: 0.0 }
+        Moderation {
+            short_round_us: 1.0,
+            round_us: ROUND_MAX_US,
+            turn_began_us: 0,
+            turn_us: TURN_MAX_US,
+            events: 0.0,
+            trial: Trial::new(),
+        }
     }
 
     /// A turn begins, with so many events.
@@ -46,18 +120,22 @@ impl Moderation {
     pub fn note_round(&mut self, us: u64) {
         let us = (us as f32).min(ROUND_MAX_US);
         self.round_us += (us - self.round_us) * ROUND_WEIGHT;
+        self.trial.note_round(us);
         // Shorter ones move it nine times as far as the others, so it comes to rest where one of ten is shorter.
         let step = if us < self.short_round_us { -9.0 * ROUND_WEIGHT } else { ROUND_WEIGHT };
         self.short_round_us = (self.short_round_us * (1.0 + step)).clamp(1.0, ROUND_MAX_US);
     }
 
-    /// How long to look away. `None` where nobody would gain by it: no event is to be expected in that time, or rounds
+    /// How long to look away. `None` where nobody would gain by it: no event is to be expected in a short nap, or rounds
     /// differ so much that clients do not wait for us but send when they please.
     #[inline]
     pub fn nap(&self) -> Option<Duration> {
-        let nap_us = (self.short_round_us * ROUND_PART).min(NAP_MAX_US);
         let is_closed_loop = self.short_round_us > self.round_us / 2.0 && self.round_us < ROUND_MAX_US / 2.0;
-        (is_closed_loop && nap_us * self.events >= self.turn_us).then(|| Duration::from_nanos((nap_us * 1000.0) as u64))
+        if !is_closed_loop || SHORT.nap_us(self.short_round_us) * self.events < self.turn_us {
+            return None;
+        }
+        let limits = if self.trial.is_long { LONG } else { SHORT };
+        Some(Duration::from_nanos((limits.nap_us(self.short_round_us) * 1000.0) as u64))
     }
 }
 
@@ -67,14 +145,20 @@ mod tests {
 
     /// What is decided after many turns of a few events, in which `connections` come round in the time that `round_us` says.
     fn nap_us(connections: u64, mut round_us: impl FnMut(u64) -> u64) -> Option<u64> {
+        nap_us_of(connections, |n, _| round_us(n))
+    }
+
+    /// The same where rounds depend on the naps.
+    fn nap_us_of(connections: u64, mut round_us: impl FnMut(u64, u64) -> u64) -> Option<u64> {
         const EVENTS: u64 = 4;
         let mut moderation = Moderation::new();
         let (mut now_us, mut rounds) = (0, 0);
-        for _ in 0..20_000 {
+        while rounds < u64::from(TRIAL_ROUNDS * TRIALS) * 10 {
+            let nap_us = moderation.nap().map_or(0, |nap| nap.as_micros() as u64);
             let mut passed_us = 0;
             for _ in 0..EVENTS {
                 rounds += 1;
-                let us = round_us(rounds);
+                let us = round_us(rounds, nap_us);
                 moderation.note_round(us);
                 passed_us += us;
             }
@@ -88,8 +172,17 @@ mod tests {
     fn naps_are_short_beside_the_rounds_of_many_busy_connections() {
         for (connections, round_us) in [(30, 150), (50, 250), (100, 800), (200, 1000), (1000, 4000)] {
             let nap_us = nap_us(connections, |_| round_us).expect("there is something to gain");
-            assert!(nap_us > 0 && nap_us <= (round_us / 20).min(15), "{connections} {round_us}: {nap_us}");
+            assert!(nap_us > 0 && nap_us <= (round_us / 5).min(100), "{connections} {round_us}: {nap_us}");
         }
+    }
+
+    #[test]
+    fn naps_are_long_only_where_rounds_are_not_longer_for_it() {
+        assert_eq!(nap_us_of(50, |_, _| 600), Some(100));
+        // Clients that wait for the last reply before they send again.
+        assert_eq!(nap_us_of(50, |_, nap_us| 500 + nap_us), Some(15));
+        // Other load of the machine now and then.
+        assert_eq!(nap_us_of(50, |n, nap_us| 500 + nap_us + n / 100 % 5 * 40), Some(15));
     }
 
     #[test]
