@@ -70,7 +70,8 @@ impl Batch {
     fn entry_of(&self, request: &resp::Request, input: &[u8]) -> Option<&'static Entry> {
         let args = request.args(input, &self.spans);
         // Pipelines often repeat a command.
-        let previous = self.requests.last().filter(|previous| self.args(previous, input).at(0) == args.at(0));
+        let previous =
+            self.requests.last().filter(|previous| stdx::equal(self.args(previous, input).at(0), args.at(0)));
         match previous.and_then(|previous| previous.entry) {
             Some(entry) if entry.is_found_by_name_alone() => Some(entry),
             _ => table().find(args).ok(),

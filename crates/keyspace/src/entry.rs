@@ -300,18 +300,10 @@ impl Entry {
         unsafe { std::slice::from_raw_parts(self.base().add(parts.key), parts.tail - parts.key) }
     }
 
-    /// Whether the key is `key`. Lengths of 8 to 32 are compared as words, without a call.
+    /// Whether the key is `key`.
     #[inline]
     pub fn is_key(&self, key: &[u8]) -> bool {
-        let own = self.key();
-        if own.len() != key.len() {
-            return false;
-        }
-        match key.len() {
-            8..=16 => ends_equal::<8>(own, key),
-            17..=32 => ends_equal::<16>(own, key),
-            _ => own == key,
-        }
+        stdx::equal(self.key(), key)
     }
 
     #[inline]
@@ -418,15 +410,15 @@ impl Entry {
     /// Are all elements of the collection hidden, being past their deadlines?
     #[inline]
     pub fn is_hollow(&self) -> bool {
-        match self.kind() {
-            Kind::Set | Kind::Hash | Kind::SortedSet => match self.value() {
-                ValueRef::Set(set) => set.is_empty(),
-                ValueRef::Hash(hash) => hash.is_empty(),
-                ValueRef::SortedSet(set) => set.is_empty(),
+        // SAFETY: each arm reads what the kind says is there.
+        unsafe {
+            match self.kind() {
+                Kind::Set => (*self.boxed::<Set>()).view().is_empty(),
+                Kind::Hash => (*self.boxed::<Hash>()).view().is_empty(),
+                Kind::SortedSet => (*self.boxed::<SortedSet>()).is_empty(),
+                // No element has a deadline.
                 _ => false,
-            },
-            // No element has a deadline.
-            _ => false,
+            }
         }
     }
 
@@ -769,12 +761,6 @@ impl Header {
 fn options_size(flags: u8) -> usize {
     (if flags & HAS_VERSION != 0 { VERSION_SIZE } else { 0 })
         + (if flags & HAS_DEADLINE != 0 { DEADLINE_SIZE } else { 0 })
-}
-
-/// Whether the first and the last `N` bytes of both are equal.
-#[inline]
-fn ends_equal<const N: usize>(left: &[u8], right: &[u8]) -> bool {
-    left.first_chunk::<N>() == right.first_chunk::<N>() && left.last_chunk::<N>() == right.last_chunk::<N>()
 }
 
 fn printed_len(int: i64) -> usize {

@@ -41,7 +41,7 @@ pub(crate) struct Table<H> {
     hasher: H,
 }
 
-/// Where `seek` found its last key. The key may have moved since.
+/// Where `seek` or `find_mut` found its last key. The key may have moved since.
 #[derive(Clone, Copy, Default)]
 struct Sought {
     hash: u64,
@@ -173,7 +173,7 @@ impl<H: KeyHasher> Table<H> {
         Some((index, self.segments[index].find(position, tag_of(hash), key)?))
     }
 
-    /// The same; at once where `seek` has just found it.
+    /// The same; at once where it was found just before.
     #[inline]
     fn locate_again(&self, hash: u64, key: &[u8]) -> Option<(usize, Place)> {
         let Sought { hash: sought, index, place } = self.sought.get();
@@ -198,6 +198,7 @@ impl<H: KeyHasher> Table<H> {
     #[inline]
     pub fn find_mut(&mut self, hash: u64, key: &[u8]) -> Option<EntryMut<'_>> {
         let (index, place) = self.locate_again(hash, key)?;
+        self.sought.set(Sought { hash, index, place });
         self.entry_mut(index, place)
     }
 

@@ -1,5 +1,6 @@
 //! Replies, appended to one buffer.
 
+use crate::bulks::{Bulks, SHORT, write_short};
 use std::fmt;
 use stdx::{FloatBuffer, FloatFormat, LongDouble};
 
@@ -139,40 +140,24 @@ impl Out {
     #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
         // Most elements are short: their replies are put together in registers, as it were, and appended at once.
-        match bytes.len() {
-            4..8 => self.short_bulk::<4>(bytes),
-            8..=16 => self.short_bulk::<8>(bytes),
-            17..=32 => self.short_bulk::<16>(bytes),
-            len => {
-                self.buffer.reserve(NUMBER_LEN + len + 2);
-                self.number(b'$', len as i64);
-                self.buffer.extend_from_slice(bytes);
-                self.buffer.extend_from_slice(b"\r\n");
-            }
+        if SHORT.contains(&bytes.len()) {
+            return append(&mut self.buffer, |place| write_short(place, bytes));
         }
+        self.buffer.reserve(NUMBER_LEN + bytes.len() + 2);
+        self.number(b'$', bytes.len() as i64);
+        self.buffer.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(b"\r\n");
+    }
+
+    /// For many bulk strings, most of them short.
+    #[inline]
+    pub fn bulks(&mut self) -> Bulks<'_> {
+        Bulks::new(self)
     }
 
     /// The head of a bulk string of so many bytes, which the caller appends, and a line break behind them.
     pub fn bulk_head(&mut self, len: usize) {
         self.number(b'$', len as i64);
-    }
-
-    /// A bulk string of `N` to `2 * N` bytes: its first and its last `N`, which overlap.
-    #[inline]
-    fn short_bulk<const N: usize>(&mut self, bytes: &[u8]) {
-        let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else { return };
-        let len = bytes.len().min(2 * N);
-        let header_len = if len < 10 { 4 } else { 5 };
-        append::<SHORT_LEN>(&mut self.buffer, |reply| {
-            reply[..5].copy_from_slice(&match len {
-                0..10 => [b'$', b'0' + len as u8, b'\r', b'\n', 0],
-                _ => [b'$', b'0' + len as u8 / 10, b'0' + len as u8 % 10, b'\r', b'\n'],
-            });
-            reply[header_len..header_len + N].copy_from_slice(first);
-            reply[header_len + len - N..header_len + len].copy_from_slice(last);
-            reply[header_len + len..header_len + len + 2].copy_from_slice(b"\r\n");
-            header_len + len + 2
-        });
     }
 
     /// A number as a bulk string.
@@ -315,13 +300,12 @@ impl Out {
 
     #[inline]
     fn number(&mut self, kind: u8, value: i64) {
+        if let 0..=9 = value {
+            return self.buffer.extend_from_slice(&[kind, b'0' + value as u8, b'\r', b'\n']);
+        }
         append::<NUMBER_LEN>(&mut self.buffer, |line| {
             line[0] = kind;
             let end = match value {
-                0..=9 => {
-                    line[1] = b'0' + value as u8;
-                    2
-                }
                 10..=99 => {
                     line[1..3].copy_from_slice(&[b'0' + value as u8 / 10, b'0' + value as u8 % 10]);
                     3
@@ -341,9 +325,6 @@ impl Out {
 
 /// A kind, up to 20 bytes of a number, the end of a line.
 const NUMBER_LEN: usize = 24;
-/// A bulk string of up to 32 bytes.
-const SHORT_LEN: usize = 40;
-
 /// Appends up to `N` bytes: `write` puts them into a place of that size, and says how many they are.
 #[inline]
 fn append<const N: usize>(buffer: &mut Vec<u8>, write: impl FnOnce(&mut [u8; N]) -> usize) {

@@ -1,6 +1,7 @@
 //! Small tools that several crates share: hashing, glob patterns, numbers as Redis reads and prints them.
 
 mod disposal;
+mod equal;
 mod float;
 mod float_text;
 pub mod glob;
@@ -12,6 +13,7 @@ mod prefetch;
 mod words;
 
 pub use disposal::{discard, disposed, reset_disposed, set_disposal};
+pub use equal::equal;
 pub use float::{FloatBuffer, FloatFormat, parse_f64};
 pub use integer::{parse_i64, parse_u64};
 pub use long_double::LongDouble;

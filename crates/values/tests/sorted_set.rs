@@ -162,7 +162,10 @@ fn check(set: &SortedSet, model: &BTreeMap<Vec<u8>, f64>) {
             assert!(set.range(from..to).map(pair).eq(slice.iter().cloned()));
             assert!(set.range(from..to).rev().map(pair).eq(slice.iter().rev().cloned()));
             let mut members = Vec::new();
-            set.range(from..to).for_each_member(|member| members.push(member.to_vec()));
+            match set.range(from..to).packed_members() {
+                Some(packed) => members.extend(packed.map(|member| member.to_vec())),
+                None => members.extend(set.range(from..to).map(|(member, _)| member.to_vec())),
+            }
             assert!(members.iter().eq(slice.iter().map(|(member, _)| member)));
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Cursor, is};
 use crate::fault::Fault;
-use resp::{Args, Out, Rest};
+use resp::{Args, Bulks, Out, Rest};
 use std::collections::VecDeque;
 use values::Element;
 
@@ -12,6 +12,22 @@ pub(super) fn reply_element(out: &mut Out, element: Element<'_>) {
         Element::Int(value) => out.bulk_integer(value),
         Element::Bytes(bytes) => out.bulk(bytes),
     }
+}
+
+/// One of many elements.
+#[inline]
+pub(super) fn push_element(bulks: &mut Bulks<'_>, element: Element<'_>) {
+    match element {
+        Element::Int(value) => bulks.push_integer(value),
+        Element::Bytes(bytes) => bulks.push(bytes),
+    }
+}
+
+/// All of them, each a bulk string.
+#[inline]
+pub(super) fn reply_elements<'e>(out: &mut Out, elements: impl Iterator<Item = Element<'e>>) {
+    let mut bulks = out.bulks();
+    elements.for_each(|element| push_element(&mut bulks, element));
 }
 
 /// A reply with more elements is given in slices.

@@ -1,6 +1,8 @@
 //! Hashes.
 
-use super::collection::{SLICE_ELEMENTS, is_long, place_of, reply_element, reply_in_slices, reply_to_each};
+use super::collection::{
+    SLICE_ELEMENTS, is_long, place_of, push_element, reply_element, reply_elements, reply_in_slices, reply_to_each,
+};
 use super::copied::{Beside, Copied, Elements};
 use super::edited::{Edit, Edited, Editing, finish_removal};
 use super::random::{RandomCount, repeat_draws, reply_long_draw};
@@ -207,12 +209,19 @@ fn reply_parts(out: &mut Out, hash: Option<HashRef<'_>>, fields: bool, values: b
             }))
         });
     }
+    if fields
+        && values
+        && let Some(elements) = hash.packed()
+    {
+        return reply_elements(out, elements);
+    }
+    let mut bulks = out.bulks();
     hash.iter().for_each(|(field, value)| {
         if fields {
-            reply_element(out, field);
+            push_element(&mut bulks, field);
         }
         if values {
-            reply_element(out, value);
+            push_element(&mut bulks, value);
         }
     });
 }

@@ -101,6 +101,14 @@ impl<'a> HashRef<'a> {
         }
     }
 
+    /// Fields and values in turn, where the hash is small.
+    pub fn packed(self) -> Option<listpack::Iter<'a>> {
+        match self.form() {
+            FormRef::Listpack(listpack) => Some(listpack.iter()),
+            FormRef::Table(_) => None,
+        }
+    }
+
     /// Fields and values in the order that the encoding keeps (by age for listpack).
     pub fn iter(self) -> HashIter<'a> {
         let iter = match self.form() {

@@ -9,7 +9,7 @@ use self::index::MemberIndex;
 use self::small::Small;
 use self::tree::{Position, Tree};
 use crate::expiring::{Deadlines, Elements};
-use crate::{Element, Encoding, EncodingLimits, Prefetch, sample};
+use crate::{Element, Encoding, EncodingLimits, Prefetch, listpack, sample};
 use std::ops::Range;
 use stdx::hash::hash;
 
@@ -389,20 +389,32 @@ enum FormIter<'a> {
     Tree { tree: &'a Tree, front: Option<Position>, back: Option<Position> },
 }
 
+/// Members of a small sorted set, in order.
+#[derive(Clone, Debug)]
+pub struct PackedMembers<'a> {
+    elements: listpack::Iter<'a>,
+    remaining: usize,
+}
+
+impl<'a> Iterator for PackedMembers<'a> {
+    type Item = Element<'a>;
+
+    // Long replies are made of this.
+    #[inline(always)]
+    fn next(&mut self) -> Option<Element<'a>> {
+        self.remaining = self.remaining.checked_sub(1)?;
+        let member = self.elements.next();
+        self.elements.next();
+        member
+    }
+}
+
 impl<'a> SortedSetIter<'a> {
-    /// The members alone, in order: no score is read.
-    pub fn for_each_member(self, mut f: impl FnMut(Element<'a>)) {
-        match self.iter {
-            FormIter::Listpack { small, front, .. } => {
-                let front = front.unwrap_or_else(|| small.offset_of(self.ranks.start));
-                let mut elements = small.0.iter_from(front);
-                for _ in self.ranks {
-                    elements.next().into_iter().for_each(&mut f);
-                    elements.next();
-                }
-            }
-            FormIter::Tree { .. } => self.for_each(|(member, _)| f(member)),
-        }
+    /// The members alone, where the set is small: no score is read.
+    pub fn packed_members(&self) -> Option<PackedMembers<'a>> {
+        let FormIter::Listpack { small, front, .. } = &self.iter else { return None };
+        let front = front.unwrap_or_else(|| small.offset_of(self.ranks.start));
+        Some(PackedMembers { elements: small.0.iter_from(front), remaining: self.ranks.len() })
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod pop;
 
-use super::collection::{SLICE_ELEMENTS, is_long, reply_element, reply_in_slices};
+use super::collection::{SLICE_ELEMENTS, is_long, reply_element, reply_elements, reply_in_slices};
 use crate::arguments::{Cursor, integer, is};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
@@ -176,20 +176,19 @@ fn lrange(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     };
     let places = places(start, stop, list.len());
     out.array(places.len());
-    reply_elements(list, places, out);
+    reply_places(list, places, out);
     Ok(())
 }
 
 /// The elements in these places, which are so many as the head of the reply has said.
-fn reply_elements(list: &List, places: Range<usize>, out: &mut Out) {
+fn reply_places(list: &List, places: Range<usize>, out: &mut Out) {
     if !is_long(places.len()) {
-        return list.iter_from(places.start).take(places.len()).for_each(|element| reply_element(out, element));
+        return reply_elements(out, list.iter_from(places.start).take(places.len()));
     }
     let list = list.clone();
     reply_in_slices(out, move |given, out| {
         let next = (given + SLICE_ELEMENTS).min(places.len());
-        let slice = list.iter_from(places.start + given).take(next - given);
-        slice.for_each(|element| reply_element(out, element));
+        reply_elements(out, list.iter_from(places.start + given).take(next - given));
         (next < places.len()).then_some(next)
     });
 }

@@ -1,10 +1,10 @@
 //! Taking elements out of lists, moving them to others, and waiting for them.
 
-use super::{LIST, notify_push, reply_elements};
+use super::{LIST, notify_push, reply_places};
 use crate::arguments::{is, timeout_ms};
 use crate::blocking::{Attempt, Blocking, Wait};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
-use crate::commands::collection::{PopFromSeveral, reply_element};
+use crate::commands::collection::{PopFromSeveral, reply_element, reply_elements};
 use crate::fault::Fault;
 use effect::End;
 use keyspace::{EventClass, KeyType, Txn, ValueError};
@@ -84,8 +84,8 @@ fn reply_end(list: &List, end: End, out: &mut Out) {
 fn reply_taken(list: &List, end: End, count: usize, out: &mut Out) {
     out.array(count);
     match end {
-        End::Head => reply_elements(list, 0..count, out),
-        End::Tail => list.iter_back().take(count).for_each(|element| reply_element(out, element)),
+        End::Head => reply_places(list, 0..count, out),
+        End::Tail => reply_elements(out, list.iter_back().take(count)),
     }
 }
 

@@ -4,7 +4,7 @@ use super::SET;
 use crate::arguments::{Cursor, is};
 use crate::aside::{Aside, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
-use crate::commands::collection::{Gathered, SLICE_ELEMENTS, is_long, reply_element};
+use crate::commands::collection::{Gathered, SLICE_ELEMENTS, is_long, reply_elements};
 use crate::context::SessionContext;
 use crate::fault::Fault;
 use keyspace::{EventClass, Txn, View};
@@ -72,7 +72,7 @@ pub(super) const SINTER: Command = Command {
         }
         let members: Vec<Element<'_>> = intersection(sets).collect();
         out.set(members.len());
-        members.into_iter().for_each(|member| reply_element(out, member));
+        reply_elements(out, members.into_iter());
         Ok(())
     }),
     ..OF_KEYS
@@ -173,7 +173,7 @@ fn sets<'v, 'a>(view: &'v View<'_>, keys: impl Iterator<Item = &'a [u8]>) -> Res
 
 fn reply_members(out: &mut Out, set: SetRef<'_>) {
     out.set(set.len());
-    set.iter().for_each(|member| reply_element(out, member));
+    reply_elements(out, set.iter());
 }
 
 /// Replies how many members were stored. `event`: what is said of it.

@@ -2,7 +2,9 @@
 
 mod algebra;
 
-use super::collection::{Gathered, SLICE_ELEMENTS, is_long, place_of, reply_element, reply_in_slices, reply_to_each};
+use super::collection::{
+    Gathered, SLICE_ELEMENTS, is_long, place_of, reply_element, reply_elements, reply_in_slices, reply_to_each,
+};
 use super::copied::{Copied, Elements, Remainder};
 use super::edited::{Edit, Editing, finish_removal};
 use super::random::{Choice, RandomCount, repeat_draws, reply_long_draw};
@@ -139,7 +141,7 @@ fn reply_all(set: SetRef<'_>, out: &mut Out) {
             place_of(set.view().scan(place as u64, SLICE_ELEMENTS, |member| out.bulk(member)))
         });
     } else {
-        set.iter().for_each(|member| reply_element(out, member));
+        reply_elements(out, set.iter());
     }
 }
 

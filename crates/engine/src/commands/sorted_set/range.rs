@@ -5,7 +5,7 @@ use super::{LOOK, SORTED_SET, reply_pair, reply_pairs_head, store};
 use crate::arguments::{Cursor, integer, is};
 use crate::aside::{Aside, Work};
 use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
-use crate::commands::collection::{SLICE_ELEMENTS, is_long, reply_element, reply_in_slices};
+use crate::commands::collection::{SLICE_ELEMENTS, is_long, reply_elements, reply_in_slices};
 use crate::commands::copied::{Beside, Copied};
 use crate::context::SessionContext;
 use crate::fault::Fault;
@@ -114,6 +114,7 @@ impl<'a> MemberBound<'a> {
 }
 
 impl<'a> Bounds<'a> {
+    #[inline]
     fn parse(by: By, low: &'a [u8], high: &'a [u8]) -> Result<Bounds<'a>, Fault> {
         Ok(match by {
             By::Rank => Bounds::Ranks(integer(low)?, integer(high)?),
@@ -123,6 +124,7 @@ impl<'a> Bounds<'a> {
     }
 
     /// The places in the order that are within.
+    #[inline]
     fn ranks(&self, set: &SortedSet) -> Range<usize> {
         match *self {
             Bounds::Ranks(start, stop) => {
@@ -154,6 +156,7 @@ struct Query<'a> {
 
 impl<'a> Query<'a> {
     /// `first`: where the ends stand. `by` and `reverse`: where the command itself says so.
+    #[inline]
     fn parse(
         args: Args<'a>,
         first: usize,
@@ -195,6 +198,7 @@ impl<'a> Query<'a> {
     }
 
     /// The places in the ascending order that the reply is about.
+    #[inline]
     fn ranks(&self, set: &SortedSet) -> Range<usize> {
         let ranks = self.bounds.ranks(set);
         if let Bounds::Ranks(..) = self.bounds {
@@ -228,8 +232,11 @@ fn reply_range(view: &View<'_>, args: Args<'_>, out: &mut Out, by: Option<By>, r
     if is_long(ranks.len()) {
         let with_scores = query.with_scores;
         reply_long_range(set.clone(), ranks, query.reverse, out, move |out, pair| reply_pair(out, pair, with_scores));
-    } else if !query.reverse && !query.with_scores {
-        set.range(ranks).for_each_member(|member| reply_element(out, member));
+    } else if !query.reverse
+        && !query.with_scores
+        && let Some(members) = set.range(ranks.clone()).packed_members()
+    {
+        reply_elements(out, members);
     } else {
         query.for_each(set, ranks, |pair| reply_pair(out, pair, query.with_scores));
     }
