@@ -81,10 +81,12 @@ impl Connection for Client {
 
 /// A command as the protocol's array of bulk strings.
 pub fn request<A: AsRef<[u8]>>(arguments: &[A]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", arguments.len()).into_bytes();
+    let mut bytes = Vec::new();
+    let head = |bytes: &mut Vec<u8>, kind: char, number: usize| _ = write!(bytes, "{kind}{number}\r\n");
+    head(&mut bytes, '*', arguments.len());
     for argument in arguments {
         let argument = argument.as_ref();
-        bytes.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
+        head(&mut bytes, '$', argument.len());
         bytes.extend_from_slice(argument);
         bytes.extend_from_slice(b"\r\n");
     }

@@ -56,6 +56,7 @@ impl Rest for Replying {
         let goes_on = self.table.fill(SLICE_CELLS);
         if !goes_on {
             self.table.reply(&self.options, out);
+            stdx::discard(std::mem::take(&mut self.table.lengths));
         }
         goes_on
     }
