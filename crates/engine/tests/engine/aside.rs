@@ -429,3 +429,33 @@ fn strings_of_megabytes_are_combined_in_slices() {
     });
     assert!(at_once == in_slices);
 }
+
+#[test]
+fn in_a_long_list_is_searched_in_slices() {
+    const PERIOD: usize = 1000;
+    let server = server(true);
+    let mut client = server.client();
+    let some: Vec<String> =
+        ["RPUSH", "long"].into_iter().map(str::to_owned).chain((0..PERIOD).map(|number| number.to_string())).collect();
+    (0..120).for_each(|_| _ = client.call(&some));
+    let places = |numbers: std::ops::Range<usize>| numbers.map(|number| PERIOD * number + 7).collect::<Vec<_>>();
+    for (command, expected) in [
+        ("LPOS long 7", places(0..1)),
+        ("LPOS long 7 RANK 100", places(99..100)),
+        ("LPOS long 7 COUNT 0", places(0..120)),
+        ("LPOS long 7 COUNT 2 RANK 3", places(2..4)),
+        ("LPOS long 7 COUNT 0 MAXLEN 60008", places(0..61)),
+        ("LPOS long 7 RANK -1", places(119..120)),
+        ("LPOS long 7 RANK 121 COUNT 1", places(0..0)),
+    ] {
+        let found: Vec<usize> = match client.words(command) {
+            Reply::Integer(place) => vec![place as usize],
+            reply => elements(&reply).iter().map(|place| place.trim_start_matches(':').parse().unwrap()).collect(),
+        };
+        assert_eq!(found, expected, "{command}");
+    }
+    assert_eq!(client.words("LPOS long none"), Reply::Null);
+    let before = client.turns();
+    client.words("LPOS long none COUNT 1");
+    assert!(client.turns() > before + 1, "{} turns", client.turns() - before);
+}

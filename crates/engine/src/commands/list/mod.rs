@@ -8,7 +8,7 @@ use crate::command::{Argument, Command, Flags, Handler, KeySpec, Reply};
 use crate::fault::Fault;
 use effect::End;
 use keyspace::{EventClass, Txn, View};
-use resp::{Args, Out};
+use resp::{Args, Out, Rest};
 use std::ops::Range;
 use values::{List, Wanted};
 
@@ -366,6 +366,13 @@ fn lpos(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
     }
     let wanted = Wanted::new(args.at(2));
     let list = view.list(args.at(1))?;
+    if let Some(list) = list.filter(|list| rank > 0 && list.len() > LOOKED_AT) {
+        let wanted = args.at(2).to_vec();
+        let end = if max_len == 0 { list.len() } else { list.len().min(max_len) };
+        let (skipped, places) = (rank as usize - 1, Vec::new());
+        out.continue_with(Looking { list: list.clone(), wanted, next: 0, end, skipped, count, places });
+        return Ok(());
+    }
     let places = list.into_iter().flat_map(|list| matches(list, wanted, rank, max_len));
     let Some(count) = count else {
         match places.into_iter().next() {
@@ -388,6 +395,51 @@ const RANK_ZERO: Fault = Fault::Text(
     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the \
      end of the list",
 );
+
+/// Of a long list so many elements are looked at at a time.
+const LOOKED_AT: usize = 50_000;
+
+/// A search from the head of a long list, as far as it has come.
+struct Looking {
+    list: List,
+    wanted: Vec<u8>,
+    /// Which elements are still to be looked at.
+    next: usize,
+    end: usize,
+    /// How many that are found do not count.
+    skipped: usize,
+    /// How many are wanted: 0: all; `None`: the first one.
+    count: Option<usize>,
+    places: Vec<usize>,
+}
+
+impl Rest for Looking {
+    fn append_slice(&mut self, out: &mut Out) -> bool {
+        let Looking { list, wanted, next, end, skipped, count, places } = self;
+        let wanted = Wanted::new(wanted);
+        let after = (*end).min(*next + LOOKED_AT);
+        let elements = (*next..after).zip(list.iter_from(*next));
+        let mut found = elements.filter(|(_, element)| wanted.is(*element)).map(|(place, _)| place);
+        while *skipped > 0 && found.next().is_some() {
+            *skipped -= 1;
+        }
+        let most = count.map_or(1, |count| if count == 0 { usize::MAX } else { count });
+        places.extend(found.take(most - places.len()));
+        *next = after;
+        if *next < *end && places.len() < most {
+            return true;
+        }
+        match (count, places.first()) {
+            (None, Some(place)) => out.integer(*place as i64),
+            (None, None) => out.null(),
+            (Some(_), _) => {
+                out.array(places.len());
+                places.iter().for_each(|place| out.integer(*place as i64));
+            }
+        }
+        false
+    }
+}
 
 /// Where the elements are that equal `wanted`, from the `rank`-th on, from the tail where that is negative.
 fn matches<'l>(list: &'l List, wanted: Wanted<'l>, rank: i64, max_len: usize) -> Box<dyn Iterator<Item = usize> + 'l> {
