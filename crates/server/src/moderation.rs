@@ -12,15 +12,15 @@ struct Limits {
 /// What nobody notices.
 const SHORT: Limits = Limits { round_part: 1.0 / 20.0, max_us: 15.0 };
 /// Where nobody waits for us: the clients have so much to do that rounds are no longer for it.
-const LONG: Limits = Limits { round_part: 1.0 / 5.0, max_us: 100.0 };
+const LONG: Limits = Limits { round_part: 1.0 / 4.0, max_us: 150.0 };
 /// Long naps are taken as long as rounds with them are at most this many times as long as with short ones.
-const COST_MAX: f32 = 1.03;
+const COST_MAX: f32 = 1.08;
 /// So many rounds with the one are compared with as many with the other, …
 const TRIAL_ROUNDS: u32 = 1024;
 /// … once in so many times, …
-const TRIALS: u32 = 8;
+const TRIALS: u32 = 16;
 /// … and this is the weight of the latest comparison.
-const COST_WEIGHT: f32 = 0.5;
+const COST_WEIGHT: f32 = 0.25;
 /// A longer turn counts as this, so that a rest is soon forgotten, …
 const TURN_MAX_US: f32 = 1000.0;
 /// … and a longer round as this.
@@ -63,7 +63,8 @@ impl Limits {
 
 impl Trial {
     fn new() -> Trial {
-        Trial { is_long: true, number: 0, rounds: 0, total_us: 0.0, previous_us: 1.0, cost: COST_MAX }
+        // Naps are short until one comparison has shown that they may be long.
+        Trial { is_long: false, number: 0, rounds: 0, total_us: 0.0, previous_us: 1.0, cost: COST_MAX + 0.01 }
     }
 
     fn compares(&self) -> bool {
@@ -172,13 +173,13 @@ mod tests {
     fn naps_are_short_beside_the_rounds_of_many_busy_connections() {
         for (connections, round_us) in [(30, 150), (50, 250), (100, 800), (200, 1000), (1000, 4000)] {
             let nap_us = nap_us(connections, |_| round_us).expect("there is something to gain");
-            assert!(nap_us > 0 && nap_us <= (round_us / 5).min(100), "{connections} {round_us}: {nap_us}");
+            assert!(nap_us > 0 && nap_us <= (round_us / 4).min(150), "{connections} {round_us}: {nap_us}");
         }
     }
 
     #[test]
     fn naps_are_long_only_where_rounds_are_not_longer_for_it() {
-        assert_eq!(nap_us_of(50, |_, _| 600), Some(100));
+        assert_eq!(nap_us_of(50, |_, _| 700), Some(150));
         // Clients that wait for the last reply before they send again.
         assert_eq!(nap_us_of(50, |_, nap_us| 500 + nap_us), Some(15));
         // Other load of the machine now and then.
