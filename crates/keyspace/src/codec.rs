@@ -299,7 +299,7 @@ impl From<NewValue<'_>> for Value {
             NewValue::Verbatim(text) => {
                 Value::Verbatim(Verbatim { bytes: text.bytes.to_vec(), is_modified: text.is_modified })
             }
-            NewValue::Long(text) => Value::Bytes(text.to_vec()),
+            NewValue::Long(text) => Value::Bytes(text.into_vec()),
             NewValue::Set(set) => Value::Set(set),
             NewValue::Hash(hash) => Value::Hash(hash),
             NewValue::List(list) => Value::List(list),

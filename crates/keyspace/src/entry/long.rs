@@ -31,7 +31,7 @@ impl LongString {
         Arc::make_mut(&mut self.0)
     }
 
-    pub(super) fn into_vec(mut self) -> Vec<u8> {
+    pub(crate) fn into_vec(mut self) -> Vec<u8> {
         Arc::unwrap_or_clone(std::mem::take(&mut self.0))
     }
 
