@@ -61,7 +61,13 @@ pub(super) struct Editing {
 
 impl Editing {
     /// `None` where it is not worth it, or not possible.
+    #[inline]
     pub(super) fn begin(txn: &Txn<'_>, args: Args<'_>, edit: Edit) -> Option<Box<dyn Work>> {
+        if is_long(args.len()) { Editing::begin_long(txn, args, edit) } else { None }
+    }
+
+    #[cold]
+    fn begin_long(txn: &Txn<'_>, args: Args<'_>, edit: Edit) -> Option<Box<dyn Work>> {
         let elements = args.from(2);
         let count = elements.len() / edit.width;
         if !is_long(count) || !elements.len().is_multiple_of(edit.width) {

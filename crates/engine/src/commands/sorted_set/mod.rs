@@ -93,7 +93,7 @@ const ZADD: Command = Command {
     handler: Handler::Aside(Aside {
         run: |txn, args, out| add(txn, args, out, false),
         // Who has conditions rarely has very many members.
-        begin: |txn, args, _| score(args.at(2)).ok().and_then(|_| Editing::begin(txn, args, SCORING)),
+        begin: |txn, args, _| Editing::begin(txn, args, SCORING).filter(|_| score(args.at(2)).is_ok()),
     }),
     ..SORTED_SET
 };
