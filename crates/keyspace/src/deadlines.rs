@@ -16,7 +16,8 @@ pub(crate) fn stamp_of(deadline_ms: u64) -> Stamp {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Deadlines {
-    /// Ascending, never empty. The first is stable, or began the life of the key.
+    /// Ascending, never empty. The first is stable, or began the life of the key. Of those that nothing can change any more the
+    /// others stay until everybody has seen them: who has not would hold a deadline before them to be in force.
     writes: SmallVec<[Write; 1]>,
     /// The last one. Who has not seen its cause must be told of it with the data set.
     death: Option<Death>,
@@ -105,19 +106,24 @@ impl Deadlines {
 
     /// Forgets what is stable. Returns where in the order the key has died, the last time that it did.
     pub(crate) fn settle(&mut self, origins: &Origins, horizon: &Horizon<'_>) -> Option<Version> {
-        let mut died = None;
+        let (mut died, mut at) = (None, 0);
         loop {
-            let next = self.writes.get(1).map(|next| next.version);
-            match self.writes[0].expiry() {
+            let Write { version, .. } = self.writes[at];
+            let next = self.writes.get(at + 1).map(|next| next.version);
+            match self.writes[at].expiry() {
                 Some(expiry) if horizon.passed(expiry) && next.is_none_or(|next| origins.newer(next, expiry)) => {
                     died = Some(expiry);
-                    self.death = Some(Death { at: expiry, cause: self.writes[0].version });
-                    self.writes[0] = Write { version: expiry, deadline_ms: None };
+                    self.death = Some(Death { at: expiry, cause: version });
+                    self.writes[at] = Write { version: expiry, deadline_ms: None };
+                    self.writes.drain(..at);
+                    at = 0;
                 }
-                _ if next.is_some_and(|next| horizon.passed(next)) => drop(self.writes.remove(0)),
+                _ if next.is_some_and(|next| horizon.passed(next)) => at += 1,
                 _ => break,
             }
         }
+        let known = self.writes[..at].iter().take_while(|write| horizon.known(write.version)).count();
+        self.writes.drain(..known);
         self.death.take_if(|death| horizon.known(death.cause));
         died
     }
@@ -151,9 +157,12 @@ mod tests {
         deadlines.write(&origins, version(40), None);
         assert_eq!(deadlines.current(), Some(100));
         assert_eq!(settle(&mut deadlines, 99), None);
+        assert_eq!(deadlines.writes().len(), 3, "who has not seen the second would let the first one kill");
         let causal = [0, 60].map(|ms| CausalMark { stamp: Stamp::from_ms(ms), unheard: false });
-        assert!(!deadlines.is_stable(&Horizon { clock: Stamp::from_ms(60), causal: &[] }));
-        assert!(deadlines.is_stable(&Horizon { clock: Stamp::from_ms(60), causal: &causal }));
+        let horizon = Horizon { clock: Stamp::from_ms(60), causal: &causal };
+        assert!(!deadlines.is_stable(&horizon));
+        assert_eq!(deadlines.settle(&origins, &horizon), None);
+        assert!(deadlines.is_stable(&horizon));
         assert_eq!(settle(&mut deadlines, 100), Some(100));
         assert_eq!(deadlines.current(), None);
     }

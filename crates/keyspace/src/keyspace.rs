@@ -240,6 +240,11 @@ impl Keyspace {
         self.stamping.take().context()
     }
 
+    /// Has a data set begun that is not all here yet?
+    pub fn is_half_imported(&self) -> bool {
+        self.stamping.take().assumed().is_some()
+    }
+
     /// Is there nothing at all, not even something to remember?
     pub fn is_empty(&self) -> bool {
         let guard = self.shards.lock(Wanted::All);

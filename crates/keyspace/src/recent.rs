@@ -183,9 +183,10 @@ impl Record {
         let elements = self.members.len() + self.fields.len() + self.scores.len() + self.lifetimes.total();
         let stream = self.stream.as_ref().map_or(0, |stream| stream.len());
         let list = self.list.as_ref().map_or(0, |list| list.len());
+        let deadlines = size_of_val(self.deadlines.writes());
         let fields = (self.fields.len() + self.scores.len()) * size_of::<Field>();
         let operations = (self.operations.len() + self.element_increments) * size_of::<Operation>();
-        size_of::<Record>() + (elements + stream + list) * PER_ELEMENT + fields + operations
+        size_of::<Record>() + (elements + stream + list) * PER_ELEMENT + fields + operations + deadlines
     }
 
     /// By how many bytes it has grown since it was last weighed: `Recent::note_growth` wants to know.

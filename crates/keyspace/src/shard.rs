@@ -1,6 +1,7 @@
 //! What one lock guards: the part of every database whose keys hash to the shard.
 
 use crate::agenda::Agenda;
+use crate::merge::operations::Cancellation;
 use crate::recent::Recent;
 use crate::table::{KeyHasher, Table};
 use crate::version::Version;
@@ -14,6 +15,8 @@ pub(crate) struct Database<H> {
     pub recent: Recent,
     /// The newest flush of the database.
     pub flushed: Version,
+    /// What flushes of this node cancel of a data set that is on its way.
+    pub cancelled_by_flush: Vec<Cancellation>,
     /// Not older than any key that has no record.
     pub newest_plain: Stamp,
     /// See `View::type_clashes`.
@@ -52,6 +55,7 @@ impl<H: KeyHasher> Database<H> {
             table: Table::new(hasher),
             recent: Recent::default(),
             flushed: Version::ZERO,
+            cancelled_by_flush: Vec::new(),
             newest_plain: Stamp::ZERO,
             type_clashes: 0,
             agenda: Agenda::default(),

@@ -3,6 +3,7 @@
 
 use effect::{Clock, Stamp};
 use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use crate::{EventClass, OriginIndex};
@@ -28,6 +29,8 @@ pub(crate) struct Sequence {
     pub(crate) clock: Clock,
     /// Counts the remote records that were applied.
     pub(crate) context: u64,
+    /// What own commits take for seen, as a data set is on its way that has it, by `OriginIndex`.
+    assumed: Option<Arc<[Stamp]>>,
 }
 
 pub(crate) struct Stamping {
@@ -60,6 +63,23 @@ impl Ticket<'_> {
         self.last.store(self.sequence.clock.last().0, Ordering::Release);
     }
 
+    pub(crate) fn assumed(&self) -> Option<Arc<[Stamp]>> {
+        self.sequence.assumed.clone()
+    }
+
+    /// From now on commits take this for seen, too.
+    pub(crate) fn assume(&mut self, seen: &[Stamp]) {
+        let known = self.sequence.assumed.take().unwrap_or_default();
+        let at = |stamps: &[Stamp], index: usize| stamps.get(index).copied().unwrap_or(Stamp::ZERO);
+        let all = (0..known.len().max(seen.len())).map(|index| at(&known, index).max(at(seen, index)));
+        self.sequence.assumed = Some(all.collect());
+    }
+
+    /// What was assumed is here.
+    pub(crate) fn end_assumptions(&mut self) {
+        self.sequence.assumed = None;
+    }
+
     pub(crate) fn context(&self) -> u64 {
         self.sequence.context
     }
@@ -73,7 +93,7 @@ impl Ticket<'_> {
 impl Stamping {
     pub(crate) fn new() -> Stamping {
         Stamping {
-            sequence: Mutex::new(Sequence { clock: Clock::new(), context: 0 }),
+            sequence: Mutex::new(Sequence { clock: Clock::new(), context: 0, assumed: None }),
             last: AtomicU64::new(0),
             own: AtomicU16::new(0),
             switches: AtomicU64::new(RECORDING),

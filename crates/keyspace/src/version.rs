@@ -32,6 +32,8 @@ impl Version {
 pub enum Row<'a> {
     /// Everything: the effects of this node, made under the lock of the key.
     All,
+    /// The same, and by `OriginIndex` what a data set on its way will have brought: it is taken for seen, too.
+    Assuming(&'a [Stamp]),
     /// By `OriginIndex`; an origin beyond the end was never heard of.
     Seen(&'a [Stamp]),
     /// What a whole data set had seen, by `OriginIndex`; each clear in it no more than that. `alive`: increments
@@ -40,16 +42,26 @@ pub enum Row<'a> {
 }
 
 impl Row<'_> {
+    /// Is it an effect of this node?
+    pub(crate) fn is_own(self) -> bool {
+        matches!(self, Row::All | Row::Assuming(_))
+    }
+
     /// Had the author of an effect with version `author` seen `version`? One always knows one's own.
     pub(crate) fn covers(self, author: Version, version: Version) -> bool {
         match self {
-            Row::All => true,
+            Row::All | Row::Assuming(_) => true,
             // Whatever the row says: what one has seen has a smaller stamp.
             Row::Seen(_) | Row::Whole { .. } if version.stamp >= author.stamp => false,
             Row::Seen(seen) => version.origin == author.origin || covers(seen, version),
             Row::Whole { seen, alive } => covers(seen, version) && !alive.contains(&version),
         }
     }
+}
+
+/// Of an effect of this node, which takes so much for seen besides what is here.
+pub(crate) fn row_of(assumed: Option<&[Stamp]>) -> Row<'_> {
+    assumed.map_or(Row::All, Row::Assuming)
 }
 
 /// Had somebody with this vector, by `OriginIndex`, seen the effect?

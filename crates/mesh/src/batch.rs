@@ -36,24 +36,24 @@ impl BatchWriter {
     pub fn push(&mut self, record: &Record<'_>) {
         let at = |slot: &Slot| slot.origin == record.origin && slot.last == record.previous;
         let index = self.slots.iter().position(at).unwrap_or_else(|| self.define(record.origin, record.previous));
-        for (origin, stamp) in record.context {
+        for (origin, stamp) in record.context.iter().chain(record.assumed) {
             self.context_slot(*origin, *stamp);
         }
-        let context_flag = if record.context.is_empty() { 0 } else { HAS_CONTEXT };
+        let has_context = !record.context.is_empty() || !record.assumed.is_empty();
+        let context_flag = if has_context { HAS_CONTEXT } else { 0 };
         let count_flag = if record.count == 1 { 0 } else { HAS_COUNT };
         put_varint(&mut self.buffer, ((index as u64) << 2 | context_flag | count_flag) + 1);
         put_varint(&mut self.buffer, record.first.0.wrapping_sub(record.previous.0));
         if record.count != 1 {
             put_varint(&mut self.buffer, record.count);
         }
-        if !record.context.is_empty() {
-            put_varint(&mut self.buffer, record.context.len() as u64);
-            for (origin, stamp) in record.context {
-                let index = self.context_slot(*origin, *stamp);
-                let slot = &mut self.slots[index];
-                put_varint(&mut self.buffer, index as u64);
-                put_varint(&mut self.buffer, zigzag(stamp.0.wrapping_sub(slot.seen.0) as i64));
-                slot.seen = *stamp;
+        if has_context {
+            let assumed_flag = u64::from(!record.assumed.is_empty());
+            put_varint(&mut self.buffer, (record.context.len() as u64) << 1 | assumed_flag);
+            self.push_seen(record.context);
+            if !record.assumed.is_empty() {
+                put_varint(&mut self.buffer, record.assumed.len() as u64);
+                self.push_seen(record.assumed);
             }
         }
         if record.count > 0 {
@@ -61,6 +61,16 @@ impl BatchWriter {
             self.buffer.extend_from_slice(record.effects);
         }
         self.slots[index].last = record.last();
+    }
+
+    fn push_seen(&mut self, seen: &[(Origin, Stamp)]) {
+        for (origin, stamp) in seen {
+            let index = self.context_slot(*origin, *stamp);
+            let slot = &mut self.slots[index];
+            put_varint(&mut self.buffer, index as u64);
+            put_varint(&mut self.buffer, zigzag(stamp.0.wrapping_sub(slot.seen.0) as i64));
+            slot.seen = *stamp;
+        }
     }
 
     /// Any place of `origin`, defined now if it has none.
@@ -100,11 +110,12 @@ pub struct BatchReader<'a> {
     rest: &'a [u8],
     slots: Vec<Slot>,
     context: Vec<(Origin, Stamp)>,
+    assumed: Vec<(Origin, Stamp)>,
 }
 
 impl<'a> BatchReader<'a> {
     pub fn new(batch: &'a [u8]) -> BatchReader<'a> {
-        BatchReader { rest: batch, slots: Vec::new(), context: Vec::new() }
+        BatchReader { rest: batch, slots: Vec::new(), context: Vec::new(), assumed: Vec::new() }
     }
 
     /// The next record; `None` at the end. After an error there is nothing to read.
@@ -127,11 +138,13 @@ impl<'a> BatchReader<'a> {
         let step = take_varint(rest)?;
         let count = if head & HAS_COUNT != 0 { take_varint(rest)? } else { 1 };
         self.context.clear();
+        self.assumed.clear();
         if head & HAS_CONTEXT != 0 {
-            for _ in 0..take_varint(rest)? {
-                let slot = slot(&mut self.slots, take_varint(rest)?)?;
-                slot.seen = Stamp(slot.seen.0.wrapping_add(unzigzag(take_varint(rest)?) as u64));
-                self.context.push((slot.origin, slot.seen));
+            let entries = take_varint(rest)?;
+            take_seen(rest, entries >> 1, &mut self.slots, &mut self.context)?;
+            if entries & 1 != 0 {
+                let entries = take_varint(rest)?;
+                take_seen(rest, entries, &mut self.slots, &mut self.assumed)?;
             }
         }
         let effects = if count > 0 { take_sized(rest)? } else { &[] };
@@ -141,8 +154,23 @@ impl<'a> BatchReader<'a> {
         let first = previous.0.checked_add(step).filter(|_| step > 0).ok_or(DecodeError::BadNumber)?;
         let last = first.checked_add(count.saturating_sub(1)).ok_or(DecodeError::BadNumber)?;
         slot.last = Stamp(last);
-        Ok(Record { origin: slot.origin, previous, first: Stamp(first), count, context: &self.context, effects })
+        let (context, assumed) = (&self.context, &self.assumed);
+        Ok(Record { origin: slot.origin, previous, first: Stamp(first), count, context, assumed, effects })
     }
+}
+
+fn take_seen(
+    rest: &mut &[u8],
+    entries: u64,
+    slots: &mut [Slot],
+    seen: &mut Vec<(Origin, Stamp)>,
+) -> Result<(), DecodeError> {
+    for _ in 0..entries {
+        let slot = slot(slots, take_varint(rest)?)?;
+        slot.seen = Stamp(slot.seen.0.wrapping_add(unzigzag(take_varint(rest)?) as u64));
+        seen.push((slot.origin, slot.seen));
+    }
+    Ok(())
 }
 
 fn slot(slots: &mut [Slot], index: u64) -> Result<&mut Slot, DecodeError> {
@@ -189,8 +217,15 @@ mod tests {
         let start = Stamp::from_ms(1_795_000_000_000);
         let mut previous = start;
         for n in 1..=100 {
-            let record =
-                Record { origin: origin(1), previous, first: start.plus(n), count: 1, context: &[], effects: &effects };
+            let record = Record {
+                origin: origin(1),
+                previous,
+                first: start.plus(n),
+                count: 1,
+                context: &[],
+                assumed: &[],
+                effects: &effects,
+            };
             batch.push(&record);
             previous = record.last();
         }
@@ -225,6 +260,7 @@ mod tests {
                         first: previous.plus(step),
                         count,
                         context: &context,
+                        assumed: &[],
                         effects: if count == 0 { &[] } else { &effects },
                     };
                     last[node as usize] = record.last();

@@ -6,6 +6,7 @@
 //! `deadline_ms`. What it needs of the data set comes as a [`Store`].
 
 mod api;
+mod assumptions;
 mod batch;
 mod feeders;
 mod frame;

@@ -71,7 +71,9 @@ pub(crate) struct Downstream {
     pub(crate) subscriptions: BTreeMap<Origin, Stamp>,
     /// Everything before is sent, or not wanted.
     pub(crate) position: Position,
-    pub(crate) transfer: Option<Transfer>,
+    pub(crate) transfer: Option<Box<Transfer>>,
+    /// Since when it waits for the data set, which is half of another one at the moment (monotonic).
+    pub(crate) waits_since_ms: Option<u64>,
     /// What we had when it came, until it has that, too.
     pub(crate) catches_up_to: Option<VersionVector>,
     /// When to tell the others of it again.

@@ -47,7 +47,9 @@ struct Header {
     previous: Stamp,
     first: Stamp,
     count: u64,
-    context_end: usize,
+    /// In `Chunk::contexts`: where the context ends, and what is assumed after it.
+    context_end: u32,
+    assumed_end: u32,
     effects_end: usize,
 }
 
@@ -57,10 +59,14 @@ impl Chunk {
     }
 
     fn bytes_before(&self, index: usize) -> usize {
-        let (context_end, effects_end) = index
-            .checked_sub(1)
-            .map_or((0, 0), |last| (self.headers[last].context_end, self.headers[last].effects_end));
-        index * size_of::<Header>() + context_end * size_of::<(Origin, Stamp)>() + effects_end
+        let (contexts_end, effects_end) = self.ends_before(index);
+        index * size_of::<Header>() + contexts_end * size_of::<(Origin, Stamp)>() + effects_end
+    }
+
+    /// How much of contexts and effects is of records before this one.
+    fn ends_before(&self, index: usize) -> (usize, usize) {
+        let last = index.checked_sub(1).map(|last| &self.headers[last]);
+        last.map_or((0, 0), |header| (header.assumed_end as usize, header.effects_end))
     }
 
     fn bytes(&self) -> usize {
@@ -69,16 +75,15 @@ impl Chunk {
 
     fn record(&self, index: usize) -> Option<Record<'_>> {
         let header = self.headers.get(index)?;
-        let (context_start, effects_start) = match index {
-            0 => (0, 0),
-            _ => (self.headers[index - 1].context_end, self.headers[index - 1].effects_end),
-        };
+        let (context_start, effects_start) = self.ends_before(index);
+        let context_end = header.context_end as usize;
         Some(Record {
             origin: header.origin,
             previous: header.previous,
             first: header.first,
             count: header.count,
-            context: &self.contexts[context_start..header.context_end],
+            context: &self.contexts[context_start..context_end],
+            assumed: &self.contexts[context_end..header.assumed_end as usize],
             effects: &self.effects[effects_start..header.effects_end],
         })
     }
@@ -106,7 +111,7 @@ impl RelayLog {
 
     /// Appends a record; drops the oldest chunks where the limit is passed, unless `keep_from` needs them.
     pub fn append(&mut self, record: &Record<'_>, keep_from: Option<Position>) {
-        let full = CHUNK_BYTES.min(self.limit / 8);
+        let full = self.chunk_bytes();
         let chunk = match self.chunks.back_mut() {
             Some(chunk) if chunk.headers.is_empty() || chunk.bytes() < full => chunk,
             _ => {
@@ -116,19 +121,26 @@ impl RelayLog {
         };
         let size = size_of::<Header>() + record.size();
         chunk.contexts.extend_from_slice(record.context);
+        let context_end = chunk.contexts.len();
+        chunk.contexts.extend_from_slice(record.assumed);
         chunk.effects.extend_from_slice(record.effects);
         chunk.headers.push(Header {
             origin: record.origin,
             previous: record.previous,
             first: record.first,
             count: record.count,
-            context_end: chunk.contexts.len(),
+            context_end: context_end as u32,
+            assumed_end: chunk.contexts.len() as u32,
             effects_end: chunk.effects.len(),
         });
         self.end.advance(record.origin, record.last());
         self.bytes += size;
         self.appended += size as u64;
         self.evict(keep_from);
+    }
+
+    fn chunk_bytes(&self) -> usize {
+        CHUNK_BYTES.min(self.limit / 8)
     }
 
     fn evict(&mut self, keep_from: Option<Position>) {
@@ -194,8 +206,13 @@ impl RelayLog {
         self.end.get(origin)
     }
 
-    /// Takes over what another log has after what is here, as far as it reaches back.
-    pub fn absorb(&mut self, tail: &RelayLog, keep_from: Option<Position>) {
+    /// Takes over what another log has after what is here, as far as it reaches back, and without losing what was appended here
+    /// since `appended` was so much.
+    pub fn absorb(&mut self, mut tail: RelayLog, appended: u64, keep_from: Option<Position>) {
+        // Whole chunks go, so that one more at either end has to fit.
+        let wanted = (self.appended - appended) as usize + 2 * self.chunk_bytes();
+        tail.limit = self.limit.saturating_sub(wanted);
+        tail.evict(None);
         let mut position = tail.start();
         while let Some((record, next)) = tail.read(position) {
             position = next;
@@ -288,7 +305,15 @@ mod tests {
             let origin = origin(1 + stamp % 2);
             let previous = Stamp(stamp.saturating_sub(2));
             log.append(
-                &Record { origin, previous, first: Stamp(stamp), count: 1, context: &[], effects: &effects },
+                &Record {
+                    origin,
+                    previous,
+                    first: Stamp(stamp),
+                    count: 1,
+                    context: &[],
+                    assumed: &[],
+                    effects: &effects,
+                },
                 None,
             );
         }
@@ -345,6 +370,7 @@ mod tests {
                 first: Stamp(stamp),
                 count: 1,
                 context: &[],
+                assumed: &[],
                 effects: &effects,
             };
             log.append(&record, Some(start));
@@ -362,14 +388,41 @@ mod tests {
         let mut tail = RelayLog::new(usize::MAX);
         for (node, previous, first) in [(1, 98, 100), (1, 100, 102), (1, 102, 104), (2, 111, 113), (2, 113, 115)] {
             let (previous, first) = (Stamp(previous), Stamp(first));
-            let record = Record { origin: origin(node), previous, first, count: 1, context: &[], effects: &[] };
+            let record =
+                Record { origin: origin(node), previous, first, count: 1, context: &[], assumed: &[], effects: &[] };
             tail.append(&record, None);
         }
-        log.absorb(&tail, None);
+        let appended = log.appended();
+        log.absorb(tail, appended, None);
         assert_eq!((log.floor(origin(1)), log.floor(origin(2))), (Stamp::ZERO, Stamp(111)));
         assert_eq!((log.last(origin(1)), log.last(origin(2))), (Stamp(104), Stamp(115)));
         assert_eq!(rest(&log, log.seek(origin(1), Stamp(98)), origin(1)), [100, 102, 104]);
         assert_eq!(rest(&log, log.seek(origin(2), Stamp(111)), origin(2)), [113, 115]);
+    }
+
+    #[test]
+    fn what_is_taken_over_pushes_nothing_out_that_came_meanwhile() {
+        let append = |log: &mut RelayLog, node: u64, stamps: std::ops::RangeInclusive<u64>| {
+            for stamp in stamps {
+                let (previous, first) = (Stamp(stamp - 1), Stamp(stamp));
+                let (context, assumed, effects) = (&[], &[], &[7; 50]);
+                log.append(
+                    &Record { origin: origin(node), previous, first, count: 1, context, assumed, effects },
+                    None,
+                );
+            }
+        };
+        let limit = 512 * 1024;
+        let (mut log, mut tail) = (RelayLog::new(limit), RelayLog::new(limit));
+        append(&mut log, 1, 1..=2000);
+        let appended = log.appended();
+        append(&mut log, 1, 2001..=3000);
+        append(&mut tail, 2, 1..=10_000);
+        log.absorb(tail, appended, None);
+        assert!(log.floor(origin(1)) <= Stamp(2000));
+        assert_eq!(log.last(origin(2)), Stamp(10_000));
+        assert!(log.floor(origin(2)) < Stamp(8000));
+        assert!(log.bytes() <= limit);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The machine itself: links, timers, local commits. Receiving is in `receive`, serving in `serve`, the
 //! choice of feeders in `feeders`.
 
+use crate::assumptions::Assumptions;
 use crate::handshake::{Credentials, Handshake, HandshakeError, Introduction, Mode};
 use crate::inflow::Inflow;
 use crate::link::{Link, Phase, Side, Upstream};
@@ -8,6 +9,7 @@ use crate::log::RelayLog;
 use crate::master::Master;
 use crate::message::{Message, PROTOCOL_VERSION};
 use crate::rows::{Rows, Watermarks};
+use crate::serve::UNSETTLED_MS;
 use crate::store::Store;
 use crate::{Action, BatchWriter, Input, LinkId, Now, Record, Severity};
 use effect::{NodeId, Origin, Stamp, VersionVector};
@@ -95,6 +97,7 @@ pub struct Mesh {
     pub(crate) import: Option<Import>,
     /// An import broke off: only another one mends it.
     pub(crate) unsettled: bool,
+    pub(crate) assumptions: Assumptions,
     pub(crate) counters: Counters,
     /// Per origin the last stamp of a record with effects.
     pub(crate) last_effects: VersionVector,
@@ -123,6 +126,7 @@ pub struct Mesh {
     stable_dirty: bool,
     stabilize_ms: u64,
     context: Vec<(Origin, Stamp)>,
+    assumed: Vec<(Origin, Stamp)>,
 }
 
 /// A node that has something, but not what came since; so nothing becomes stable meanwhile.
@@ -142,13 +146,18 @@ pub(crate) struct Import {
     pub(crate) begun: Option<Begun>,
     /// What its sender's log has of that. Once the data set is here, our log reaches as far back.
     pub(crate) tail: RelayLog,
+    /// `RelayLog::appended` of our log when it was asked for.
+    pub(crate) appended: u64,
 }
 
 pub(crate) struct Begun {
     pub(crate) vector: VersionVector,
     /// The same without ticks.
     pub(crate) effects: VersionVector,
+    pub(crate) assumed: Vec<(Origin, VersionVector)>,
     pub(crate) rows: Vec<(Origin, VersionVector)>,
+    /// All that may be part of it without a trace is here: until it is complete, nothing of that kind is added.
+    pub(crate) is_traced: bool,
 }
 
 impl Mesh {
@@ -167,6 +176,7 @@ impl Mesh {
             held_bytes: 0,
             import: None,
             unsettled: false,
+            assumptions: Assumptions::default(),
             counters: Counters::default(),
             last_effects: VersionVector::new(),
             effects_applied: 0,
@@ -187,6 +197,7 @@ impl Mesh {
             stable_dirty: false,
             stabilize_ms: 0,
             context: Vec::new(),
+            assumed: Vec::new(),
         }
     }
 
@@ -197,6 +208,13 @@ impl Mesh {
     /// What is applied here.
     pub fn vector(&self) -> &VersionVector {
         &self.vector
+    }
+
+    /// What commits made now are made on top of.
+    pub(crate) fn seen_by_commits(&self) -> VersionVector {
+        let mut seen = self.vector.clone();
+        self.assumptions.current().for_each(|(origin, stamp)| seen.advance(origin, stamp));
+        seen
     }
 
     pub fn options(&self) -> &Options {
@@ -298,8 +316,10 @@ impl Mesh {
         if self.is_incomplete() {
             seen.push((self.own, Stamp::ZERO));
         }
+        let mut assumed = std::mem::take(&mut self.assumed);
+        self.assumptions.of_commit(context, count > 0, &mut assumed);
         let previous = self.vector.get(self.own);
-        let record = Record { origin: self.own, previous, first, count, context: &seen, effects };
+        let record = Record { origin: self.own, previous, first, count, context: &seen, assumed: &assumed, effects };
         debug_assert!(first > previous, "commits come in the order of their stamps");
         if previous == Stamp::ZERO {
             self.rows.begin(self.own, first);
@@ -308,7 +328,7 @@ impl Mesh {
         if self.active {
             self.log.append(&record, keep_from(&self.links));
         }
-        self.context = seen;
+        (self.context, self.assumed) = (seen, assumed);
         self.tick_ms = now.monotonic_ms + TICK_MS;
         self.stable_dirty = true;
         if count > 0 {
@@ -592,6 +612,7 @@ impl Mesh {
         }
         if self.import.as_ref().is_some_and(|import| import.link == link.id) {
             self.abandon_import(store);
+            self.begin_transfers(store, now);
         }
         self.assign_feeders(now);
     }
@@ -618,6 +639,7 @@ impl Mesh {
             self.inflows.values_mut().for_each(|inflow| inflow.checked(now.monotonic_ms));
         }
         self.join();
+        self.begin_transfers(store, now);
         self.release_pins(now);
         self.push_watermarks(store, now);
     }
@@ -736,6 +758,8 @@ impl Mesh {
         let mut deadline_ms = dials.map(|master| master.dial_ms).min();
         let mut sooner = |at_ms: u64| deadline_ms = Some(deadline_ms.map_or(at_ms, |known| known.min(at_ms)));
         for link in self.links.values() {
+            let waits_since_ms = link.downstream().and_then(|downstream| downstream.waits_since_ms);
+            waits_since_ms.filter(|_| self.unsettled).into_iter().for_each(|since_ms| sooner(since_ms + UNSETTLED_MS));
             match link.phase {
                 Phase::Open => sooner(self.tell_ms(link).min(link.heard_ms + self.options.timeout_ms)),
                 Phase::Handshaking(_) | Phase::Greeting => sooner(link.opened_ms + HANDSHAKE_MS),

@@ -57,11 +57,13 @@ pub enum Message<'a> {
     /// Replica to source: send the data set.
     StateRequest,
     /// Source to replica: the data set follows, at least as new as `vector`, with everybody's rows. `effects`: the same without
-    /// ticks. `decided`: up to where effects may have become part of it without a trace by the time that it ends.
+    /// ticks. `decided`: up to where effects may have become part of it without a trace by the time that it ends. `assumed`: by each origin, as
+    /// far as its row does not say it.
     StateBegin {
         vector: VersionVector,
         effects: VersionVector,
         decided: VersionVector,
+        assumed: Vec<(Origin, VersionVector)>,
         rows: Vec<(Origin, VersionVector)>,
     },
     /// A piece of the data set, in the keyspace's encoding.
@@ -170,11 +172,12 @@ impl<'a> Message<'a> {
             }
             Message::Records { batch } => return put_message(output, kind::RECORDS, batch),
             Message::StateRequest => kind::STATE_REQUEST,
-            Message::StateBegin { vector, effects, decided, rows } => {
+            Message::StateBegin { vector, effects, decided, assumed, rows } => {
                 put_sized_vector(&mut payload, vector);
                 put_sized_vector(&mut payload, effects);
                 put_sized_vector(&mut payload, decided);
-                for (origin, row) in rows {
+                put_varint(&mut payload, assumed.len() as u64);
+                for (origin, row) in assumed.iter().chain(rows) {
                     put_origin(&mut payload, *origin);
                     put_sized_vector(&mut payload, row);
                 }
@@ -214,11 +217,14 @@ impl<'a> Message<'a> {
             kind::STATE_BEGIN => {
                 let (vector, effects) = (take_sized_vector(&mut rest)?, take_sized_vector(&mut rest)?);
                 let decided = take_sized_vector(&mut rest)?;
-                let mut rows = Vec::new();
+                let (mut assumed, mut rows) = (Vec::new(), Vec::new());
+                for _ in 0..take_varint(&mut rest)? {
+                    assumed.push((take_origin(&mut rest)?, take_sized_vector(&mut rest)?));
+                }
                 while !rest.is_empty() {
                     rows.push((take_origin(&mut rest)?, take_sized_vector(&mut rest)?));
                 }
-                Message::StateBegin { vector, effects, decided, rows }
+                Message::StateBegin { vector, effects, decided, assumed, rows }
             }
             kind::STATE_CHUNK => Message::StateChunk { bytes: payload },
             kind::STATE_END => {
@@ -270,7 +276,7 @@ mod tests {
                 Message::Gap { floors: vector.clone() },
                 Message::Records { batch: &bytes },
                 Message::StateRequest,
-                Message::StateBegin { vector: vector.clone(), effects: row.clone(), decided: row.clone(), rows: vec![(origin, row.clone()), (origin, vector)] },
+                Message::StateBegin { vector: vector.clone(), effects: row.clone(), decided: row.clone(), assumed: vec![(origin, row.clone())], rows: vec![(origin, row.clone()), (origin, vector)] },
                 Message::StateChunk { bytes: &bytes },
                 Message::StateEnd,
                 Message::Bye { reason: &bytes },

@@ -2,7 +2,7 @@
 
 use crate::handshake::printable;
 use crate::inflow::{Cause, held_size};
-use crate::link::{Downstream, Phase, Side};
+use crate::link::{Phase, Side};
 use crate::log::RelayLog;
 use crate::mesh::{Begun, Import, keep_from};
 use crate::message::Message;
@@ -60,8 +60,9 @@ impl Mesh {
                 Ok(())
             }
             Message::Records { batch } if upstream => self.receive_batch(id, batch, store, now),
-            Message::StateBegin { vector, effects, decided, rows } if upstream => {
-                self.state_begin(id, Begun { vector, effects, rows }, &decided, store)
+            Message::StateBegin { vector, effects, decided, assumed, rows } if upstream => {
+                let is_traced = self.options.mode != Mode::Classic && self.vector.dominates(&decided);
+                self.state_begin(id, Begun { vector, effects, assumed, rows, is_traced }, &decided, store)
             }
             Message::StateChunk { bytes } if upstream => match &self.import {
                 Some(Import { link, begun: Some(_), .. }) if *link == id => store.import(bytes),
@@ -80,11 +81,16 @@ impl Mesh {
                 }
                 Ok(())
             }
-            Message::StateRequest if link.downstream().is_some_and(Downstream::is_sending) => {
+            Message::StateRequest
+                if link.downstream().is_some_and(|to| to.waits_since_ms.is_some() || to.is_sending()) =>
+            {
                 Err("a data set is asked for while it is on its way".to_owned())
             }
             Message::StateRequest if !upstream => {
-                self.begin_transfer(id, store.decided(), now);
+                if let Some(downstream) = link.downstream_mut() {
+                    downstream.waits_since_ms = Some(now.monotonic_ms);
+                }
+                self.begin_transfers(store, now);
                 Ok(())
             }
             _ => Err("a message that does not belong on this side of a link".to_owned()),
@@ -182,7 +188,7 @@ impl Mesh {
         if origin == self.own {
             return Err("a record of our own that we do not know".to_owned());
         }
-        self.admit(record.context.iter().map(|(of, _)| *of).chain([origin]))?;
+        self.admit(record.context.iter().chain(record.assumed).map(|(of, _)| *of).chain([origin]))?;
         if let Some(link) = self.links.get_mut(&id) {
             link.announced.advance(origin, last);
         }
@@ -218,7 +224,7 @@ impl Mesh {
     fn missing_cause(&self, record: &Record<'_>, now: Now) -> Option<Cause> {
         if !record.is_tick() {
             let owed = self.inflows.get(&record.origin).map(|inflow| &inflow.owed[..]).unwrap_or_default();
-            let mut causes = record.context.iter().chain(owed);
+            let mut causes = record.context.iter().chain(record.assumed).chain(owed);
             if let Some((origin, stamp)) = causes.find(|(origin, stamp)| !self.vector.covers(*origin, *stamp)) {
                 return Some(Cause::Missing(*origin, *stamp));
             }
@@ -282,9 +288,16 @@ impl Mesh {
                 inflow.owe(*of, *stamp);
             }
         }
-        let row = self.rows.row_mut(origin);
+        self.rows.assume(origin, record.assumed.iter().copied());
         if !record.is_tick() {
-            let context = match store.apply(record, row) {
+            let applied = match self.rows.assumed_by(origin).cloned() {
+                Some(mut seen) => {
+                    seen.merge(self.rows.row_mut(origin));
+                    store.apply(record, &seen)
+                }
+                None => store.apply(record, self.rows.row_mut(origin)),
+            };
+            let context = match applied {
                 Ok(context) => context,
                 Err(error) => {
                     self.unreceive(origin);
@@ -388,7 +401,13 @@ impl Mesh {
         let replace = self.options.mode == Mode::Classic;
         let verb = if replace { "Replacing the data set by" } else { "Merging" };
         let text = format!("{verb} the one of {}", link.address());
-        self.import = Some(Import { link: id, replace, begun: None, tail: RelayLog::new(self.options.log_bytes) });
+        self.import = Some(Import {
+            link: id,
+            replace,
+            begun: None,
+            tail: RelayLog::new(self.options.log_bytes),
+            appended: self.log.appended(),
+        });
         self.log_line(Severity::Notice, text);
     }
 
@@ -399,8 +418,9 @@ impl Mesh {
         decided: &VersionVector,
         store: &mut dyn Store,
     ) -> Result<(), String> {
-        let Begun { vector, effects, rows } = &begun;
-        let mentioned = rows.iter().flat_map(|(of, row)| row.iter().map(|(origin, _)| origin).chain([*of]));
+        let Begun { vector, effects, assumed, rows, .. } = &begun;
+        let mentioned =
+            rows.iter().chain(assumed).flat_map(|(of, row)| row.iter().map(|(origin, _)| origin).chain([*of]));
         let named = vector.iter().chain(effects.iter()).chain(decided.iter()).map(|(origin, _)| origin);
         self.admit(named.chain(mentioned))?;
         let Some(import) = self.import.as_mut().filter(|import| import.link == id && import.begun.is_none()) else {
@@ -413,7 +433,8 @@ impl Mesh {
         // What this node writes meanwhile it has, too.
         let mut ours = self.vector.clone();
         ours.advance(self.own, Stamp::MAX);
-        store.import_begin(vector, decided, &ours, import.replace)?;
+        let context = store.import_begin(vector, decided, &ours, import.replace)?;
+        self.assumptions.begin(context, self.own, vector, &self.vector);
         import.begun = Some(begun);
         Ok(())
     }
@@ -431,13 +452,14 @@ impl Mesh {
     }
 
     fn state_end(&mut self, id: LinkId, store: &mut dyn Store, now: Now) -> Result<(), String> {
-        let Some(Import { begun: Some(Begun { vector, effects, rows }), replace, tail, .. }) =
+        let Some(Import { begun: Some(Begun { vector, effects, assumed, rows, .. }), replace, tail, appended, .. }) =
             self.import.take_if(|import| import.link == id && import.begun.is_some())
         else {
             return Err("the end of a data set that was not asked for".to_owned());
         };
         let context = store.import_end(true);
-        self.log.absorb(&tail, keep_from(&self.links));
+        self.assumptions.end(context);
+        self.log.absorb(tail, appended, keep_from(&self.links));
         for (origin, stamp) in vector.iter().filter(|(_, stamp)| *stamp > Stamp::ZERO) {
             if origin == self.own {
                 continue;
@@ -463,6 +485,10 @@ impl Mesh {
         if replace {
             self.log.clear(&self.vector);
         }
+        for (origin, assumed) in assumed.iter().filter(|(origin, _)| *origin != self.own) {
+            self.rows.assume(*origin, assumed.iter());
+        }
+        self.owe_rows(&rows);
         self.rows.merge(&rows);
         for (origin, inflow) in &mut self.inflows {
             inflow.received = self.vector.get(*origin);
@@ -477,7 +503,18 @@ impl Mesh {
         self.effects_applied += 1;
         self.mark_stable_dirty();
         self.log_line(Severity::Notice, "The data set is complete".to_owned());
+        self.begin_transfers(store, now);
         Ok(())
+    }
+
+    /// Ticks that came with a data set may have told of effects that its sender lacked, too: what their origins write next waits
+    /// for those here as it does there.
+    fn owe_rows(&mut self, rows: &[(Origin, VersionVector)]) {
+        for (of, row) in rows.iter().filter(|(of, _)| *of != self.own) {
+            for (origin, stamp) in row.iter().filter(|(origin, stamp)| !self.vector.covers(*origin, *stamp)) {
+                self.inflows.entry(*of).or_default().owe(origin, stamp);
+            }
+        }
     }
 
     /// A data set has brought nothing of `origin` that its sender's log has not, but ticks: one record stands for them in our
@@ -490,7 +527,7 @@ impl Mesh {
             context.push((origin, Stamp::ZERO));
         }
         let previous = self.log.last(origin);
-        let record = Record { origin, previous, first: stamp, count: 0, context: &context, effects: &[] };
+        let record = Record { origin, previous, first: stamp, count: 0, context: &context, assumed: &[], effects: &[] };
         self.log.append(&record, keep_from(&self.links));
     }
 

@@ -16,6 +16,9 @@ pub struct Record<'a> {
     /// What the origin had applied of others since its previous record: (origin, stamp) of its
     /// version vector, changed entries only.
     pub context: &'a [(Origin, Stamp)],
+    /// What a data set on its way to the origin will have brought: this record and those after it are made as if it had been seen
+    /// already. News only.
+    pub assumed: &'a [(Origin, Stamp)],
     /// Encoded with `effect::EffectWriter`.
     pub effects: &'a [u8],
 }
@@ -33,7 +36,7 @@ impl Record<'_> {
 
     /// Bytes that keeping it costs.
     pub fn size(&self) -> usize {
-        self.effects.len() + size_of_val(self.context)
+        self.effects.len() + size_of_val(self.context) + size_of_val(self.assumed)
     }
 
     pub fn to_owned(&self) -> OwnedRecord {
@@ -43,6 +46,7 @@ impl Record<'_> {
             first: self.first,
             count: self.count,
             context: self.context.into(),
+            assumed: self.assumed.into(),
             effects: self.effects.into(),
         }
     }
@@ -56,6 +60,7 @@ pub struct OwnedRecord {
     first: Stamp,
     count: u64,
     context: Box<[(Origin, Stamp)]>,
+    assumed: Box<[(Origin, Stamp)]>,
     effects: Box<[u8]>,
 }
 
@@ -67,6 +72,7 @@ impl OwnedRecord {
             first: self.first,
             count: self.count,
             context: &self.context,
+            assumed: &self.assumed,
             effects: &self.effects,
         }
     }

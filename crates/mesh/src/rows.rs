@@ -11,6 +11,8 @@ const UNHEARD_MS: u64 = 10_000;
 #[derive(Default)]
 pub struct Rows {
     rows: BTreeMap<Origin, VersionVector>,
+    /// What else they take for seen in what they write, until their rows say so.
+    assumed: BTreeMap<Origin, VersionVector>,
     /// First stamp of each origin here.
     beginnings: BTreeMap<Origin, Stamp>,
     /// Nodes that will not come back under this name, as far as known.
@@ -78,6 +80,28 @@ impl Rows {
         self.rows.entry(origin).or_default()
     }
 
+    /// A record of `origin` takes this for seen, and so do those after it.
+    pub fn assume(&mut self, origin: Origin, seen: impl Iterator<Item = (Origin, Stamp)>) {
+        let mut seen = seen.peekable();
+        if seen.peek().is_some() {
+            let assumed = self.assumed.entry(origin).or_default();
+            seen.for_each(|(of, stamp)| assumed.advance(of, stamp));
+        }
+    }
+
+    /// What else records of `origin` take for seen.
+    pub fn assumed_by(&mut self, origin: Origin) -> Option<&VersionVector> {
+        let row = self.rows.get(&origin);
+        if self.assumed.get(&origin).is_some_and(|assumed| row.is_some_and(|row| row.dominates(assumed))) {
+            self.assumed.remove(&origin);
+        }
+        self.assumed.get(&origin)
+    }
+
+    pub fn all_assumed(&self) -> Vec<(Origin, VersionVector)> {
+        self.assumed.iter().map(|(origin, assumed)| (*origin, assumed.clone())).collect()
+    }
+
     pub fn get(&self, origin: Origin) -> Option<&VersionVector> {
         self.rows.get(&origin)
     }
@@ -124,6 +148,7 @@ impl Rows {
     }
 
     pub fn clear(&mut self) {
+        self.assumed.clear();
         self.rows.clear();
     }
 
@@ -174,7 +199,7 @@ impl Rows {
         let over = vector.iter().map(|(origin, _)| origin).filter(|origin| has_later_life(*origin, own, vector));
         let settled: Vec<Origin> =
             over.filter(|origin| self.rows.contains_key(origin) && is_settled(*origin)).collect();
-        settled.iter().for_each(|origin| drop(self.rows.remove(origin)));
+        settled.iter().for_each(|origin| drop((self.rows.remove(origin), self.assumed.remove(origin))));
         Watermarks { clock, causal }
     }
 }

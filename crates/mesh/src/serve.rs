@@ -8,11 +8,15 @@ use crate::store::{Cursor, Store};
 use crate::{BatchWriter, LinkId, Mesh, Mode, Now, Record, Severity};
 use effect::{Stamp, VersionVector};
 
-/// Size of a batch of records or of a piece of a data set, in bytes; a single large record may exceed it.
+/// Size of a batch of records or of a piece of a data set, in bytes; a single large record may exceed it. With a small log
+/// pieces are an eighth of it.
 const FRAME_BYTES: usize = 32 * 1024;
 /// After a transfer its receiver counts as a member for at least this long, while its own stream is on its
 /// way to us, in milliseconds.
 const PIN_GRACE_MS: u64 = 5_000;
+/// Who needs another data set to mend its own, as a link broke, lets others wait for it no longer than this: they may wait
+/// for each other, in milliseconds.
+pub(crate) const UNSETTLED_MS: u64 = 10_000;
 /// How often the others are told of it meanwhile, in milliseconds.
 const ANNOUNCE_MS: u64 = 1_000;
 
@@ -42,12 +46,34 @@ impl Mesh {
         }
     }
 
+    /// Sends the data set to those who wait for it, unless it is half of another one at the moment, of which there may be something
+    /// in it without a trace.
+    pub(crate) fn begin_transfers(&mut self, store: &dyn Store, now: Now) {
+        let begun = self.import.as_ref().and_then(|import| import.begun.as_ref());
+        if begun.is_some_and(|begun| !begun.is_traced) {
+            return;
+        }
+        let patience_ms = if self.unsettled { UNSETTLED_MS } else { 0 };
+        let has_waited = |since_ms: u64| now.monotonic_ms >= since_ms + patience_ms;
+        let waits = |link: &&Link| link.downstream().and_then(|to| to.waits_since_ms).is_some_and(has_waited);
+        let waiting: Vec<LinkId> = self.links.values().filter(waits).map(|link| link.id).collect();
+        waiting.into_iter().for_each(|id| self.begin_transfer(id, store.decided(), now));
+    }
+
     /// The peer wants our data set: it counts from now on as a member that has what we have now, or less where it has
     /// all that is `decided` here: so that is how it stays while the data set is on its way.
-    pub(crate) fn begin_transfer(&mut self, id: LinkId, mut decided: VersionVector, now: Now) {
-        let vector = self.vector.clone();
+    fn begin_transfer(&mut self, id: LinkId, mut decided: VersionVector, now: Now) {
+        // Own effects that assume what is not all here go by the log.
+        let own_stamp = self.assumptions.own_before().unwrap_or(self.vector.get(self.own));
+        let [vector, effects] = [&self.vector, &self.last_effects].map(|all| {
+            let mut vector = all.clone();
+            vector.remove(self.own);
+            vector.advance(self.own, all.get(self.own).min(own_stamp));
+            vector
+        });
         let mut rows: Vec<_> = self.rows.iter().map(|(origin, row)| (origin, row.clone())).collect();
         rows.push((self.own, vector.clone()));
+        let assumed = self.rows.all_assumed();
         let clock = self.watermarks().clock;
         let Some(link) = self.links.get_mut(&id) else { return };
         let mut has = vector.clone();
@@ -55,7 +81,7 @@ impl Mesh {
             has = vector.common(&link.announced);
         }
         decided.merge(&has);
-        link.send(&Message::StateBegin { vector: vector.clone(), effects: self.last_effects.clone(), decided, rows });
+        link.send(&Message::StateBegin { vector: vector.clone(), effects, decided, assumed, rows });
         let text = format!("Sending the data set to replica {}", link.address());
         let joiner = link.peer.filter(|peer| peer.mode != Mode::Classic).map(|peer| peer.origin);
         // Who knows nothing of an origin may still be asked for what is under way elsewhere.
@@ -74,8 +100,9 @@ impl Mesh {
         let announce_ms = now.monotonic_ms + ANNOUNCE_MS;
         let Some(downstream) = link.downstream_mut() else { return };
         downstream.subscriptions.clear();
+        downstream.waits_since_ms = None;
         let (pin, cursor) = (Pin { vector: has, clock }, Some(Cursor::default()));
-        downstream.transfer = Some(Transfer { cursor, end, after, keep, vector, pin, ended_ms: 0 });
+        downstream.transfer = Some(Box::new(Transfer { cursor, end, after, keep, vector, pin, ended_ms: 0 }));
         downstream.announce_ms = announce_ms;
         self.counters.state_exports += 1;
         if let Some(joiner) = joiner {
@@ -132,7 +159,8 @@ impl Mesh {
         let mut more = false;
         if let (Phase::Open, Side::Downstream(downstream)) = (&link.phase, &mut link.side) {
             let room = |output: &Vec<u8>| output.len() - start < budget;
-            while room(output) && downstream.send_state(&self.log, &mut self.batch, output, store, now) {}
+            let piece_bytes = FRAME_BYTES.min(self.log.limit() / 8);
+            while room(output) && downstream.send_state(piece_bytes, &self.log, &mut self.batch, output, store, now) {}
             let sending = downstream.is_sending();
             if !sending {
                 downstream.close_gaps(&self.log, output);
@@ -167,6 +195,7 @@ impl Downstream {
     /// One piece of the data set, or of the log that goes with it. False where none is being sent.
     fn send_state(
         &mut self,
+        piece_bytes: usize,
         log: &RelayLog,
         batch: &mut BatchWriter,
         output: &mut Vec<u8>,
@@ -175,13 +204,15 @@ impl Downstream {
     ) -> bool {
         let Some(transfer) = &mut self.transfer else { return false };
         let Some(cursor) = transfer.cursor else { return false };
-        let Transfer { keep, end, after, .. } = transfer;
+        let Transfer { keep, end, after, vector, .. } = &mut **transfer;
         if *keep < *end {
-            send_batch(keep, *end, log, batch, output, |record| record.last() > after.get(record.origin));
+            send_batch(keep, *end, log, batch, output, |record| {
+                record.last() > after.get(record.origin) && vector.covers(record.origin, record.last())
+            });
             return true;
         }
-        let mut chunk = Vec::with_capacity(FRAME_BYTES);
-        transfer.cursor = store.export(cursor, FRAME_BYTES, &mut chunk);
+        let mut chunk = Vec::with_capacity(piece_bytes);
+        transfer.cursor = store.export(cursor, piece_bytes, &mut chunk);
         if !chunk.is_empty() {
             Message::StateChunk { bytes: &chunk }.put(output);
         }

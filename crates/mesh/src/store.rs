@@ -15,7 +15,7 @@ pub trait Store {
     /// Could `apply` take this record?
     fn check(&self, record: &Record<'_>) -> Result<(), String>;
 
-    /// Applies a record of another origin, whose version vector was `row` then. Returns the context version:
+    /// Applies a record of another origin, who had seen, or takes for seen, `row` then. Returns the context version:
     /// local commits whose context is at least that have seen it.
     fn apply(&mut self, record: &Record<'_>, row: &VersionVector) -> Result<u64, String>;
 
@@ -32,14 +32,15 @@ pub trait Store {
     fn decided(&self) -> VersionVector;
 
     /// A data set of another node follows, at least as new as `theirs`, where no more is `decided` when it ends. `ours`:
-    /// what is here, and of this node's own effects all. `replace`: the own data set is given up for it.
+    /// what is here, and of this node's own effects all. `replace`: the own data set is given up for it. Returns the context
+    /// version: own commits with at least that are made as if all of it were here.
     fn import_begin(
         &mut self,
         theirs: &VersionVector,
         decided: &VersionVector,
         ours: &VersionVector,
         replace: bool,
-    ) -> Result<(), String>;
+    ) -> Result<u64, String>;
 
     /// A piece of it, as `export` wrote it there.
     fn import(&mut self, bytes: &[u8]) -> Result<(), String>;

@@ -60,13 +60,22 @@ fn batch() -> Vec<u8> {
     let mut batch = BatchWriter::default();
     let context = [(origin(2), Stamp(76)), (origin(3), Stamp(1 << 40))];
     let effects = b"\x10\x03key\x05value";
-    batch.push(&Record { origin: origin(1), previous: Stamp(5), first: Stamp(9), count: 1, context: &[], effects });
+    batch.push(&Record {
+        origin: origin(1),
+        previous: Stamp(5),
+        first: Stamp(9),
+        count: 1,
+        context: &[],
+        assumed: &[],
+        effects,
+    });
     batch.push(&Record {
         origin: origin(1),
         previous: Stamp(9),
         first: Stamp(12),
         count: 3,
         context: &context,
+        assumed: &[],
         effects,
     });
     batch.push(&Record {
@@ -75,6 +84,7 @@ fn batch() -> Vec<u8> {
         first: Stamp(77),
         count: 0,
         context: &[],
+        assumed: &[],
         effects: b"",
     });
     batch.bytes().to_vec()
@@ -91,7 +101,13 @@ fn frames() {
         message(&Message::Hold { origins: vec![origin(1), origin(2)] }),
         message(&Message::Gap { floors: vector() }),
         message(&Message::Records { batch: &records }),
-        message(&Message::StateBegin { vector: vector(), effects: vector(), decided: vector(), rows }),
+        message(&Message::StateBegin {
+            vector: vector(),
+            effects: vector(),
+            decided: vector(),
+            assumed: rows.clone(),
+            rows,
+        }),
         [message(&Message::StateChunk { bytes: b"piece" }), message(&Message::StateEnd)].concat(),
         message(&Message::Bye { reason: b"reason" }),
     ];
@@ -113,6 +129,7 @@ fn payloads() {
             vector: vector(),
             effects: vector(),
             decided: vector(),
+            assumed: vec![(origin(2), vector())],
             rows: vec![(origin(1), vector())],
         }),
         message(&Message::Records { batch: &records }),

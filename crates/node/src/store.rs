@@ -74,7 +74,11 @@ impl KeyspaceStore {
     /// Says anew what late records have made doubtful. Before anything is applied in this turn: a commit has seen
     /// what the mesh says that it has.
     pub(crate) fn settle_doubts(&mut self, now: Now) {
-        let Some(engine) = self.engine.upgrade().filter(|_| !self.doubts.is_empty()) else { return };
+        // While a data set comes in, keys may still be without it.
+        if self.doubts.is_empty() || self.keyspace.is_half_imported() {
+            return;
+        }
+        let Some(engine) = self.engine.upgrade() else { return };
         for _ in 0..SETTLE_KEYS {
             let Some((db, key)) = self.doubts.pop_due(now.monotonic_ms) else { return };
             let mut txn = self.keyspace.begin(Scope::Keys(&[self.keyspace.hash(&key)]), db, now.unix_ms);
@@ -97,7 +101,8 @@ impl KeyspaceStore {
 
     /// When there is something to do, in `Now::monotonic_ms`.
     pub(crate) fn deadline_ms(&self) -> Option<u64> {
-        if self.is_stabilizing { Some(0) } else { self.doubts.next_ms() }
+        let doubts_ms = self.doubts.next_ms().filter(|_| !self.keyspace.is_half_imported());
+        if self.is_stabilizing { Some(0) } else { doubts_ms }
     }
 
     fn index(&mut self, origin: Origin) -> Result<OriginIndex, String> {
@@ -251,13 +256,15 @@ impl Store for KeyspaceStore {
         decided: &VersionVector,
         ours: &VersionVector,
         replace: bool,
-    ) -> Result<(), String> {
-        let import = Import::begin(&self.keyspace, theirs, decided, ours, replace);
-        self.import = Some(import.map_err(|error| error.to_string())?);
+    ) -> Result<u64, String> {
+        let import =
+            Import::begin(&self.keyspace, theirs, decided, ours, replace).map_err(|error| error.to_string())?;
+        let context = import.context();
+        self.import = Some(import);
         if replace {
             self.observe_change(Change::Everything);
         }
-        Ok(())
+        Ok(context)
     }
 
     fn import(&mut self, bytes: &[u8]) -> Result<(), String> {

@@ -31,6 +31,8 @@ pub struct Scenario {
     pub eager: bool,
     /// Relay logs hold a few records: who was away comes back by merging data sets.
     pub short_logs: bool,
+    /// Links carry little at a time: a data set comes in pieces, and what is written meanwhile meets some of it.
+    pub narrow_links: bool,
 }
 
 impl Scenario {
@@ -42,6 +44,10 @@ impl Scenario {
 
 /// Of a relay log that forgets.
 const SHORT_LOG_BYTES: u64 = 3000;
+/// What may lie in one direction of a connection before the writer has to wait.
+const WINDOW_BYTES: usize = 64 << 10;
+/// The same of narrow links.
+const NARROW_WINDOW_BYTES: usize = 1000;
 /// Steps in which links come up, where they do so first.
 const SETTLING_STEPS: u64 = 600;
 
@@ -87,7 +93,9 @@ pub fn run(scenario: Scenario, seed: u64) -> Result<(), Divergence> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let nodes = rng.random_range(3..7);
     let topology = topology(&mut rng, nodes);
-    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), scenario.short_logs.then_some(SHORT_LOG_BYTES));
+    let window_bytes = if scenario.narrow_links { NARROW_WINDOW_BYTES } else { WINDOW_BYTES };
+    let log_bytes = scenario.short_logs.then_some(SHORT_LOG_BYTES);
+    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), log_bytes, window_bytes);
     for masters in topology {
         world.add_host(masters);
     }

@@ -237,13 +237,13 @@ impl Machine {
         let len = tape.count();
         self.node.handle(link, input, now);
         if tape.count() > len {
-            tape.note_context(len, &self.version_vector());
+            tape.note_context(len, &self.seen_by_commits());
         }
     }
 
     /// What is committed from now on has seen what is here now.
     fn note_context(&self) {
-        *self.recorder.context.lock().expect("one thread") = self.version_vector();
+        *self.recorder.context.lock().expect("one thread") = self.seen_by_commits();
     }
 
     /// A client sends commands in one go; the replies as bytes.
@@ -328,9 +328,9 @@ impl Machine {
         self.joined
     }
 
-    /// What it has applied.
-    fn version_vector(&self) -> VersionVector {
-        self.node.status().vector
+    /// What its commits are made on top of.
+    fn seen_by_commits(&self) -> VersionVector {
+        self.node.status().seen_by_commits
     }
 
     /// Notes what it has applied by now: a node forgets origins that are over.

@@ -12,8 +12,6 @@ use std::collections::BTreeMap;
 pub const STEP_US: u64 = 5_000;
 /// How often it is noted what each node has applied.
 const NOTE_STEPS: u64 = 4;
-/// What may lie in one direction of a connection before the writer has to wait.
-const WINDOW_BYTES: usize = 64 << 10;
 
 /// What the dialling or accepting side of a connection belongs to.
 enum End {
@@ -44,6 +42,8 @@ pub struct World {
     pub rng: SmallRng,
     /// What the relay logs of nodes hold, where that is not the default.
     log_bytes: Option<u64>,
+    /// What may lie in one direction of a connection before the writer has to wait.
+    window_bytes: usize,
     /// Everything that any node has committed.
     pub tape: Tape,
     /// Lines of the nodes' logs, for a failing history.
@@ -56,7 +56,7 @@ pub fn address(index: usize) -> String {
 }
 
 impl World {
-    pub fn new(rng: SmallRng, log_bytes: Option<u64>) -> World {
+    pub fn new(rng: SmallRng, log_bytes: Option<u64>, window_bytes: usize) -> World {
         World {
             now_us: 0,
             steps: 0,
@@ -64,6 +64,7 @@ impl World {
             network: Network::default(),
             rng,
             log_bytes,
+            window_bytes,
             tape: Tape::default(),
             log: Vec::new(),
         }
@@ -245,9 +246,9 @@ impl World {
         for (connection, (side, end)) in &host.ends {
             let End::Link(link) = end else { continue };
             let in_flight = self.network.get(*connection).map_or(0, |open| open.in_flight(*side));
-            if in_flight < WINDOW_BYTES {
+            if in_flight < self.window_bytes {
                 let mut output = Vec::new();
-                node.transmit(*link, &mut output, WINDOW_BYTES, now);
+                node.transmit(*link, &mut output, self.window_bytes, now);
                 written.push((*connection, *side, output));
             }
         }
@@ -280,7 +281,7 @@ impl World {
         let found = host.ends.iter().find(|(_, (_, end))| matches!(end, End::Link(other) if *other == link));
         let Some((connection, side)) = found.map(|(connection, (side, _))| (*connection, *side)) else { return };
         let mut output = Vec::new();
-        while host.machine.as_ref().expect("alive").node.transmit(link, &mut output, WINDOW_BYTES, now) {}
+        while host.machine.as_ref().expect("alive").node.transmit(link, &mut output, self.window_bytes, now) {}
         host.ends.remove(&connection);
         if !output.is_empty() {
             self.network.write(connection, side, output, self.now_us, &mut self.rng);

@@ -53,7 +53,7 @@ impl Readers {
 /// `joins`: another node comes in meanwhile, and gets the data set.
 fn run(seed: u64, joins: bool) {
     let mut rng = SmallRng::seed_from_u64(seed);
-    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), None);
+    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), None, 64 << 10);
     for host in 0..HOSTS {
         world.add_host((0..HOSTS).filter(|other| *other != host).collect());
     }

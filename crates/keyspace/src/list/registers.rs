@@ -94,6 +94,8 @@ impl ListRegisters {
         dropped.retain(|range| !range.is_empty());
         list.remove(&dropped, limits);
         self.sequence = Sequence::from_runs(kept.into_iter());
+        self.anchors.retain(|identity, _| !unwanted(identity.version));
+        self.values.retain(|identity, _| !unwanted(identity.version));
     }
 
     /// That an effect has put elements here.

@@ -137,6 +137,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// seen. True where the element has come (`value`) or gone (none).
     fn write_field<F: Fields>(&mut self, name: &[u8], value: Option<F::Value<'_>>, is_alive: bool) -> bool {
         let (author, limits) = (self.author, self.limits);
+        let sleeps = F::registers_of(self.record).get(name).is_some_and(|field| !field.increments.is_idle());
+        if sleeps && self.key_type().is_none() {
+            // Whoever has not seen them wakes them up, also where nothing else is left of the collection.
+            self.insert(F::default().into_new());
+        }
         let is_there = self.has::<F>();
         let registers = F::registers(self.record);
         if !is_alive && !registers.contains_key(name) {
@@ -171,6 +176,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             }
             was_there != fields.contains(name)
         });
+        register.increments.note_assumed(author.version, author.row);
         F::registers(self.record).insert(name.into(), register);
         if is_alive {
             self.restart_member(F::COLLECTION, name, wins);

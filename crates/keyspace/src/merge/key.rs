@@ -137,6 +137,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let base = base.filter(|_| won && is_alive);
         let cut = Cut { at: self.author.version, cause: Cause::Clear(self.author.row), wins: won };
         self.cut(cut, base);
+        self.record.operations.note_assumed(self.author.version, self.author.row);
     }
 
     fn redo_operations(&mut self) {

@@ -5,7 +5,6 @@ use crate::KeyType;
 use crate::entry::{Entry, NewValue};
 use crate::list::{Anchor, ListEdit, ListRegisters, Part, Selection, Sequence, StoredList};
 use crate::table::{EntryMut, KeyHasher, Slot};
-use crate::version::Row;
 use effect::End;
 use values::{EncodingLimits, List};
 
@@ -101,7 +100,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 
     /// A replica of somebody who has peers must understand how they name elements.
     fn names_elements(&self) -> bool {
-        self.author.stamping && !matches!(self.author.row, Row::All)
+        self.author.stamping && !self.author.row.is_own()
     }
 
     /// Changes one place of a list.

@@ -172,7 +172,9 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
             return;
         }
         let is_described = self.database.recent.get(self.key).is_some_and(|record| {
+            // Something newer may have been left to the log by a transfer of state: the entry must not say that it is here.
             record.clear == version
+                && record.newest == version
                 && record.deadlines.newest().version == version
                 && record.deadlines.writes().len() == 1
                 && KeyType::ALL.into_iter().all(|key_type| !record.has_registers(key_type))

@@ -215,6 +215,11 @@ impl Operations {
         cancelled.iter().for_each(|cancellation| note_cancelled(&mut self.cancelled, *cancellation));
     }
 
+    /// What a clear of this node cancels that has not come yet, but is taken for seen.
+    pub(crate) fn note_assumed(&mut self, by: Version, row: Row<'_>) {
+        assumed_by(by, row).for_each(|cancellation| note_cancelled(&mut self.cancelled, cancellation));
+    }
+
     /// What a clear does that had `seen` so much; nothing else is left.
     pub(crate) fn only_cancelled(&mut self, by: Version, seen: impl Fn(Version) -> bool) {
         self.cancelled.clear();
@@ -378,6 +383,19 @@ impl Mode {
             Mode::Ordered => Mode::Ordered,
         }
     }
+}
+
+/// The same as cancellations.
+pub(crate) fn assumed_by(by: Version, row: Row<'_>) -> impl Iterator<Item = Cancellation> + '_ {
+    let assumed = if let Row::Assuming(assumed) = row { assumed } else { &[] };
+    let assumed = assumed
+        .iter()
+        .enumerate()
+        .filter(move |(index, stamp)| **stamp > Stamp::ZERO && *index != usize::from(by.origin.0));
+    assumed.map(move |(index, stamp)| Cancellation {
+        newest: Version { stamp: *stamp, origin: OriginIndex(index as u16) },
+        by,
+    })
 }
 
 fn note_cancelled(cancelled: &mut Vec<Cancellation>, Cancellation { newest, by }: Cancellation) {

@@ -6,6 +6,7 @@ use super::{Cut, Merge, Parts, version_of};
 use crate::KeyType;
 use crate::entry::{Entry, Header, NewValue, ValueRef};
 use crate::table::{KeyHasher, Slot};
+use crate::version::Row;
 use crate::view::{StringRef, is_expired};
 use effect::Deadline;
 
@@ -29,6 +30,9 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     /// The same where the entry's version says all that there is to say afterwards. False where it does not.
     fn string_set_plain(&mut self, value: &[u8], deadline: Deadline) -> bool {
         let author = self.author;
+        if let Row::Assuming(_) = author.row {
+            return false;
+        }
         let deadline_ms = match deadline {
             Deadline::Clear => None,
             Deadline::At(ms) => Some(ms),

@@ -31,6 +31,7 @@ pub struct Import {
     /// (Two keys with the same 64 bits: the one stays, to be noticed by a comparison of digests.)
     received: Option<HashSet<u64>>,
     newest: Stamp,
+    context: u64,
 }
 
 impl Import {
@@ -60,9 +61,20 @@ impl Import {
             keyspace.clear();
         }
         let received = (!keyspace.is_empty()).then(HashSet::new);
-        // What is written here from now on is newer than all that anybody who counts there has passed.
+        // What is written here from now on is newer than all that anybody who counts there has passed, and takes all of it for
+        // seen: whatever it meets may have come with it.
         let newest = theirs.iter().copied().max().unwrap_or(Stamp::ZERO);
-        Ok(Import { theirs, ours, ours_is_base, have_all_forgotten, decided, received, newest })
+        let mut ticket = keyspace.stamping.take();
+        ticket.observe(newest);
+        ticket.assume(&theirs);
+        let context = ticket.raise_context();
+        drop(ticket);
+        Ok(Import { theirs, ours, ours_is_base, have_all_forgotten, decided, received, newest, context })
+    }
+
+    /// The context version of what is committed here from now on.
+    pub fn context(&self) -> u64 {
+        self.context
     }
 
     /// Merges a chunk that `Keyspace::export` wrote there. After an error some of its keys are merged; the
@@ -109,7 +121,18 @@ impl Import {
         }
         let mut ticket = keyspace.stamping.take();
         ticket.observe(self.newest);
-        ticket.raise_context()
+        if complete {
+            ticket.end_assumptions();
+        }
+        let context = ticket.raise_context();
+        drop(ticket);
+        if complete {
+            let mut guard = keyspace.shards.lock(Wanted::All);
+            for index in 0..guard.count() {
+                guard.at_mut(index).databases.iter_mut().for_each(|database| database.cancelled_by_flush.clear());
+            }
+        }
+        context
     }
 
     fn drop_missing(
@@ -197,6 +220,10 @@ impl Import {
         }
         let newest = item.record.as_ref().map_or(item.version, |record| Some(record.newest)).unwrap_or(Version::ZERO);
         self.newest = self.newest.max(newest.stamp);
+        if newest.stamp > keyspace.stamping.last() {
+            // What is written on it next is newer.
+            keyspace.observe(newest.stamp);
+        }
         let mut guard = keyspace.shards.lock(Wanted::Hashes(&[hash]));
         let shard = guard.shard_mut(hash);
         let database = &mut shard.databases[item.db as usize];
@@ -222,6 +249,7 @@ impl Import {
         }
         let read =
             [place.stream(), theirs.stream()].map(|stream| stream.filter(|stream| stream.groups().len() > 0).cloned());
+        let cancelled = place.cancelled();
         match own {
             // Data without a stamp fills gaps. Where both have some, the larger value stays at both.
             Some(own) if newest == Version::ZERO => {
@@ -236,6 +264,9 @@ impl Import {
                 place.install(theirs);
                 place.reapply(own, flushed, &self.ours, &self.theirs);
             }
+        }
+        if let Some(cancelled) = cancelled {
+            place.cancel_again(&cancelled);
         }
         place.skip_undelivered(&read);
         changed(Change::Key { db, key, deleted: false });

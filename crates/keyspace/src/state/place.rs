@@ -378,6 +378,40 @@ impl Place<'_> {
         clears.fold(Version::ZERO, |newest, by| self.author.origins.newest(newest, by))
     }
 
+    /// What clears here have cancelled, also of what has not come yet: in a record that says nothing else.
+    pub(super) fn cancelled(&self) -> Option<Record> {
+        let record = self.database.recent.get(self.key);
+        let mut cancelled = Record::new(None, self.database.flushed);
+        let of_flush = &self.database.cancelled_by_flush;
+        cancelled.operations.note_cancelled(record.map_or(&[], |record| record.operations.cancelled()));
+        cancelled.operations.note_cancelled(of_flush);
+        let mut any = !cancelled.operations.is_empty();
+        if let Some(record) = record {
+            for (from, to) in [(&record.fields, &mut cancelled.fields), (&record.scores, &mut cancelled.scores)] {
+                for (name, field) in from.iter().filter(|(_, field)| !field.increments.cancelled().is_empty()) {
+                    let noted = &mut to.entry(name.clone()).or_default().increments;
+                    noted.note_cancelled(field.increments.cancelled());
+                    any = true;
+                }
+            }
+        }
+        any.then_some(cancelled)
+    }
+
+    /// Cancels what has come meanwhile. What a clear of the key has seen of an origin it has seen in all its elements.
+    pub(super) fn cancel_again(&mut self, cancelled: &Record) {
+        self.reapply_cancelled(cancelled);
+        let of_key = cancelled.operations.cancelled();
+        let Some(record) = self.database.recent.get(self.key).filter(|_| !of_key.is_empty()) else { return };
+        let of = |elements: &Elements<Field>| -> Vec<Box<[u8]>> {
+            let incremented = elements.iter().filter(|(_, field)| !field.increments.is_idle());
+            incremented.map(|(name, _)| name.clone()).collect()
+        };
+        let (fields, scores, newest) = (of(&record.fields), of(&record.scores), self.newest_of(of_key));
+        fields.iter().for_each(|name| self.merge(newest, Row::All).fields_cancel::<Hash>(name, of_key));
+        scores.iter().for_each(|name| self.merge(newest, Row::All).fields_cancel::<SortedSet>(name, of_key));
+    }
+
     /// Cancels the increments that they had seen, who have nothing of the key.
     pub(super) fn cancel_seen(&mut self, seen: &[Stamp]) {
         let Some(mut record) = self.database.recent.get(self.key).cloned() else { return };

@@ -6,7 +6,7 @@ use crate::entry::{Entry, LongString, NewValue, ValueRef, Verbatim};
 use crate::garbage::Garbage;
 use crate::merge::flush;
 use crate::table::Slot;
-use crate::version::{Row, Version};
+use crate::version::{Row, Version, row_of};
 use crate::{EventClass, KeyType};
 use effect::Effect;
 use std::ops::Range;
@@ -209,13 +209,15 @@ impl Txn<'_> {
     /// that does not hurt.
     pub fn flush_db(&mut self) -> Garbage {
         let version = self.record(&Effect::FlushDb);
-        self.flush(self.view.db..self.view.db + 1, version, Row::All)
+        let assumed = self.assumed.clone();
+        self.flush(self.view.db..self.view.db + 1, version, row_of(assumed.as_deref()))
     }
 
     /// Empties all databases; as `flush_db`.
     pub fn flush_all(&mut self) -> Garbage {
         let version = self.record(&Effect::FlushAll);
-        self.flush(0..self.view.databases(), version, Row::All)
+        let assumed = self.assumed.clone();
+        self.flush(0..self.view.databases(), version, row_of(assumed.as_deref()))
     }
 
     pub(crate) fn flush(&mut self, databases: Range<u32>, version: Version, row: Row<'_>) -> Garbage {

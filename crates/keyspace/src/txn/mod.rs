@@ -18,12 +18,13 @@ use crate::merge::{Author, Merge};
 use crate::recent::Record;
 use crate::stamping::{Switches, Ticket};
 use crate::table::EntryMut;
-use crate::version::{Row, Version};
+use crate::version::{Row, Version, row_of};
 use crate::view::is_expired;
 use crate::{Change, EventClass, KeyEvent, KeyHash, KeyType, Keyspace, Scope, ValueError, View};
 use effect::{Collection, Effect, EffectWriter, ItemsWriter, Stamp};
 use std::cell::Cell;
 use std::ops::Deref;
+use std::sync::Arc;
 use values::EncodingLimits;
 
 pub use sorted_sets::{ScoreCondition, ScoresWritten};
@@ -54,6 +55,8 @@ pub struct Txn<'k> {
     switches: Switches,
     /// Held from the first write to the commit, where effects have stamps.
     ticket: Option<Ticket<'k>>,
+    /// What the effects take for seen besides what is here.
+    assumed: Option<Arc<[Stamp]>>,
     first: Stamp,
     count: u64,
     effects: Vec<u8>,
@@ -101,6 +104,7 @@ impl<'k> Txn<'k> {
             },
             switches: keyspace.stamping.switches(),
             ticket: None,
+            assumed: None,
             first: Stamp::ZERO,
             count: 0,
             effects: Vec::new(),
@@ -265,7 +269,11 @@ impl<'k> Txn<'k> {
         if self.switches.stamping {
             let now_ms = self.view.now_ms;
             let stamping = &self.view.keyspace.stamping;
-            let stamp = self.ticket.get_or_insert_with(|| stamping.take()).next(now_ms);
+            let ticket = self.ticket.get_or_insert_with(|| stamping.take());
+            if self.count == 0 {
+                self.assumed = ticket.assumed();
+            }
+            let stamp = ticket.next(now_ms);
             version = Version { stamp, origin: stamping.own() };
             if self.count == 0 {
                 self.first = stamp;
@@ -301,10 +309,12 @@ impl<'k> Txn<'k> {
     /// Does what the effect says to one key, by the rules that hold for everybody.
     fn merge<R>(&mut self, key: &[u8], effect: &Effect<'_>, rule: impl FnOnce(&mut Merge<'_, '_, KeyHash>) -> R) -> R {
         let version = self.record(effect);
+        let assumed = self.assumed.clone();
+        let row = row_of(assumed.as_deref());
         if !self.view.events.wants(EventClass::NEW) || self.view.find(key).is_some() {
-            return self.merge_as(key, version, Row::All, rule);
+            return self.merge_as(key, version, row, rule);
         }
-        let result = self.merge_as(key, version, Row::All, rule);
+        let result = self.merge_as(key, version, row, rule);
         if self.view.find(key).is_some() {
             self.notify(EventClass::NEW, "new", key);
         }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 const NOW: Now = Now { unix_ms: EPOCH_MS, monotonic_ms: 1 };
 
 /// A mesh with a link that is open: accepted (we serve) or dialled (we receive).
-fn open_link(upstream: bool) -> (Mesh, ToyStore, LinkId) {
+pub fn open_link(upstream: bool) -> (Mesh, ToyStore, LinkId) {
     let mut mesh = Mesh::new(origin(0, 1), options(), 1, NOW);
     let mut store = ToyStore::default();
     mesh.activate(Stamp::ZERO);
@@ -30,7 +30,7 @@ fn open_link(upstream: bool) -> (Mesh, ToyStore, LinkId) {
     (mesh, store, link)
 }
 
-fn send(mesh: &mut Mesh, store: &mut ToyStore, link: LinkId, message: &Message<'_>) {
+pub fn send(mesh: &mut Mesh, store: &mut ToyStore, link: LinkId, message: &Message<'_>) {
     let mut bytes = Vec::new();
     message.put(&mut bytes);
     mesh.handle(link, Input::Received { bytes: &bytes }, store, NOW);
@@ -67,16 +67,22 @@ fn more_lives_than_can_be_told_apart_close_the_link() {
         (1..=count).for_each(|life| vector.advance(origin(2, life), Stamp(5)));
         vector
     };
-    let state_begin =
-        |vector, decided, rows| Message::StateBegin { vector, effects: VersionVector::new(), decided, rows };
+    let state_begin = |vector, decided, assumed, rows| Message::StateBegin {
+        vector,
+        effects: VersionVector::new(),
+        decided,
+        assumed,
+        rows,
+    };
     let (mut mesh, mut store, link) = open_link(true);
     send(&mut mesh, &mut store, link, &Message::Vector { unix_ms: EPOCH_MS, changes: lives(30_000) });
     assert!(!is_closed(&mut mesh));
     for message in [
         Message::Vector { unix_ms: EPOCH_MS, changes: lives(33_000) },
-        state_begin(lives(33_000), VersionVector::new(), Vec::new()),
-        state_begin(VersionVector::new(), lives(33_000), Vec::new()),
-        state_begin(VersionVector::new(), VersionVector::new(), vec![(origin(1, 1), lives(33_000))]),
+        state_begin(lives(33_000), VersionVector::new(), vec![], vec![]),
+        state_begin(VersionVector::new(), lives(33_000), vec![], vec![]),
+        state_begin(VersionVector::new(), VersionVector::new(), vec![], vec![(origin(1, 1), lives(33_000))]),
+        state_begin(VersionVector::new(), VersionVector::new(), vec![(origin(1, 1), lives(33_000))], vec![]),
     ] {
         let (mut mesh, mut store, link) = open_link(true);
         send(&mut mesh, &mut store, link, &message);
@@ -103,6 +109,7 @@ fn records_that_come_with_a_data_set_must_be_part_of_it() {
                 vector: vector.clone(),
                 effects: vector.clone(),
                 decided: VersionVector::new(),
+                assumed: Vec::new(),
                 rows: Vec::new(),
             },
         );
@@ -115,6 +122,7 @@ fn records_that_come_with_a_data_set_must_be_part_of_it() {
             first,
             count: 1,
             context: &[],
+            assumed: &[],
             effects: &effects,
         });
         send(&mut mesh, &mut store, link, &Message::Records { batch: batch.bytes() });
@@ -135,8 +143,15 @@ fn a_data_set_that_is_on_its_way_cannot_be_asked_for_again() {
 fn a_record_in_our_own_name_closes_the_link() {
     let (mut mesh, mut store, link) = open_link(true);
     let mut batch = BatchWriter::default();
-    let own =
-        Record { origin: origin(0, 1), previous: Stamp(0), first: Stamp(9), count: 1, context: &[], effects: b"" };
+    let own = Record {
+        origin: origin(0, 1),
+        previous: Stamp(0),
+        first: Stamp(9),
+        count: 1,
+        context: &[],
+        assumed: &[],
+        effects: b"",
+    };
     batch.push(&own);
     send(&mut mesh, &mut store, link, &Message::Records { batch: batch.bytes() });
     assert!(is_closed(&mut mesh));
@@ -146,8 +161,15 @@ fn a_record_in_our_own_name_closes_the_link() {
 fn a_record_that_cannot_be_applied_closes_the_link() {
     let (mut mesh, mut store, link) = open_link(true);
     let mut batch = BatchWriter::default();
-    let broken =
-        Record { origin: origin(1, 1), previous: Stamp(0), first: Stamp(5), count: 1, context: &[], effects: b"\xee" };
+    let broken = Record {
+        origin: origin(1, 1),
+        previous: Stamp(0),
+        first: Stamp(5),
+        count: 1,
+        context: &[],
+        assumed: &[],
+        effects: b"\xee",
+    };
     batch.push(&broken);
     send(&mut mesh, &mut store, link, &Message::Records { batch: batch.bytes() });
     assert!(is_closed(&mut mesh));
@@ -198,6 +220,7 @@ fn a_hole_in_a_stream_is_asked_for_again() {
         first: Stamp(9),
         count: 0,
         context: &[],
+        assumed: &[],
         effects: b"",
     });
     send(&mut mesh, &mut store, link, &Message::Records { batch: batch.bytes() });

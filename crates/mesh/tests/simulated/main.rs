@@ -1,5 +1,6 @@
 //! Meshes over a simulated network: what arrives, how often, and what it costs.
 
+mod causes;
 mod failures;
 mod hostile;
 mod network;

@@ -93,13 +93,14 @@ impl Store for ToyStore {
         _decided: &VersionVector,
         _ours: &VersionVector,
         replace: bool,
-    ) -> Result<(), String> {
+    ) -> Result<u64, String> {
         if replace {
             self.values.clear();
             self.have = VersionVector::new();
         }
         self.importing = Some(theirs.clone());
-        Ok(())
+        self.context += 1;
+        Ok(self.context)
     }
 
     fn import(&mut self, mut bytes: &[u8]) -> Result<(), String> {
