@@ -287,8 +287,7 @@ impl Machine {
             }
         }
         let status = self.node.status();
-        // One that broke off is not counted.
-        let is_merging = status.masters.iter().any(|master| master.state == MasterState::Sync);
+        let is_merging = is_merging(&status);
         let was_merging = std::mem::replace(&mut self.is_merging, is_merging);
         let imports = status.counters.state_imports;
         if is_merging || was_merging || std::mem::replace(&mut self.imports, imports) < imports {
@@ -338,6 +337,8 @@ impl Machine {
         let status = self.node.status();
         self.applied.merge(&status.vector);
         self.joined |= status.joined;
+        // One that breaks off is not counted.
+        self.is_merging |= is_merging(&status);
     }
 
     /// All that it has ever applied, as of the last note.
@@ -434,4 +435,9 @@ pub fn decode_value(encoded: &[u8]) -> (Value, Lifetimes) {
         ),
     };
     (value, lifetimes)
+}
+
+/// Is a data set on its way in?
+fn is_merging(status: &mesh::Status) -> bool {
+    status.masters.iter().any(|master| master.state == MasterState::Sync)
 }
