@@ -116,10 +116,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let only_new = !self.author.is_newer_than(self.record.clear) && self.joins_at_rest();
         let mut added = 0;
         for (name, value) in pairs {
-            let is_free = !only_new
-                || F::registers_of(self.record).contains_key(name)
-                || !self.with_fields(|fields: &mut F| fields.contains(name));
-            added += usize::from(self.write_field::<F>(name, Some(value), is_alive && is_free));
+            let is_free = is_alive
+                && (!only_new
+                    || F::registers_of(self.record).contains_key(name)
+                    || !self.with_fields(|fields: &mut F| fields.contains(name)));
+            added += usize::from(self.write_field::<F>(name, Some(value), is_free));
         }
         self.drop_empty();
         added
