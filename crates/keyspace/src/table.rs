@@ -223,6 +223,7 @@ impl<H: KeyHasher> Table<H> {
 
     /// Adds an entry whose key is not in the table.
     pub fn insert(&mut self, hash: u64, entry: Entry) -> EntryMut<'_> {
+        debug_assert!(self.find(hash, entry.key()).is_none(), "a key has one entry");
         let position = position_of(hash);
         if self.directory.is_empty() {
             self.segments.push(Segment::new(0, 1));

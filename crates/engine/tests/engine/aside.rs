@@ -459,3 +459,19 @@ fn in_a_long_list_is_searched_in_slices() {
     client.words("LPOS long none COUNT 1");
     assert!(client.turns() > before + 1, "{} turns", client.turns() - before);
 }
+
+#[test]
+fn who_caches_what_it_reads_has_the_reply_before_it_hears_of_a_change() {
+    let server = server(true);
+    let (mut client, mut other) = (server.client(), server.client());
+    fill(&mut client);
+    client.words("HELLO 3");
+    client.words("CLIENT TRACKING ON");
+    other.queue("ZADD zset 5 new");
+    let before = client.turns();
+    let count = elements(&client.words("ZUNION 2 zset other:zset")).len();
+    assert!(client.turns() > before + 2);
+    assert_eq!(count, COUNT + COUNT / 2, "the reply is of before");
+    assert!(other.poll().is_some());
+    assert_eq!(client.poll().unwrap().to_string(), "push[\"invalidate\", [\"zset\"]]");
+}
