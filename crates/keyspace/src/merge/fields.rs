@@ -151,7 +151,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         if !is_there && (!is_alive || value.is_none()) {
             // Nothing to change; what is older and late must find the register.
             if is_alive {
-                let wins = registers.entry(name.into()).or_default().raise(author);
+                let register = registers.entry(name.into()).or_default();
+                let wins = register.raise(author);
+                register.increments.note_assumed(author.version, author.row);
                 self.restart_member(F::COLLECTION, name, wins);
             }
             return false;

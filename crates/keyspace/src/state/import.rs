@@ -89,8 +89,8 @@ impl Import {
         while let Some(item) = reader.next()? {
             match item {
                 Item::Flush { db, flushed } if db < keyspace.databases() => {
-                    self.merge_flush(keyspace, db, flushed);
                     changed(Change::Database { db });
+                    self.merge_flush(keyspace, db, flushed, &mut changed);
                 }
                 // There is nothing here that it could have deleted.
                 Item::Flush { .. } => {}
@@ -200,7 +200,7 @@ impl Import {
 
     /// Every shard there says the same, so it is done once, before the keys that are newer follow. Which
     /// increments its author had seen is not known; those that live on are in what follows.
-    fn merge_flush(&mut self, keyspace: &Keyspace, db: u32, flushed: Version) {
+    fn merge_flush(&mut self, keyspace: &Keyspace, db: u32, flushed: Version, changed: &mut impl FnMut(Change<'_>)) {
         self.newest = self.newest.max(flushed.stamp);
         for index in 0..keyspace.shards.count() {
             let mut guard = keyspace.shards.lock(Wanted::Hashes(&[index as u64]));
@@ -209,6 +209,11 @@ impl Import {
             if keyspace.origins.newer(flushed, database.flushed) {
                 let author = Author { version: flushed, row: Row::Seen(&[]), ..keyspace.nobody() };
                 flush::flush(database, &shard.limits, author, keyspace.horizon(), &mut Garbage::default());
+                // It may have woken increments where nothing was to be seen before.
+                let Database { table, recent, .. } = database;
+                let lives = |key: &[u8]| table.find(KeyHash.hash(key), key).is_some();
+                let alive = recent.iter().filter(|(key, record)| !record.increments().is_empty() && lives(key));
+                alive.for_each(|(key, _)| changed(Change::Key { db, key, deleted: false }));
             }
         }
     }
