@@ -30,7 +30,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     /// The same where the entry's version says all that there is to say afterwards. False where it does not.
     fn string_set_plain(&mut self, value: &[u8], deadline: Deadline) -> bool {
         let author = self.author;
-        if let Row::Assuming(_) = author.row {
+        if author.peers && matches!(author.row, Row::Assuming(_)) {
             return false;
         }
         let deadline_ms = match deadline {

@@ -66,7 +66,9 @@ impl Import {
         let newest = theirs.iter().copied().max().unwrap_or(Stamp::ZERO);
         let mut ticket = keyspace.stamping.take();
         ticket.observe(newest);
-        ticket.assume(&theirs);
+        if keyspace.switches().peers {
+            ticket.assume(&theirs);
+        }
         let context = ticket.raise_context();
         drop(ticket);
         Ok(Import { theirs, ours, ours_is_base, have_all_forgotten, decided, received, newest, context })
