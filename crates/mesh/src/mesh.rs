@@ -210,13 +210,6 @@ impl Mesh {
         &self.vector
     }
 
-    /// What commits made now are made on top of.
-    pub(crate) fn seen_by_commits(&self) -> VersionVector {
-        let mut seen = self.vector.clone();
-        self.assumptions.current().for_each(|(origin, stamp)| seen.advance(origin, stamp));
-        seen
-    }
-
     pub fn options(&self) -> &Options {
         &self.options
     }

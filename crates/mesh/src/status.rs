@@ -19,8 +19,8 @@ pub struct Status {
     /// Accepted links, in the order of arrival.
     pub replicas: Vec<ReplicaStatus>,
     pub vector: VersionVector,
-    /// What commits made now are made on top of: `vector`, and what a data set on its way is about to bring.
-    pub seen_by_commits: VersionVector,
+    /// What commits made now take for seen besides: what a data set on its way is about to bring.
+    pub assumed: Vec<(Origin, Stamp)>,
     /// Nodes that will not come back, as far as known.
     pub departed: BTreeSet<NodeId>,
     pub watermarks: Watermarks,
@@ -119,7 +119,7 @@ impl Mesh {
             masters: self.masters.iter().map(|master| self.master_status(master, now)).collect(),
             replicas: self.links.values().filter_map(|link| self.replica_status(link, now)).collect(),
             vector: self.vector.clone(),
-            seen_by_commits: self.seen_by_commits(),
+            assumed: self.assumptions.current().collect(),
             departed: self.rows.departed().clone(),
             watermarks: self.watermarks().clone(),
             counters: self.counters,

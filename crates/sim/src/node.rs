@@ -329,7 +329,9 @@ impl Machine {
 
     /// What its commits are made on top of.
     fn seen_by_commits(&self) -> VersionVector {
-        self.node.status().seen_by_commits
+        let mesh::Status { mut vector, assumed, .. } = self.node.status();
+        assumed.into_iter().for_each(|(origin, stamp)| vector.advance(origin, stamp));
+        vector
     }
 
     /// Notes what it has applied by now: a node forgets origins that are over.

@@ -12,7 +12,7 @@ const MAX_FREED_BYTES: usize = 1 << 20;
 pub struct LongString(Arc<Vec<u8>>);
 
 impl LongString {
-    /// `None` where it is not long enough for that.
+    /// Gives the bytes back where they are not enough for that.
     pub(crate) fn of(bytes: Vec<u8>) -> Result<LongString, Vec<u8>> {
         if bytes.len() > INLINE_MAX { Ok(LongString::new(bytes)) } else { Err(bytes) }
     }

@@ -1,36 +1,16 @@
 //! A data set on its way in: what is written meanwhile, and what is left to the log.
 
-use effect::{Collection, Effect, EffectReader, End, NodeId, Origin, Stamp, VersionVector};
-use keyspace::{
-    CausalMark, Cursor, Horizon, Import, Keyspace, Options, Row, Scope, ScoreCondition, SetDeadline, Switches, Txn,
-    Version,
-};
+use crate::{NOW_MS, chunks, commit, keyspace, origin};
+use effect::{Collection, End, Origin, Stamp, VersionVector};
+use keyspace::{CausalMark, Horizon, Import, Keyspace, Scope, ScoreCondition, SetDeadline, Txn};
 
-const NOW_MS: u64 = 1_700_000_000_000;
 const MAX_LEN: usize = 1 << 20;
 
 type Written = (Stamp, Vec<u8>);
 type Write<'w> = &'w dyn Fn(&mut Txn<'_>);
 
-fn origin(node: u64) -> Origin {
-    Origin { node: NodeId(node), incarnation: 1 }
-}
-
-fn keyspace(node: u64) -> Keyspace {
-    let keyspace = Keyspace::new(Options { databases: 2, single_threaded: true, hash_secret: 1, seed: 1 });
-    keyspace.set_origin(origin(node));
-    keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
-    keyspace
-}
-
-fn commit(keyspace: &Keyspace, now_ms: u64, write: Write<'_>) -> Written {
-    let mut txn = keyspace.begin(Scope::All, 0, now_ms);
-    write(&mut txn);
-    txn.commit(|commit| (commit.first, commit.effects.to_vec())).expect("effects")
-}
-
 /// Applies a record; `seen`: what its author had seen of the others.
-fn apply(keyspace: &Keyspace, from: Origin, (first, effects): &Written, seen: &VersionVector) {
+fn apply(keyspace: &Keyspace, from: Origin, written: &Written, seen: &VersionVector) {
     let index = |origin| keyspace.origin_index(origin).unwrap();
     let mut row = Vec::new();
     for (origin, stamp) in seen.iter() {
@@ -38,23 +18,7 @@ fn apply(keyspace: &Keyspace, from: Origin, (first, effects): &Written, seen: &V
         row.resize(row.len().max(index + 1), Stamp::ZERO);
         row[index] = stamp;
     }
-    let (mut txn, mut stamp) = (keyspace.begin(Scope::All, 0, first.ms()), *first);
-    for effect in EffectReader::new(effects).map(Result::unwrap) {
-        let version = Version { stamp, origin: index(from) };
-        let _ = txn.apply(&effect, version, Row::Seen(&row)).unwrap();
-        stamp = if let Effect::Select { .. } = effect { stamp } else { stamp.plus(1) };
-    }
-    txn.commit_applied(|_| ());
-}
-
-fn chunks(keyspace: &Keyspace) -> Vec<Vec<u8>> {
-    let (mut chunks, mut cursor) = (Vec::new(), Some(Cursor::default()));
-    while let Some(at) = cursor {
-        let mut chunk = Vec::new();
-        cursor = keyspace.export(at, 100, &mut chunk);
-        chunks.push(chunk);
-    }
-    chunks
+    crate::apply(keyspace, from, written, &row);
 }
 
 fn vector(entries: &[(u64, Stamp)]) -> VersionVector {
@@ -132,7 +96,7 @@ fn what_is_left_to_the_log_comes_with_it() {
     ];
     for (write, has_decided) in later.into_iter().flat_map(|write| [(write, true), (write, false)]) {
         let (there, here) = (keyspace(1), keyspace(2));
-        let theirs = commit(&there, NOW_MS, &|txn| {
+        let theirs = commit(&there, NOW_MS, |txn| {
             txn.list_push(b"l", End::Tail, [&b"a"[..], b"b", b"c"].into_iter()).unwrap();
         });
         let written = commit(&there, NOW_MS, write);
@@ -153,13 +117,13 @@ fn an_increment_that_sleeps_alone_is_woken_by_a_removal_that_had_not_seen_it() {
             txn.sorted_set_increment(b"z", b"m", by, ScoreCondition::default()).unwrap();
         }
     };
-    let first = commit(&b, NOW_MS, &increment(1.0));
+    let first = commit(&b, NOW_MS, increment(1.0));
     apply(&a, origin(2), &first, &VersionVector::new());
-    let more = commit(&a, NOW_MS, &increment(30.5));
-    let expire = commit(&a, NOW_MS, &|txn| {
+    let more = commit(&a, NOW_MS, increment(30.5));
+    let expire = commit(&a, NOW_MS, |txn| {
         txn.expire_members(b"z", Collection::SortedSet, [&b"m"[..]].into_iter(), Some(NOW_MS + 10));
     });
-    let removal = commit(&b, NOW_MS + 20, &|txn| {
+    let removal = commit(&b, NOW_MS + 20, |txn| {
         txn.sorted_set_remove(b"z", [&b"m"[..]].into_iter()).unwrap();
     });
     // At one node the deadline has come into force, and nothing is left of the set, when the removal arrives.
@@ -179,10 +143,10 @@ fn an_increment_that_sleeps_alone_is_woken_by_a_removal_that_had_not_seen_it() {
 fn a_deadline_that_was_written_over_is_so_at_who_has_not_seen_by_what() {
     let (there, here) = (keyspace(1), keyspace(2));
     let set = |value: &'static [u8], deadline| move |txn: &mut Txn<'_>| txn.string_set(b"k", value, deadline);
-    let old = commit(&there, NOW_MS, &set(b"old", SetDeadline::At(NOW_MS + 100)));
+    let old = commit(&there, NOW_MS, set(b"old", SetDeadline::At(NOW_MS + 100)));
     apply(&here, origin(1), &old, &VersionVector::new());
-    commit(&there, NOW_MS + 50, &set(b"new", SetDeadline::Clear));
-    let theirs = commit(&there, NOW_MS + 200, &|txn| txn.expire(b"k", Some(NOW_MS + 500))).0;
+    commit(&there, NOW_MS + 50, set(b"new", SetDeadline::Clear));
+    let theirs = commit(&there, NOW_MS + 200, |txn| txn.expire(b"k", Some(NOW_MS + 500))).0;
     // There all of it is passed, though nobody else has seen the second SET.
     let causal = [CausalMark::default(), CausalMark { stamp: old.0, unheard: false }];
     let horizon = Horizon { clock: Stamp::from_ms(NOW_MS + 300), causal: &causal };

@@ -1,5 +1,8 @@
 //! Transfer of state beyond what the convergence test draws: deletions, bytes that are no state, digests.
 
+mod import;
+mod late;
+
 use effect::{Delivery, Effect, EffectReader, NodeId, Origin, Stamp, VersionVector};
 use keyspace::{
     CausalMark, Cursor, Horizon, Import, Keyspace, NewId, Options, Row, Scope, SetDeadline, Switches, Txn, Version,

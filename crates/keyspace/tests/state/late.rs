@@ -1,22 +1,8 @@
 //! Records that come too late.
 
-use effect::{Effect, EffectReader, NodeId, Origin, Stamp};
-use keyspace::{Keyspace, Options, Row, Scope, ScoreCondition, SetDeadline, Switches, Txn, Version};
-
-const NOW_MS: u64 = 1_700_000_000_000;
-
-fn keyspace(node: u64) -> Keyspace {
-    let keyspace = Keyspace::new(Options { databases: 1, single_threaded: true, hash_secret: 1, seed: 1 });
-    keyspace.set_origin(Origin { node: NodeId(node), incarnation: 1 });
-    keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
-    keyspace
-}
-
-fn commit(keyspace: &Keyspace, now_ms: u64, write: impl Fn(&mut Txn<'_>)) -> (Stamp, Vec<u8>) {
-    let mut txn = keyspace.begin(Scope::All, 0, now_ms);
-    write(&mut txn);
-    txn.commit(|commit| (commit.first, commit.effects.to_vec())).expect("effects")
-}
+use crate::{NOW_MS, commit, keyspace, origin};
+use effect::{Effect, EffectReader};
+use keyspace::{Keyspace, Row, Scope, ScoreCondition, SetDeadline, Version};
 
 #[test]
 fn what_is_of_another_type_and_older_leaves_nothing() {
@@ -25,7 +11,7 @@ fn what_is_of_another_type_and_older_leaves_nothing() {
     let (first, effects) = commit(&other, NOW_MS - 1000, |txn| {
         txn.sorted_set_add(b"k", &[(b"m", 1.0)], ScoreCondition::default()).map(drop).unwrap();
     });
-    let origin = here.origin_index(Origin { node: NodeId(2), incarnation: 1 }).unwrap();
+    let origin = here.origin_index(origin(2)).unwrap();
     let mut txn = here.begin(Scope::All, 0, first.ms());
     txn.apply_late();
     for effect in EffectReader::new(&effects).map(Result::unwrap) {
