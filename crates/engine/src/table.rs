@@ -86,9 +86,15 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| Table::build(RENAMED.get().map_
 /// Names of commands, each with the one that takes its place.
 static RENAMED: OnceLock<Vec<(String, String)>> = OnceLock::new();
 
-/// Gives commands other names, or none (rename-command), before the table is used for the first time. An error is a
-/// sentence.
-pub fn rename_commands(lines: &[Vec<String>]) -> Result<(), String> {
+/// Gives commands other names, or none (rename-command), before the table is used for the first time: later it does
+/// nothing. The names are checked.
+pub fn rename_commands(lines: &[Vec<String>]) {
+    let pair = |line: &Vec<String>| Some((line.first()?.clone(), line.get(1)?.clone()));
+    let _ = RENAMED.set(lines.iter().filter_map(pair).collect());
+}
+
+/// Whether commands can have these names. An error is a sentence.
+pub(crate) fn check_new_names(lines: &[Vec<String>]) -> Result<(), String> {
     let is_command = |name: &str| every_command().any(|command| command.name.eq_ignore_ascii_case(name));
     let mut renamed: Vec<(String, String)> = Vec::new();
     for line in lines {
@@ -105,7 +111,7 @@ pub fn rename_commands(lines: &[Vec<String>]) -> Result<(), String> {
         }
         renamed.push((from.clone(), to.clone()));
     }
-    RENAMED.set(renamed).map_err(|_| "Commands have their names already".to_string())
+    Ok(())
 }
 
 fn every_command() -> impl Iterator<Item = &'static Command> {

@@ -28,8 +28,8 @@ fn config_files() {
         if !input.len().is_multiple_of(8) {
             return;
         }
-        let text = rewrite(&config, &String::from_utf8_lossy(input), Appended::Changes);
-        let again = read(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\nin {text:?}"));
-        assert_eq!(values(&again.config), values(&config), "{text:?}");
+        let text = rewrite(&config, input, Appended::Changes);
+        let again = read(&text).unwrap_or_else(|error| panic!("{error}\nin {:?}", String::from_utf8_lossy(&text)));
+        assert_eq!(values(&again.config), values(&config), "{:?}", String::from_utf8_lossy(&text));
     });
 }

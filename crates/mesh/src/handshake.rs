@@ -69,8 +69,8 @@ impl Introduction {
 /// How to log in (masteruser, masterauth).
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
-    pub user: Option<String>,
-    pub password: Option<String>,
+    pub user: Option<Vec<u8>>,
+    pub password: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Credentials {
@@ -189,8 +189,8 @@ impl Handshake {
     fn introduce(&mut self, output: &mut Vec<u8>) {
         if let Some(password) = &self.credentials.password {
             match &self.credentials.user {
-                Some(user) => put_request(output, &["AUTH", user, password]),
-                None => put_request(output, &["AUTH", password]),
+                Some(user) => put_request(output, &[&b"AUTH"[..], user, password]),
+                None => put_request(output, &[&b"AUTH"[..], password]),
             }
             self.expected.push_back(Step::Auth);
         }
@@ -212,10 +212,12 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
-fn put_request(output: &mut Vec<u8>, words: &[&str]) {
+fn put_request(output: &mut Vec<u8>, words: &[impl AsRef<[u8]>]) {
     output.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
-    for word in words {
-        output.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+    for word in words.iter().map(AsRef::as_ref) {
+        output.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        output.extend_from_slice(word);
+        output.extend_from_slice(b"\r\n");
     }
 }
 
@@ -233,7 +235,7 @@ mod tests {
         step: usize,
     ) -> (Result<Option<Introduction>, HandshakeError>, String, Vec<u8>) {
         let mut output = Vec::new();
-        let credentials = Credentials { user: None, password: password.map(str::to_owned) };
+        let credentials = Credentials { user: None, password: password.map(|password| password.as_bytes().to_owned()) };
         let mut handshake = Handshake::begin(node(1), credentials, 7000, &mut output);
         let mut result = Ok(None);
         for piece in replies.chunks(step) {

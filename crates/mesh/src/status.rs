@@ -55,6 +55,8 @@ pub struct MasterStatus {
     pub link: Option<LinkId>,
     pub state: MasterState,
     pub peer: Option<Introduction>,
+    /// It is this very node, and not dialled again.
+    pub is_myself: bool,
     /// Why there is no link.
     pub last_error: Option<String>,
     /// Since the last byte; of a link that is down, since it went.
@@ -147,6 +149,7 @@ impl Mesh {
             link: master.link,
             state,
             peer: link.and_then(|link| link.peer),
+            is_myself: master.never,
             last_error: master.last_error.clone(),
             silent_ms: now.monotonic_ms.saturating_sub(heard_ms),
             lag_ms: link.map_or(0, |link| lag_ms(&link.announced, &self.vector, now)),

@@ -304,7 +304,7 @@ impl Node {
 }
 
 fn mesh_options(config: &Config) -> mesh::Options {
-    let set = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let set = |text: &String| (!text.is_empty()).then(|| stdx::bytes_of(text).into_owned());
     let announced = config.replica_announce_port;
     mesh::Options {
         mode: info::mode(config),

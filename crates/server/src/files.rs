@@ -1,8 +1,15 @@
 //! Configuration files: read with their includes, replaced as a whole.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// The path that a text of the configuration names, which may hold bytes that are no UTF-8.
+pub fn path_of(text: &str) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(&stdx::bytes_of(text)))
+}
 
 /// The files that a path or pattern of the configuration names, each with its text; `-` is standard input.
 pub fn read_with_includes(path: &str) -> Result<Vec<(String, Vec<u8>)>, String> {
@@ -13,7 +20,7 @@ pub fn read_with_includes(path: &str) -> Result<Vec<(String, Vec<u8>)>, String> 
     }
     let read = |path: PathBuf| {
         let text = fs::read(&path).map_err(|error| format!("can't open config file '{}': {error}", path.display()))?;
-        Ok((path.display().to_string(), text))
+        Ok((stdx::text_of(path.as_os_str().as_bytes()), text))
     };
     expand(path).into_iter().map(read).collect()
 }
@@ -51,7 +58,7 @@ fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// path between slashes. A path without them is returned whether it exists or not.
 fn expand(pattern: &str) -> Vec<PathBuf> {
     if !pattern.contains(['*', '?', '[']) {
-        return vec![pattern.into()];
+        return vec![path_of(pattern)];
     }
     let mut found = vec![PathBuf::from(if pattern.starts_with('/') { "/" } else { "" })];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
@@ -63,7 +70,7 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
 
 fn matching_entries(folder: &Path, part: &str) -> Vec<PathBuf> {
     if !part.contains(['*', '?', '[']) {
-        let path = folder.join(part);
+        let path = folder.join(path_of(part));
         return if path.exists() { vec![path] } else { Vec::new() };
     }
     let listed = fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
@@ -72,7 +79,7 @@ fn matching_entries(folder: &Path, part: &str) -> Vec<PathBuf> {
         .filter(|name| {
             let name = name.as_encoded_bytes();
             // A leading dot hides a file from patterns that do not begin with one.
-            (!name.starts_with(b".") || part.starts_with('.')) && stdx::glob::matches(part.as_bytes(), name)
+            (!name.starts_with(b".") || part.starts_with('.')) && stdx::glob::matches(&stdx::bytes_of(part), name)
         })
         .map(|name| folder.join(name))
         .collect()

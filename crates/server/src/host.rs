@@ -4,7 +4,6 @@ use crate::hub::{Hub, Message};
 use crate::listener::{Listeners, TcpPlaces};
 use crate::{allocator, files, jemalloc, log, supervisor, sys};
 use engine::{Client, Config, CpuTime, Fault, Host, LogLevel, Memory, Now, Process, Shutdown};
-use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 use std::{fmt, io};
@@ -40,11 +39,13 @@ impl ServerHost {
 
 /// Names the process as the configuration says.
 pub fn show_title(config: &Config, config_file: &str) {
-    static PROGRAM: LazyLock<String> = LazyLock::new(|| std::env::args().next().unwrap_or_default());
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        std::env::args_os().next().map(|name| stdx::text_of(name.as_encoded_bytes())).unwrap_or_default()
+    });
     // Before the title takes its place.
     let program = LazyLock::force(&PROGRAM);
     if config.set_proc_title {
-        sys::set_process_title(&config.process_title(program, config_file));
+        sys::set_process_title(&stdx::bytes_of(&config.process_title(program, config_file)));
     }
 }
 
@@ -145,11 +146,11 @@ impl Host for ServerHost {
     }
 
     fn read_file(&self, path: &str) -> io::Result<Vec<u8>> {
-        std::fs::read(path)
+        std::fs::read(files::path_of(path))
     }
 
     fn replace_file(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
-        files::replace(Path::new(path), bytes)
+        files::replace(&files::path_of(path), bytes)
     }
 
     fn reconfigure(&self, before: &Config, after: &Config) -> Result<(), (&'static str, String)> {
@@ -169,7 +170,7 @@ impl Host for ServerHost {
             return Err(("maxclients", reason.into()));
         }
         if after.dir != before.dir {
-            std::env::set_current_dir(&after.dir)
+            std::env::set_current_dir(files::path_of(&after.dir))
                 .map_err(|error| ("dir", format!("Cannot work in this folder: {error}")))?;
         }
         log::set_level(after.loglevel);

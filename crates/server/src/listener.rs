@@ -1,7 +1,7 @@
 //! Where clients connect: the TCP addresses of `bind` and the local socket of `unixsocket`.
 
-use crate::log;
 use crate::stream::Stream;
+use crate::{files, log};
 use engine::Config;
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
@@ -161,9 +161,10 @@ fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
 
 /// Listens on a local socket, replacing a file that an earlier run left; `permissions` 0 leaves those of the umask.
 pub fn listen_unix(path: &str, permissions: u32, backlog: i32) -> io::Result<Listener> {
-    let _ = std::fs::remove_file(path);
+    let path = files::path_of(path);
+    let _ = std::fs::remove_file(&path);
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
+    socket.bind(&SockAddr::unix(&path)?)?;
     if permissions != 0 {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(permissions))?;
     }

@@ -1,12 +1,12 @@
 //! The log: one line per event, in the shape that Redis's tools read:
 //! `pid:role dd Mon yyyy hh:mm:ss.mmm level text`.
 
-use crate::sys;
+use crate::{files, sys};
 use engine::LogLevel;
 use parking_lot::Mutex;
 use std::fmt::Arguments;
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::SystemTime;
 
@@ -40,9 +40,17 @@ pub fn set_role(role: Role) {
     ROLE.store(role as u8, Ordering::Relaxed);
 }
 
-/// Lines go to this file from now on; empty: to standard output.
-pub fn set_file(path: &str) {
+/// Lines go to this file from now on; empty: to standard output. An error where it cannot be written.
+pub fn set_file(path: &str) -> io::Result<()> {
+    if !path.is_empty() {
+        open(path)?;
+    }
     path.clone_into(&mut FILE.lock());
+    Ok(())
+}
+
+fn open(path: &str) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(files::path_of(path))
 }
 
 pub fn enabled(level: LogLevel) -> bool {
@@ -61,7 +69,7 @@ pub fn write(level: LogLevel, text: Arguments<'_>) {
     let _ = if path.is_empty() {
         std::io::stdout().lock().write_all(line.as_bytes())
     } else {
-        OpenOptions::new().append(true).create(true).open(&*path).and_then(|mut file| file.write_all(line.as_bytes()))
+        open(&path).and_then(|mut file| file.write_all(line.as_bytes()))
     };
 }
 

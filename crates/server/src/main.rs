@@ -21,9 +21,8 @@ mod stream;
 mod supervisor;
 mod sys;
 
-use engine::config::{self, CommandLine, Loaded};
+use engine::config::{self, CommandLine, ConfigError, Loaded};
 use engine::{Config, FLUIDB_VERSION};
-use std::path::Path;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -41,7 +40,7 @@ Examples:
 ";
 
 fn main() -> ExitCode {
-    match CommandLine::parse(std::env::args().skip(1)) {
+    match CommandLine::parse(std::env::args_os().skip(1).map(|argument| stdx::text_of(argument.as_encoded_bytes()))) {
         CommandLine::ShowVersion => {
             let bits = usize::BITS;
             println!("fluidB server v={FLUIDB_VERSION} malloc={} bits={bits}", allocator::NAME);
@@ -57,41 +56,47 @@ fn main() -> ExitCode {
 
 fn run(file: Option<&str>, directives: &[Vec<String>]) -> ExitCode {
     sys::reserve_title_space();
-    let Loaded { mut config, notices } = match config::load(file, directives, &mut files::read_with_includes) {
+    let mut loaded = match config::load(file, directives, &mut files::read_with_includes) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.to_string()),
     };
-    if let Err(error) = engine::table::rename_commands(&config.rename_command) {
-        return fail(&format!("*** FATAL CONFIG FILE ERROR (fluidB {FLUIDB_VERSION}) ***\n{error}"));
-    }
-    log::set_level(config.loglevel);
-    log::set_file(&config.logfile);
+    engine::table::rename_commands(&loaded.config.rename_command);
+    log::set_level(loaded.config.loglevel);
     crash::install_report();
     // Seen from the folder in which the process was started, so before it moves to `dir`.
     let config_file = file.filter(|file| *file != "-").map(absolute).unwrap_or_default();
-    if let Err(error) = std::env::set_current_dir(&config.dir) {
-        return fail(&format!("*** FATAL CONFIG ERROR ***\nCannot work in the folder '{}' (dir): {error}", config.dir));
+    if let Err(error) = settle_down(&mut loaded) {
+        return fail(&error.to_string());
     }
-    if let Ok(folder) = std::env::current_dir() {
-        // CONFIG GET shows where the process works, whatever path led there.
-        let _ = config.set("dir", &folder.display().to_string());
-    }
+    let Loaded { mut config, notices, .. } = loaded;
     let supervised = supervisor::is_supervised(config.supervised);
-    if config.daemonize
-        && !supervised
-        && let Err(error) = sys::daemonize()
-    {
-        return fail(&format!("Cannot run in the background (daemonize): {error}"));
+    if config.daemonize && !supervised {
+        if let Err(error) = sys::daemonize() {
+            return fail(&format!("Cannot run in the background (daemonize): {error}"));
+        }
+        supervisor::name_pid_file(&mut config);
     }
     introduce(&config, &config_file, &notices);
-    let served = serve::serve(config, config_file, supervised);
-    match served {
+    match serve::serve(config, config_file, supervised) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::warning!("{error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Moves to the folder of `dir` and makes sure that there is a log.
+fn settle_down(loaded: &mut Loaded) -> Result<(), ConfigError> {
+    std::env::set_current_dir(files::path_of(&loaded.config.dir))
+        .map_err(|error| loaded.refusal("dir", format!("Can't chdir to '{}': {error}", loaded.config.dir)))?;
+    log::set_file(&loaded.config.logfile)
+        .map_err(|error| loaded.refusal("logfile", format!("Can't open the log file: {error}")))?;
+    if let Ok(folder) = std::env::current_dir() {
+        // CONFIG GET shows where the process works, whatever path led there.
+        let _ = loaded.config.set("dir", &stdx::text_of(folder.as_os_str().as_encoded_bytes()));
+    }
+    Ok(())
 }
 
 /// What the log begins with.
@@ -109,7 +114,8 @@ fn introduce(config: &Config, config_file: &str, notices: &[String]) {
 }
 
 fn absolute(path: &str) -> String {
-    std::path::absolute(Path::new(path)).map_or_else(|_| path.to_owned(), |path| path.display().to_string())
+    std::path::absolute(files::path_of(path))
+        .map_or_else(|_| path.to_owned(), |path| stdx::text_of(path.as_os_str().as_encoded_bytes()))
 }
 
 fn fail(message: &str) -> ExitCode {

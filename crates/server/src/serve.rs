@@ -5,7 +5,7 @@ use crate::hub::Hub;
 use crate::listener::{Listeners, TcpPlaces, listen_unix};
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER, mesh_now};
 use crate::supervisor::{self, PidFile};
-use crate::{allocator, disposal, jemalloc, log, signals};
+use crate::{allocator, disposal, files, jemalloc, log, signals};
 use effect::{NodeId, Origin};
 use engine::{Config, FLUIDB_VERSION, Host};
 use keyspace::Keyspace;
@@ -43,7 +43,7 @@ pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<()
     std::mem::forget(node);
     if !config.unixsocket.is_empty() {
         // It may have been removed by hand.
-        let _ = fs::remove_file(&config.unixsocket);
+        let _ = fs::remove_file(files::path_of(&config.unixsocket));
     }
     if supervised {
         supervisor::notify("STOPPING=1");

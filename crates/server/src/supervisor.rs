@@ -1,21 +1,32 @@
 //! What surrounds a long-running process: background, pid file, the service manager's notifications.
 
-use crate::{log, sys};
+use crate::{files, log, sys};
+use engine::Config;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+const DEFAULT_PID_FILE: &str = "/var/run/redis.pid";
 
 /// The file that holds the process id; removed again when dropped.
 pub struct PidFile {
-    path: String,
+    path: PathBuf,
+}
+
+/// Whoever runs in the background has a pid file, in the place of Redis unless the configuration names another.
+pub fn name_pid_file(config: &mut Config) {
+    if config.pidfile.is_empty() {
+        let named = config.set("pidfile", DEFAULT_PID_FILE);
+        debug_assert_eq!(named, Ok(()));
+    }
 }
 
 impl PidFile {
     /// A pid file that cannot be written is a warning, as in Redis: the server runs without.
     pub fn create(path: &str) -> Option<PidFile> {
-        match std::fs::write(path, format!("{}\n", std::process::id())) {
-            Ok(()) => Some(PidFile { path: path.into() }),
+        match std::fs::write(files::path_of(path), format!("{}\n", std::process::id())) {
+            Ok(()) => Some(PidFile { path: files::path_of(path) }),
             Err(error) => {
                 log::warning!("Failed to write PID file {path}: {error}");
                 None
@@ -78,5 +89,20 @@ pub fn reserve_files_for_clients(maxclients: u64) -> u64 {
             log::warning!("Unable to obtain the current NOFILE limit ({error}), assuming it is enough");
             maxclients
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_file_has_a_name() {
+        let mut config = Config::default();
+        name_pid_file(&mut config);
+        assert_eq!(config.pidfile, DEFAULT_PID_FILE);
+        config.set("pidfile", "/run/mine").unwrap();
+        name_pid_file(&mut config);
+        assert_eq!(config.pidfile, "/run/mine");
     }
 }

@@ -114,11 +114,11 @@ pub fn reserve_title_space() {
 
 /// Names the process for `ps` and `top` by overwriting its command line in place; a title longer than the space that
 /// was reserved is cut. Does nothing where the system does not tell where the command line lies.
-pub fn set_process_title(title: &str) {
+pub fn set_process_title(title: &[u8]) {
     if let Some(&(start, len)) = TITLE_SPACE.get() {
         let mut bytes = vec![0; len];
         let cut = title.len().min(len - 1);
-        bytes[..cut].copy_from_slice(&title.as_bytes()[..cut]);
+        bytes[..cut].copy_from_slice(&title[..cut]);
         // SAFETY: the kernel reports [start, start + len) as this process's argument and environment strings: writable
         // memory of the initial stack. `std::env::args` copied from it in `main`, and the environment has moved, so
         // nobody in this process reads it any more.

@@ -272,6 +272,48 @@ fn a_daemon_has_a_log_a_pid_file_and_removes_it() {
     eventually("the pid file is gone", || !pid_file.exists());
 }
 
+/// In files, on the command line, over the link, and in what CONFIG REWRITE writes.
+#[test]
+fn passwords_may_be_any_bytes() {
+    const PASSWORD: &[u8] = b"p\xe4ss\xff word";
+    let folder = Folder::new("bytes");
+    let master_file = folder.0.join("master.conf");
+    fs::write(&master_file, b"requirepass \"p\xe4ss\\xff word\"\nmulti-master yes\n").unwrap();
+    let master = start(&[master_file.to_str().unwrap()]);
+    let mut client = master.client().unwrap();
+    assert!(client.call(&[&b"AUTH"[..], b"p\xc3\xa4ss\xff word"]).unwrap().is_error());
+    assert_eq!(text(&client.call(&[&b"AUTH"[..], PASSWORD]).unwrap()), "OK");
+    let replica_file = folder.file("replica.conf", "multi-master yes\n");
+    let replica = start(&[&replica_file]);
+    let mut other = replica.client().unwrap();
+    assert_eq!(text(&other.call(&[&b"CONFIG"[..], b"SET", b"masterauth", PASSWORD]).unwrap()), "OK");
+    let port = master.address.port().to_string();
+    call(&mut other, &["REPLICAOF", "127.0.0.1", &port]);
+    call(&mut client, &["SET", "k", "v"]);
+    eventually("the write comes over the link", || text(&call(&mut other, &["GET", "k"])) == "v");
+    assert_eq!(text(&call(&mut other, &["CONFIG", "REWRITE"])), "OK");
+    assert!(fs::read_to_string(&replica_file).unwrap().contains(r#"masterauth "p\xe4ss\xff word""#));
+    let refused = Command::new(program())
+        .args(["--port", "x", "--masteruser"])
+        .arg(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xff"))
+        .output();
+    assert!(stderr(&refused.unwrap()).contains(">>> 'port \"x\"'"));
+}
+
+#[test]
+fn what_the_process_cannot_do_is_told_like_a_wrong_line() {
+    let folder = Folder::new("refusals");
+    for (line, reason) in [
+        ("logfile /missing/log", "Can't open the log file"),
+        ("dir /missing", "Can't chdir to '/missing'"),
+        ("rename-command nosuch x", "No such command in rename-command"),
+    ] {
+        let output = run(&[&folder.file("a.conf", &format!("port 0\n{line}\n"))]);
+        assert!(!output.status.success());
+        assert!(stderr(&output).contains(&format!("at line 2\n>>> '{line}'\n{reason}")), "{}", stderr(&output));
+    }
+}
+
 #[test]
 fn the_log_can_be_rotated_away() {
     let folder = Folder::new("rotate");

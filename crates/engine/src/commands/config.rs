@@ -2,7 +2,7 @@
 
 use super::help::help_of;
 use crate::command::{Argument, Command, Flags, Handler, Reply};
-use crate::config::{Appended, Config, DirectiveFlags, SetError, directive_names, find_directive, rewrite};
+use crate::config::{Appended, Config, DirectiveFlags, SetError, directive_names, rewrite};
 use crate::context::SessionContext;
 use crate::fault::Fault;
 use crate::services::LogLevel;
@@ -63,7 +63,7 @@ fn get(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
     out.map(found.len());
     for (name, value) in found {
         out.bulk(name.as_bytes());
-        out.bulk(value.as_bytes());
+        out.bulk(&stdx::bytes_of(&value));
     }
     Ok(())
 }
@@ -83,7 +83,7 @@ fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
     if !args.len().is_multiple_of(2) {
         return Err(Fault::Syntax);
     }
-    let pairs = pairs(args.from(2))?;
+    let pairs = pairs(args.from(2));
     let engine = context.engine;
     let held = engine.config_change.lock();
     let before = engine.config.load_full();
@@ -113,19 +113,9 @@ fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
 }
 
 /// Names and values, alternating.
-fn pairs(args: Args<'_>) -> Result<Vec<(String, String)>, Fault> {
+fn pairs(args: Args<'_>) -> Vec<(String, String)> {
     let words: Vec<&[u8]> = args.iter().collect();
-    words
-        .chunks(2)
-        .map(|pair| {
-            let name = String::from_utf8_lossy(pair[0]).into_owned();
-            match std::str::from_utf8(pair[1]) {
-                Ok(value) => Ok((name, value.to_string())),
-                Err(_) if find_directive(&name).is_none() => Err(unknown(&name)),
-                Err(_) => Err(refused(&name, "argument must be valid UTF-8")),
-            }
-        })
-        .collect()
+    words.chunks(2).map(|pair| (String::from_utf8_lossy(pair[0]).into_owned(), stdx::text_of(pair[1]))).collect()
 }
 
 fn unknown(name: &str) -> Fault {
@@ -185,10 +175,8 @@ pub(super) fn rewrite_file(context: &SessionContext<'_>, appended: Appended, out
         return Err(Fault::Text("ERR The server is running without a config file"));
     }
     let _held = engine.config_change.lock();
-    let replaced = host.read_file(path).and_then(|text| {
-        let text = String::from_utf8_lossy(&text);
-        host.replace_file(path, rewrite(&engine.config.load(), &text, appended).as_bytes())
-    });
+    let replaced =
+        host.read_file(path).and_then(|text| host.replace_file(path, &rewrite(&engine.config.load(), &text, appended)));
     if let Err(error) = replaced {
         host.log(LogLevel::Warning, format_args!("CONFIG REWRITE failed: {error}"));
         return Err(Fault::Message(format!("ERR Rewriting config file: {error}")));

@@ -41,8 +41,8 @@ fn auth(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Repl
 
 /// The only user is "default"; without a password any password will do.
 fn authenticate(context: &mut SessionContext<'_>, user: &[u8], password: &[u8]) -> Result<(), Fault> {
-    let expected = context.config().requirepass.as_bytes();
-    if user != b"default" || !(expected.is_empty() || equal_in_constant_time(expected, password)) {
+    let expected = stdx::bytes_of(&context.config().requirepass);
+    if user != b"default" || !(expected.is_empty() || equal_in_constant_time(&expected, password)) {
         context.engine.stats.shared.auth_failures.fetch_add(1, Relaxed);
         return Err(Fault::WrongPassword);
     }

@@ -1,7 +1,7 @@
 //! `fluidB-server [CONFIG|-] [--directive value ...]`
 
 use super::file::words_of;
-use stdx::quote_word;
+use stdx::{bytes_of, quote_word};
 
 /// What the arguments of the process ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum CommandLine {
 }
 
 impl CommandLine {
-    /// `arguments` without the name of the program. A directive takes every argument up to the next one that begins with
+    /// `arguments` without the name of the program, as `stdx::text_of` gives them. A directive takes every argument up to the next one that begins with
     /// two dashes; the first one in any case, but for `--save`, which tools of Redis write without a value.
     pub fn parse(arguments: impl IntoIterator<Item = String>) -> CommandLine {
         let mut file = None;
@@ -48,11 +48,11 @@ impl CommandLine {
 
 /// A directive may come with its values in one argument (`"--port 7000"`).
 fn words_of_argument(directive: &str) -> Vec<String> {
-    words_of(directive.as_bytes()).unwrap_or_else(|_| vec![directive.to_string()])
+    words_of(&bytes_of(directive)).unwrap_or_else(|_| vec![directive.to_string()])
 }
 
 /// How a message shows a directive of the command line.
 pub(super) fn show(words: &[String]) -> String {
     let Some((name, values)) = words.split_first() else { return String::new() };
-    values.iter().fold(name.clone(), |text, value| text + " " + &quote_word(value.as_bytes()))
+    values.iter().fold(name.clone(), |text, value| text + " " + &quote_word(&bytes_of(value)))
 }

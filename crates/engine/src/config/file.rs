@@ -4,11 +4,12 @@ use super::command_line::show;
 use super::directive::{DirectiveFlags, Kind};
 use super::{Config, DEFAULTS, directives, find_directive};
 use crate::engine::FLUIDB_VERSION;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
-use stdx::split_words;
+use stdx::{split_words, text_of};
 
 const MAX_INCLUDE_DEPTH: usize = 16;
+const WRONG_NUMBER: &str = "wrong number of arguments";
 
 /// Where the texts of configuration files come from.
 pub trait ConfigSource {
@@ -29,29 +30,47 @@ pub struct Loaded {
     pub config: Config,
     /// Sentences for the log: what has no effect, what was decided for the user.
     pub notices: Vec<String>,
+    /// Where each directive was given last.
+    places: BTreeMap<usize, Place>,
+}
+
+impl Loaded {
+    /// What to say where the process cannot do what the directive `name` asks for.
+    pub fn refusal(&self, name: &str, reason: String) -> ConfigError {
+        let place = find_directive(name).and_then(|(index, _)| self.places.get(&index)).cloned();
+        ConfigError { place: place.unwrap_or_default(), reason }
+    }
+}
+
+/// Where a directive stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    /// None: the command line.
+    pub(super) file: Option<String>,
+    /// Counted from 1; 0 for the file as a whole.
+    pub(super) line: usize,
+    /// The line, without secrets.
+    pub(super) text: String,
 }
 
 /// A line that stops the start. Displays as Redis does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// None: the command line.
-    pub file: Option<String>,
-    /// Counted from 1; 0 where the file itself cannot be read.
-    pub line: usize,
-    pub text: String,
+    pub(super) place: Place,
     pub reason: String,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "*** FATAL CONFIG FILE ERROR (fluidB {FLUIDB_VERSION}) ***")?;
-        match (&self.file, self.line) {
+        let Place { file, line, text } = &self.place;
+        match (file, line) {
             (Some(file), 0) => writeln!(formatter, "Reading the configuration file {file}")?,
             (Some(file), line) => writeln!(formatter, "Reading the configuration file {file}, at line {line}")?,
             (None, _) => writeln!(formatter, "Reading the command line")?,
         }
-        if !self.text.is_empty() {
-            writeln!(formatter, ">>> '{}'", self.text)?;
+        if !text.is_empty() {
+            writeln!(formatter, ">>> '{text}'")?;
         }
         formatter.write_str(&self.reason)
     }
@@ -65,44 +84,29 @@ pub fn load(
     directives: &[Vec<String>],
     source: &mut dyn ConfigSource,
 ) -> Result<Loaded, ConfigError> {
-    let mut loader = Loader { config: Config::default(), source, given: BTreeSet::new(), open: Vec::new() };
+    let mut loader = Loader { config: Config::default(), source, places: BTreeMap::new(), open: Vec::new() };
     if let Some(file) = file {
-        let unreadable = |reason| ConfigError { file: Some(file.to_string()), line: 0, text: String::new(), reason };
+        let unreadable =
+            |reason| ConfigError { place: Place { file: Some(file.to_string()), ..Place::default() }, reason };
         for (path, text) in loader.source.read(file).map_err(unreadable)? {
             loader.read_file(&path, &text)?;
         }
     }
     for words in directives {
-        loader.directive(words).map_err(|stop| match stop {
-            Stop::Here(reason) => ConfigError { file: None, line: 0, text: hide_secret(show(words)), reason },
-            Stop::Included(error) => error,
-        })?;
+        loader.directive(Place { text: hide_secret(show(words)), ..Place::default() }, words)?;
     }
     let mut notices = loader.config.settle();
     notices.extend(loader.without_effect());
-    Ok(Loaded { config: loader.config, notices })
+    Ok(Loaded { config: loader.config, notices, places: loader.places })
 }
 
 struct Loader<'a> {
     config: Config,
     source: &'a mut dyn ConfigSource,
-    /// Indices of the directives that were given.
-    given: BTreeSet<usize>,
+    /// Of the directives that were given, by their indices: where last.
+    places: BTreeMap<usize, Place>,
     /// The files that are being read, each included by the one before.
     open: Vec<String>,
-}
-
-/// Why a line cannot be taken.
-enum Stop {
-    Here(String),
-    /// Something in a file that it includes.
-    Included(ConfigError),
-}
-
-impl From<String> for Stop {
-    fn from(reason: String) -> Stop {
-        Stop::Here(reason)
-    }
 }
 
 impl Loader<'_> {
@@ -113,56 +117,62 @@ impl Loader<'_> {
             if line.is_empty() || line[0] == b'#' {
                 continue;
             }
-            let error =
-                |text: String, reason| ConfigError { file: Some(path.to_string()), line: index + 1, text, reason };
-            let shown = String::from_utf8_lossy(line).into_owned();
-            let words = words_of(line).map_err(|reason| error(hide_secret(shown.clone()), reason))?;
-            match self.directive(&words) {
-                Ok(()) => {}
-                Err(Stop::Here(reason)) => return Err(error(hide_secret(shown), reason)),
-                Err(Stop::Included(error)) => return Err(error),
+            let text = hide_secret(String::from_utf8_lossy(line).into_owned());
+            let place = Place { file: Some(path.to_string()), line: index + 1, text };
+            match words_of(line) {
+                Ok(words) => self.directive(place, &words)?,
+                Err(reason) => return Err(ConfigError { place, reason }),
             }
         }
         self.open.pop();
         Ok(())
     }
 
-    fn directive(&mut self, words: &[String]) -> Result<(), Stop> {
+    fn directive(&mut self, place: Place, words: &[String]) -> Result<(), ConfigError> {
         let Some((name, values)) = words.split_first() else { return Ok(()) };
         if name.eq_ignore_ascii_case("include") {
             return match values {
-                [path] => self.include(path),
-                _ => Err(Stop::Here("wrong number of arguments".into())),
+                [path] => self.include(place, path),
+                _ => Err(ConfigError { place, reason: WRONG_NUMBER.into() }),
             };
         }
-        let Some((index, directive)) = find_directive(name) else { return Err(Stop::Here(unknown(name))) };
+        let Some((index, directive)) = find_directive(name) else {
+            return Err(ConfigError { place, reason: unknown(name) });
+        };
         // Nothing at all is how tools of Redis write that there are no save points.
         let no_points = [String::new()];
         let values = if values.is_empty() && directive.name == "save" { &no_points } else { values };
         // What chooses among words has a sentence of its own.
         if values.is_empty() && !matches!(directive.kind, Kind::Choices { .. }) {
-            return Err(Stop::Here("wrong number of arguments".into()));
+            return Err(ConfigError { place, reason: WRONG_NUMBER.into() });
         }
-        let first = self.given.insert(index);
-        Ok(self.config.assign(directive, values, first)?)
+        let first = !self.places.contains_key(&index);
+        match self.config.assign(directive, values, first) {
+            Ok(()) => {
+                self.places.insert(index, place);
+                Ok(())
+            }
+            Err(reason) => Err(ConfigError { place, reason }),
+        }
     }
 
-    fn include(&mut self, path: &str) -> Result<(), Stop> {
+    fn include(&mut self, place: Place, path: &str) -> Result<(), ConfigError> {
+        let error = |reason| ConfigError { place: place.clone(), reason };
         if self.open.len() >= MAX_INCLUDE_DEPTH {
-            return Err(Stop::Here("files include each other too deeply".into()));
+            return Err(error("files include each other too deeply".into()));
         }
-        for (path, text) in self.source.read(path)? {
+        for (path, text) in self.source.read(path).map_err(error)? {
             if self.open.contains(&path) {
-                return Err(Stop::Here(format!("{path} includes itself")));
+                return Err(error(format!("{path} includes itself")));
             }
-            self.read_file(&path, &text).map_err(Stop::Included)?;
+            self.read_file(&path, &text)?;
         }
         Ok(())
     }
 
     /// A sentence for each directive that asks for something, other than the default, and does not get it.
     fn without_effect(&self) -> Vec<String> {
-        let given = self.given.iter().map(|index| (*index, &directives()[*index]));
+        let given = self.places.keys().map(|index| (*index, &directives()[*index]));
         given
             .filter(|(index, directive)| {
                 let value = self.config.value(*index, directive);
@@ -175,22 +185,21 @@ impl Loader<'_> {
     }
 }
 
-/// The words of one line, unquoted.
+/// The words of one line, unquoted. What is no UTF-8 in them has stand-ins (`stdx::text_of`), here and in all values.
 pub(super) fn words_of(line: &[u8]) -> Result<Vec<String>, String> {
     let mut line = line.to_vec();
     let mut ranges = Vec::new();
     split_words(&mut line, |range| ranges.push(range))
         .map_err(|_| "Unbalanced quotes in configuration line".to_string())?;
-    let words = ranges.into_iter().map(|range| String::from_utf8(line[range].to_vec()));
-    words.collect::<Result<_, _>>().map_err(|_| "The line is not valid UTF-8".to_string())
+    Ok(ranges.into_iter().map(|range| text_of(&line[range])).collect())
 }
 
 fn unknown(name: &str) -> String {
-    let mut reason = "Bad directive or wrong number of arguments".to_string();
-    if let Some(nearest) = super::directives::nearest(name) {
-        reason.push_str(&format!(": there is no '{name}', the nearest name is '{nearest}'"));
-    }
-    reason
+    let nearest = match super::directives::nearest(name) {
+        Some(nearest) => format!("the nearest name is '{nearest}'"),
+        None => "nor any name like it".to_string(),
+    };
+    format!("Bad directive or wrong number of arguments: there is no '{name}', {nearest}")
 }
 
 /// The line, without the value of a password, also where its name or its quotes are wrong.

@@ -5,6 +5,7 @@ use super::file::words_of;
 use super::special::{join_words, quote_if_needed};
 use super::{Config, DEFAULTS, directives, find_directive};
 use std::collections::{HashMap, VecDeque};
+use stdx::{bytes_of, text_of};
 
 const HEADING: &str = "# Written by CONFIG REWRITE";
 
@@ -19,7 +20,8 @@ pub enum Appended {
 /// `text` with the present values: comments, order and lines that still hold stay as they are; a changed value takes the
 /// place of the old one; what was not there is appended, as far as `appended` says. Reading the result gives the same
 /// configuration.
-pub fn rewrite(config: &Config, text: &str, appended: Appended) -> String {
+pub fn rewrite(config: &Config, text: &[u8], appended: Appended) -> Vec<u8> {
+    let text = text_of(text);
     let mut slots: HashMap<usize, Slot> = HashMap::new();
     for index in text.lines().filter_map(directive_of) {
         let wanted = || lines_of(config, &directives()[index]).into();
@@ -43,7 +45,7 @@ pub fn rewrite(config: &Config, text: &str, appended: Appended) -> String {
         lines.push(HEADING.to_string());
     }
     lines.extend(rest);
-    lines.join("\n") + "\n"
+    bytes_of(&(lines.join("\n") + "\n")).into_owned()
 }
 
 /// One directive that the file sets.
@@ -93,22 +95,24 @@ fn directive_of(line: &str) -> Option<usize> {
     if line.starts_with('#') {
         return None;
     }
-    let words = words_of(line.as_bytes()).ok()?;
+    let words = words_of(&bytes_of(line)).ok()?;
     find_directive(words.first()?).map(|(index, _)| index)
 }
 
 /// Whether two lines set the same value, however they are written.
 fn same_value(left: &str, right: &str) -> bool {
-    let (Ok(left), Ok(right)) = (words_of(left.as_bytes()), words_of(right.as_bytes())) else { return false };
+    let (Ok(left), Ok(right)) = (words_of(&bytes_of(left)), words_of(&bytes_of(right))) else { return false };
     if left == right {
         return true;
     }
     let canonical = |words: &[String]| {
         let (name, values) = words.split_first()?;
         let (index, directive) = find_directive(name)?;
+        // Of several lines each is about what its first word says.
+        let topic = matches!(directive.kind, Kind::Special(_)).then(|| values.first().cloned());
         let mut config = Config::default();
         config.assign(directive, values, true).ok()?;
-        Some((index, config.value(index, directive)))
+        Some((index, topic, config.value(index, directive)))
     };
     canonical(&left).is_some_and(|left| Some(left) == canonical(&right))
 }

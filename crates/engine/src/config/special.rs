@@ -3,7 +3,7 @@
 use super::{BufferLimit, Config, Master, SavePoint};
 use crate::config::directive::{Special, within};
 use crate::notifications::{parse_classes, print_classes};
-use stdx::{parse_i64, parse_memory_size, parse_u64, quote_word};
+use stdx::{bytes_of, parse_i64, parse_memory_size, parse_u64, quote_word};
 
 const WRONG_NUMBER: &str = "wrong number of arguments";
 
@@ -178,7 +178,14 @@ macro_rules! list {
 }
 
 pub(super) const USER: Special = list!(users, [_, ..] => WRONG_NUMBER);
-pub(super) const RENAME_COMMAND: Special = list!(rename_command, [_, _] => WRONG_NUMBER);
+const RENAMED: Special = list!(rename_command, [_, _] => WRONG_NUMBER);
+pub(super) const RENAME_COMMAND: Special = Special {
+    set: |config, words, first| {
+        (RENAMED.set)(config, words, first)?;
+        crate::table::check_new_names(&config.rename_command)
+    },
+    ..RENAMED
+};
 pub(super) const LOADMODULE: Special = list!(loadmodule, [_, ..] => WRONG_NUMBER);
 
 /// Words on one line, quoted where they have to be.
@@ -190,7 +197,7 @@ pub(super) fn quote_if_needed(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'' | b'\\' | b'#');
     match !word.is_empty() && word.bytes().all(plain) {
         true => word.to_string(),
-        false => quote_word(word.as_bytes()),
+        false => quote_word(&bytes_of(word)),
     }
 }
 

@@ -29,6 +29,10 @@ fn config(text: &str) -> Config {
     load_text(text).unwrap_or_else(|error| panic!("{error}")).config
 }
 
+fn rewritten(config: &Config, text: &str, appended: Appended) -> String {
+    String::from_utf8(rewrite(config, text.as_bytes(), appended)).unwrap()
+}
+
 fn reason(text: &str) -> String {
     load_text(text).unwrap_err().reason
 }
@@ -118,6 +122,16 @@ fn wrong_lines_stop_the_start() {
     );
 }
 
+/// What only the process can find out is told like a wrong line.
+#[test]
+fn refusals_name_the_line() {
+    let loaded = load_text("# first\nlogfile here\nlogfile /missing/log\n").unwrap();
+    let error = loaded.refusal("logfile", "Can't open the log file".into()).to_string();
+    assert!(error.ends_with("a.conf, at line 3\n>>> 'logfile /missing/log'\nCan't open the log file"), "{error}");
+    assert_eq!(reason("rename-command nosuch x"), "No such command in rename-command: 'nosuch'");
+    assert_eq!(reason("rename-command get set"), "Target command name already exists: 'set'");
+}
+
 #[test]
 fn an_unknown_name_gets_the_nearest_one() {
     assert_eq!(
@@ -125,7 +139,8 @@ fn an_unknown_name_gets_the_nearest_one() {
         "Bad directive or wrong number of arguments: there is no 'prot', the nearest name is 'port'"
     );
     assert!(reason("multimaster yes").ends_with("the nearest name is 'multi-master'"));
-    assert_eq!(reason("completely-unheard-of yes"), "Bad directive or wrong number of arguments");
+    assert!(reason("replicaof=127.0.0.1 7000").ends_with("the nearest name is 'replicaof'"));
+    assert!(reason("completely-unheard-of yes").ends_with("there is no 'completely-unheard-of', nor any name like it"));
 }
 
 #[test]
@@ -136,7 +151,7 @@ fn passwords_are_not_shown() {
         ("masterauth \"secret", "masterauth (hidden)"),
         ("port one two", "port one two"),
     ] {
-        assert_eq!(load_text(line).unwrap_err().text, shown);
+        assert_eq!(load_text(line).unwrap_err().place.text, shown);
     }
 }
 
@@ -155,18 +170,18 @@ fn includes_with_globs() {
 fn errors_of_includes_name_their_file() {
     let mut files = Files(HashMap::from([("main", "port 1\ninclude other"), ("other", "\nhz x")]));
     let error = load(Some("main"), &[], &mut files).unwrap_err();
-    assert_eq!((error.file.as_deref(), error.line), (Some("other"), 2));
+    assert_eq!((error.place.file.as_deref(), error.place.line), (Some("other"), 2));
 
     let mut files = Files(HashMap::from([("main", "include missing")]));
     let error = load(Some("main"), &[], &mut files).unwrap_err();
-    assert_eq!((error.line, error.reason.as_str()), (1, "can't open 'missing'"));
+    assert_eq!((error.place.line, error.reason.as_str()), (1, "can't open 'missing'"));
 }
 
 #[test]
 fn include_loops_are_refused() {
     let mut files = Files(HashMap::from([("a", "include b"), ("b", "include a")]));
     let error = load(Some("a"), &[], &mut files).unwrap_err();
-    assert_eq!((error.file.as_deref(), error.reason.as_str()), (Some("b"), "a includes itself"));
+    assert_eq!((error.place.file.as_deref(), error.reason.as_str()), (Some("b"), "a includes itself"));
 
     let mut deeper = 0;
     let error = load(Some("0"), &[], &mut |path: &str| {
@@ -365,13 +380,36 @@ fn rewriting_keeps_comments_and_order() {
         &[("maxmemory", "1073741824"), ("timeout", "0"), ("save", "300 10"), ("requirepass", "a b")],
     )
     .unwrap();
-    let rewritten = rewrite(&changed, text, Appended::Changes);
+    let rewritten = rewritten(&changed, text, Appended::Changes);
     assert_eq!(
         rewritten,
         "# my server\nport 7000\n\nslave-read-only yes\nmaxmemory 1gb\n# the end\nsave 300 10\ntimeout 0\n\
          # Written by CONFIG REWRITE\nrequirepass \"a b\"\n"
     );
-    assert_eq!(rewrite(&changed, &rewritten, Appended::Changes), rewritten);
+    assert_eq!(self::rewritten(&changed, &rewritten, Appended::Changes), rewritten);
+}
+
+/// Redis takes any bytes for a password, quoted or as they are.
+#[test]
+fn values_may_be_any_bytes() {
+    let text = b"requirepass p\xe4ss\nmasterauth \"\\xff\\x00 x\"\n";
+    let read = |text: &[u8]| load(Some("a"), &[], &mut |_: &str| Ok(vec![("a".to_string(), text.to_vec())])).unwrap();
+    let config = read(text).config;
+    assert_eq!(&stdx::bytes_of(&config.requirepass)[..], b"p\xe4ss");
+    assert_eq!(&stdx::bytes_of(&config.masterauth)[..], b"\xff\0 x");
+    assert_eq!(rewrite(&config, text, Appended::Changes), text, "lines that hold stay");
+    let other = rewrite(&config, b"# \xff\n", Appended::Changes);
+    assert!(other.starts_with(b"# \xff\n"), "comments are no text either");
+    let again = read(&other).config;
+    assert_eq!((again.requirepass, again.masterauth), (config.requirepass, config.masterauth));
+}
+
+#[test]
+fn each_class_of_clients_has_its_line_of_limits() {
+    let text = "client-output-buffer-limit normal 1mb 512kb 10\nclient-output-buffer-limit pubsub 32mb 8mb 60\n";
+    let again = rewritten(&config(text), text, Appended::Changes);
+    assert_eq!(again.matches("pubsub").count(), 1, "{again}");
+    assert!(again.starts_with("client-output-buffer-limit normal 1mb 512kb 10\n"), "{again}");
 }
 
 #[test]
@@ -380,14 +418,14 @@ fn rewriting_keeps_the_order_of_lists() {
         "replicaof a 1\nreplicaof b 2\nreplicaof a 1\nmulti-master yes\nactive-replica yes\nreplica-read-only no\n";
     let config = config(text);
     assert_eq!(masters(&config), ["b:2", "a:1"]);
-    let rewritten = rewrite(&config, text, Appended::Changes);
+    let rewritten = rewritten(&config, text, Appended::Changes);
     assert_eq!(rewritten, "replicaof b 2\nreplicaof a 1\nmulti-master yes\nactive-replica yes\nreplica-read-only no\n");
 }
 
 #[test]
 fn rewriting_multi_master_round_trips() {
     let text = "replicaof 10.0.0.3 6379\nmulti-master yes\n";
-    let rewritten = rewrite(&config(text), text, Appended::Changes);
+    let rewritten = rewritten(&config(text), text, Appended::Changes);
     let again = config(&rewritten);
     assert_eq!(masters(&again), ["10.0.0.3:6379"]);
     assert!(again.multi_master && again.active_replica);
@@ -408,7 +446,7 @@ proptest! {
             }
         }
         for appended in [Appended::Changes, Appended::Everything] {
-            let again = self::config(&rewrite(&config, &text, appended));
+            let again = self::config(&rewritten(&config, &text, appended));
             for directive in directives() {
                 prop_assert_eq!(again.get(directive.name), config.get(directive.name), "{}", directive.name);
             }

@@ -71,7 +71,6 @@ const DIFFERENTLY_DOCUMENTED: &[(&str, &str)] = &[
     ("ttl", "the same"),
     ("bitop", "KeyDB's LSHIFT and RSHIFT"),
     ("debug", "its arguments are described, where Redis says nothing"),
-    ("cluster", "the same: it has no subcommands here"),
     ("replicaof", "KeyDB's REMOVE"),
     ("slaveof", "the same"),
 ];

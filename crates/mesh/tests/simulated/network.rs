@@ -478,5 +478,5 @@ fn take_request(session: &mut Vec<u8>) -> Option<Vec<String>> {
 }
 
 pub fn with_password(options: &Options, password: &str) -> Options {
-    Options { credentials: Credentials { user: None, password: Some(password.to_owned()) }, ..options.clone() }
+    Options { credentials: Credentials { user: None, password: Some(password.into()) }, ..options.clone() }
 }

@@ -34,8 +34,13 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Tell a supervisor when the server is ready.",
     )
     .immutable(),
-    Directive::text("pidfile", "", |config, path| config.pidfile = path.into(), "File that holds the process id.")
-        .immutable(),
+    Directive::text(
+        "pidfile",
+        "",
+        |config, path| config.pidfile = path.into(),
+        "File that holds the process id; with daemonize /var/run/redis.pid where nothing is said.",
+    )
+    .immutable(),
     Directive::choice(
         "loglevel",
         &["debug", "verbose", "notice", "warning", "nothing"],

@@ -64,7 +64,8 @@ pub(crate) fn names() -> impl Iterator<Item = (&'static str, usize, &'static Dir
 
 /// The name that `given` was probably meant to be.
 pub(super) fn nearest(given: &str) -> Option<&'static str> {
-    let given = given.to_ascii_lowercase();
+    // Some write `name=value`.
+    let given = given.split('=').next().unwrap_or_default().to_ascii_lowercase();
     let limit = 1 + given.len() / 4;
     names()
         .filter(|(name, ..)| name.len().abs_diff(given.len()) <= limit)
