@@ -104,7 +104,7 @@ pub struct Client {
     pub last_interaction_ms: AtomicU64,
     /// `Entry::id` of the last command; `NO_COMMAND` before the first, and where there is no such command.
     last_command: AtomicU32,
-    /// Bytes of its output that wait to be sent; published by the server.
+    /// Bytes of its output that wait to be sent, or are yet to be made; published by the server.
     pub output_bytes: AtomicU64,
     pub output_capacity: AtomicU64,
     /// Bytes received that are not looked at yet.

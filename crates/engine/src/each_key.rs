@@ -164,6 +164,10 @@ impl Sliced for Reading {
 struct Parts(VecDeque<Part>);
 
 impl Rest for Parts {
+    fn promised_bytes(&self) -> usize {
+        self.0.iter().map(|part| part.reply.len()).sum()
+    }
+
     fn append_slice(&mut self, out: &mut Out) -> bool {
         if let Some(part) = self.0.pop_front() {
             out.buffer.extend_from_slice(&part.reply);

@@ -283,14 +283,22 @@ fn settle_reply(context: &mut SessionContext<'_>, mark: usize, out: &mut Out) ->
         ReplyMode::Skip => context.session.reply = ReplyMode::On,
     }
     if out.is_over_limit() {
-        context.engine.close_for_output(&context.session.client, context.now);
-        return Flow::Stop(Next::Close);
+        return close_for_output(context);
     }
     match context.next.take() {
-        None if finish_reply(context, out) => Flow::Continue,
-        None => Flow::Stop(Next::Again),
+        None => match finish_reply(context, out) {
+            true => Flow::Continue,
+            // Its first slices tell how long it is.
+            false if out.is_over_limit() => close_for_output(context),
+            false => Flow::Stop(Next::Again),
+        },
         Some(next) => Flow::Stop(next),
     }
+}
+
+fn close_for_output(context: &SessionContext<'_>) -> Flow {
+    context.engine.close_for_output(&context.session.client, context.now);
+    Flow::Stop(Next::Close)
 }
 
 /// Reads the clock and shares the time since the last reading among these requests of the batch.

@@ -31,6 +31,12 @@ pub struct Out {
 pub trait Rest: Send {
     /// Appends the next slice, which should take far less than a millisecond. False where it was the last one.
     fn append_slice(&mut self, out: &mut Out) -> bool;
+
+    /// Bytes of the reply that are still to come, about: what they are made of is kept for them, so they count as output. None
+    /// while nothing is known.
+    fn promised_bytes(&self) -> usize {
+        0
+    }
 }
 
 impl fmt::Debug for dyn Rest {
@@ -46,11 +52,11 @@ pub struct Deferred {
     at: usize,
 }
 
-/// How many of so many unsent bytes the limits of output mean: none while they fit into the buffer that every client of
+/// How many of so many bytes that are owed the limits of output mean: none while they fit into the buffer that every client of
 /// Redis has.
-pub fn counted_for_limit(unsent_bytes: usize) -> u64 {
+pub fn counted_for_limit(bytes: usize) -> u64 {
     const FREE_BYTES: usize = 16 * 1024;
-    if unsent_bytes > FREE_BYTES { unsent_bytes as u64 } else { 0 }
+    if bytes > FREE_BYTES { bytes as u64 } else { 0 }
 }
 
 impl Out {
@@ -102,11 +108,20 @@ impl Out {
         self.exceeds_limit = false;
     }
 
-    /// True where the connection will be closed for what is in the buffer: whoever has much more to say need not.
+    /// Bytes of replies that wait to be sent.
+    pub fn unsent(&self) -> usize {
+        self.buffer.len() - self.sent
+    }
+
+    /// The same, and what is left of a long reply.
+    pub fn owed(&self) -> usize {
+        self.unsent() + self.rest.as_ref().map_or(0, |rest| rest.promised_bytes())
+    }
+
+    /// True where the connection will be closed for what it has to read: whoever has much more to say need not.
     #[inline]
     pub fn is_over_limit(&self) -> bool {
-        self.exceeds_limit
-            || self.limit_bytes > 0 && counted_for_limit(self.buffer.len() - self.sent) > self.limit_bytes
+        self.exceeds_limit || self.limit_bytes > 0 && counted_for_limit(self.owed()) > self.limit_bytes
     }
 
     /// `+OK`

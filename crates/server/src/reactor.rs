@@ -475,8 +475,8 @@ impl Reactor {
     /// Closes a connection that sends or receives more than it may.
     fn enforce_limits(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        let (unsent, pending) = (engine::counted_for_limit(connection.unsent()), connection.input.len() as u64);
-        if unsent == 0 && pending == 0 && connection.over_soft_limit_since_us.is_none() {
+        let (owed, pending) = (engine::counted_for_limit(connection.session.out.owed()), connection.input.len() as u64);
+        if owed == 0 && pending == 0 && connection.over_soft_limit_since_us.is_none() {
             return;
         }
         let config = self.engine.config.load();
@@ -484,13 +484,13 @@ impl Reactor {
         let limit = config.output_limit(client.kind());
         let exceeds = |bytes: u64, limit: u64| limit > 0 && bytes > limit;
         let over_since_us =
-            exceeds(unsent, limit.soft).then(|| connection.over_soft_limit_since_us.unwrap_or(self.now.monotonic_us));
+            exceeds(owed, limit.soft).then(|| connection.over_soft_limit_since_us.unwrap_or(self.now.monotonic_us));
         self.over_soft_limit -= connection.over_soft_limit_since_us.is_some() as usize;
         self.over_soft_limit += over_since_us.is_some() as usize;
         connection.over_soft_limit_since_us = over_since_us;
         let too_long =
             over_since_us.is_some_and(|since_us| self.now.monotonic_us - since_us >= limit.soft_seconds * 1_000_000);
-        if exceeds(unsent, limit.hard) || too_long {
+        if exceeds(owed, limit.hard) || too_long {
             self.engine.close_for_output(client, self.now);
             self.close(index);
         } else if exceeds(pending + client.queued_bytes.load(Relaxed), config.client_query_buffer_limit) {

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
 use support::{PATIENCE, call, eventually, raw, start};
 use testkit::{Client, Connection, Reply, ServerProcess, request};
@@ -251,6 +251,71 @@ fn random_elements_beyond_the_limit_of_output_close_the_connection_before_any_is
     call(&mut client, &["HSET", "hash", "field", "value"]);
     client.send(&request(&["HRANDFIELD", "hash", "-999999999"])).unwrap();
     assert!(client.is_closed());
+}
+
+/// They would lie in an output buffer whole, if they were not made as the socket takes them.
+#[test]
+fn long_replies_beyond_the_limit_of_output_close_the_connection_before_any_is_sent() {
+    let (server, mut client) = filled();
+    call(&mut client, &["SETRANGE", "string", "9999999", "x"]);
+    call(&mut client, &["CONFIG", "SET", "client-output-buffer-limit", "normal 600000 0 0"]);
+    for words in [
+        &["GET", "string"][..],
+        &["GETRANGE", "string", "5", "-6"],
+        &["LRANGE", "list", "0", "-1"],
+        &["SMEMBERS", "set"],
+    ] {
+        let mut client = server.client().unwrap();
+        client.send(&request(words)).unwrap();
+        assert!(client.is_closed(), "{words:?}");
+    }
+    let mut client = server.client().unwrap();
+    assert_eq!(texts(call(&mut client, &["LRANGE", "list", "0", "11000"])).len(), 11_001);
+}
+
+fn field(line: &str, name: &str) -> u64 {
+    let value = line.split(' ').find_map(|field| field.strip_prefix(name)?.strip_prefix('='));
+    value.expect("a field of CLIENT LIST").parse().unwrap()
+}
+
+/// What is promised is kept, also when the key is gone.
+#[test]
+fn what_a_long_reply_still_has_to_give_is_output_of_the_client() {
+    const LEN: u64 = 64 << 20;
+    let server = start(&[]);
+    let mut client = server.client().unwrap();
+    call(&mut client, &["SETRANGE", "string", &(LEN - 1).to_string(), "x"]);
+    let slow = || {
+        let mut slow = raw(&server);
+        slow.write_all(&request(&["CLIENT", "SETNAME", "slow"])).unwrap();
+        slow.write_all(&request(&["GET", "string"]).repeat(3)).unwrap();
+        slow
+    };
+    let owes = |client: &mut Client| {
+        let list = String::from_utf8(call(client, &["CLIENT", "LIST"]).bytes().unwrap().to_vec()).unwrap();
+        let line = list.lines().find(|line| line.contains("name=slow ")).map(str::to_owned);
+        line.map(|line| (field(&line, "omem"), field(&line, "tot-mem")))
+    };
+    let reader = slow();
+    eventually("most of it waits", || owes(&mut client).is_some_and(|(output, all)| output > LEN / 2 && all >= output));
+    // Whoever reads gets it, however little at once.
+    reader.set_read_timeout(Some(PATIENCE)).unwrap();
+    std::io::copy(&mut (&reader).take(3 * LEN), &mut std::io::sink()).unwrap();
+    eventually("nothing waits", || owes(&mut client).is_some_and(|(output, _)| output == 0));
+    drop(reader);
+    // The soft limit of output, and the limit of what all clients may take.
+    call(&mut client, &["CONFIG", "SET", "client-output-buffer-limit", "normal 0 8mb 1"]);
+    let mut limited = slow();
+    let closed = ("client_output_buffer_limit_disconnections".to_owned(), "1".to_owned());
+    eventually("it is closed", || client.info("stats").unwrap().contains(&closed));
+    assert!(std::io::copy(&mut limited, &mut std::io::sink()).is_ok_and(|bytes| bytes < LEN), "not all is sent");
+    call(&mut client, &["CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0"]);
+    let _evicted = slow();
+    eventually("most of it waits", || owes(&mut client).is_some_and(|(output, _)| output > LEN / 2));
+    call(&mut client, &["DEL", "string"]);
+    assert!(owes(&mut client).is_some_and(|(output, _)| output > LEN / 2));
+    call(&mut client, &["CONFIG", "SET", "maxmemory-clients", "16mb"]);
+    eventually("it is evicted", || owes(&mut client).is_none());
 }
 
 #[test]

@@ -39,22 +39,34 @@ pub(super) const SLICE_ELEMENTS: usize = 4000;
 struct Slices<F> {
     next: Option<usize>,
     append: F,
+    /// How many slices it has, about, and how many were given, of how many bytes in all.
+    count: usize,
+    given: usize,
+    given_bytes: usize,
 }
 
 impl<F: FnMut(usize, &mut Out) -> Option<usize> + Send> Rest for Slices<F> {
     fn append_slice(&mut self, out: &mut Out) -> bool {
+        let before = out.buffer.len();
         self.next = self.next.and_then(|next| (self.append)(next, out));
+        self.given += 1;
+        self.given_bytes += out.buffer.len() - before;
         self.next.is_some()
+    }
+
+    /// As if all slices were like those that were given.
+    fn promised_bytes(&self) -> usize {
+        self.given_bytes / self.given.max(1) * self.count.saturating_sub(self.given)
     }
 }
 
-/// Gives a long reply in slices. `append` gets a place, 0 at first, and appends the slice that begins there; it returns where
+/// Gives a long reply in about `count` slices. `append` gets a place, 0 at first, and appends the slice that begins there; it returns where
 /// the next one begins. It owns what it reads, as other clients have their turns between two slices.
-pub(super) fn reply_in_slices<F>(out: &mut Out, append: F)
+pub(super) fn reply_in_slices<F>(out: &mut Out, count: usize, append: F)
 where
     F: FnMut(usize, &mut Out) -> Option<usize> + Send + 'static,
 {
-    out.continue_with(Slices { next: Some(0), append });
+    out.continue_with(Slices { next: Some(0), append, count, given: 0, given_bytes: 0 });
 }
 
 /// The same for a reply to each of very many arguments, from number `first` on.
@@ -64,10 +76,11 @@ pub(super) fn reply_to_each(
     first: usize,
     mut reply: impl FnMut(&mut Out, &[u8]) + Send + 'static,
 ) {
+    const SLICE_ARGUMENTS: usize = SLICE_ELEMENTS / 4;
     let args = args.from(first).to_owned();
-    reply_in_slices(out, move |given, out| {
+    reply_in_slices(out, args.args().len().div_ceil(SLICE_ARGUMENTS), move |given, out| {
         let args = args.args();
-        let next = args.len().min(given + SLICE_ELEMENTS / 4);
+        let next = args.len().min(given + SLICE_ARGUMENTS);
         (given..next).for_each(|index| reply(out, args.at(index)));
         (next < args.len()).then_some(next)
     });
@@ -128,7 +141,7 @@ impl Gathered {
     pub(super) fn reply(&mut self, out: &mut Out) {
         self.end_piece();
         let mut pieces = std::mem::take(&mut self.pieces);
-        reply_in_slices(out, move |place, out| {
+        reply_in_slices(out, pieces.len(), move |place, out| {
             if let Some(piece) = pieces.pop_front() {
                 out.buffer.extend_from_slice(&piece);
             }

@@ -198,7 +198,7 @@ fn reply_parts(out: &mut Out, hash: Option<HashRef<'_>>, fields: bool, values: b
     let Some(hash) = hash else { return };
     if is_long(hash.len()) {
         let hash = hash.contents();
-        return reply_in_slices(out, move |place, out| {
+        return reply_in_slices(out, hash.view().len().div_ceil(SLICE_ELEMENTS), move |place, out| {
             place_of(hash.view().scan(place as u64, SLICE_ELEMENTS, |field, value| {
                 if fields {
                     out.bulk(field);

@@ -57,7 +57,8 @@ pub(super) fn if_long(view: &View<'_>, key: &[u8], value: Option<StringRef<'_>>)
 pub(super) fn reply_part(out: &mut Out, text: LongString, part: Range<usize>) {
     const COPIED_BYTES: usize = SLICE_BYTES / 8;
     out.bulk_head(part.len());
-    reply_in_slices(out, move |given, out| {
+    out.announce(part.len());
+    reply_in_slices(out, part.len().div_ceil(COPIED_BYTES), move |given, out| {
         let next = part.len().min(given + COPIED_BYTES);
         out.buffer.extend_from_slice(&text[part.start + given..part.start + next]);
         if next == part.len() {
@@ -77,7 +78,8 @@ pub(super) fn reply_of_bits(
     look: impl Fn(&[u8], RangeInclusive<u64>, i64) -> ControlFlow<i64, i64> + Send + 'static,
 ) {
     let (mut start, last) = bits.into_inner();
-    reply_in_slices(out, move |place, out| {
+    // There is but one number to come.
+    reply_in_slices(out, 1, move |place, out| {
         let end = last.min(start + SLICE_BYTES as u64 * 8 - 1);
         match look(&text, start..=end, state) {
             ControlFlow::Continue(next) if end < last => {

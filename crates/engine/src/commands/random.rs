@@ -78,7 +78,7 @@ pub(super) fn reply_long_draw(
                 return Err(Fault::OutOfRange);
             }
             out.announce(count.saturating_mul(MIN_ELEMENT_BYTES));
-            reply_in_slices(out, move |given, out| {
+            reply_in_slices(out, count.div_ceil(SLICE_DRAWS), move |given, out| {
                 let next = count.min(given + SLICE_DRAWS);
                 repeat_draws(out, next - given, |out| {
                     source.random(&mut dice, |element, beside| reply(out, element, beside));
@@ -88,7 +88,7 @@ pub(super) fn reply_long_draw(
         }
         RandomCount::Distinct(count) if is_sparse(count, source.len()) => {
             let mut drawn = HashSet::new();
-            reply_in_slices(out, move |_, out| {
+            reply_in_slices(out, count.div_ceil(SLICE_DRAWS), move |_, out| {
                 for _ in 0..SLICE_DRAWS.min(count - drawn.len()) {
                     source.random(&mut dice, |element, beside| {
                         if drawn.insert(element.to_vec()) {
@@ -101,7 +101,7 @@ pub(super) fn reply_long_draw(
         }
         RandomCount::Distinct(count) => {
             let mut choice = Choice { left: source.len(), wanted: count.min(source.len()) };
-            reply_in_slices(out, move |place, out| {
+            reply_in_slices(out, source.len().div_ceil(SLICE_ELEMENTS), move |place, out| {
                 place_of(source.walk(place as u64, SLICE_ELEMENTS, |element, beside| {
                     if choice.takes(&mut dice) {
                         reply(out, element, beside);

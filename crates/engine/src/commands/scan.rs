@@ -185,6 +185,10 @@ struct InSlices<F> {
 }
 
 impl<F: FnMut(u64, usize, &mut Gathered) -> u64 + Send> Rest for InSlices<F> {
+    fn promised_bytes(&self) -> usize {
+        self.scan.found.bytes()
+    }
+
     fn append_slice(&mut self, out: &mut Out) -> bool {
         let is_over = self.scan.advance(&mut self.step);
         if is_over {

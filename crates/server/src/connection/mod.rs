@@ -110,11 +110,11 @@ impl Connection {
             let flushed = self.flush(&desk.worker);
             self.return_output(desk);
             executed.and(flushed)?;
-            self.publish();
         } else {
             self.flush(&desk.worker)?;
             self.return_output(desk);
         }
+        self.publish();
         Ok(self.verdict())
     }
 
@@ -127,7 +127,7 @@ impl Connection {
 
     /// Once all is sent: the buffer goes back, or becomes the desk's.
     fn return_output(&mut self, desk: &mut Desk) {
-        if self.unsent() == 0 {
+        if self.session.out.unsent() == 0 {
             let buffer = mem::take(&mut self.session.out.buffer);
             if desk.output.capacity() == 0 && buffer.capacity() <= Desk::OUTPUT_BYTES {
                 desk.output = buffer;
@@ -137,7 +137,7 @@ impl Connection {
 
     fn verdict(&self) -> Verdict {
         match self.state {
-            State::Closing if self.unsent() == 0 => Verdict::Close,
+            State::Closing if self.session.out.unsent() == 0 => Verdict::Close,
             State::Link => Verdict::Link,
             State::Serving if self.is_held_back() => Verdict::Wait,
             State::Serving if self.has_requests || self.readable || self.input_ended => Verdict::Again,
@@ -152,7 +152,7 @@ impl Connection {
 
     /// Does a long reply wait for the client to read what there is of it?
     fn is_held_back(&self) -> bool {
-        self.session.out.is_unfinished() && self.awaits_room && self.unsent() >= LONG_REPLY_UNSENT_BYTES
+        self.session.out.is_unfinished() && self.awaits_room && self.session.out.unsent() >= LONG_REPLY_UNSENT_BYTES
     }
 
     /// Executes what is buffered, or else what one read brings.
@@ -237,11 +237,6 @@ impl Connection {
         }
     }
 
-    /// Bytes of replies that wait.
-    pub fn unsent(&self) -> usize {
-        self.session.out.buffer.len() - self.session.out.sent
-    }
-
     /// Sends what waits, as far as the socket takes it. While it is full there is no use in trying.
     pub fn flush(&mut self, worker: &Worker) -> io::Result<()> {
         let engine::Out { buffer: output, sent, .. } = &mut self.session.out;
@@ -282,8 +277,10 @@ impl Connection {
         client.input_bytes.store((self.input.len() - understood) as u64, Relaxed);
         client.understood_bytes.store(understood as u64, Relaxed);
         client.input_capacity.store(self.input.capacity() as u64, Relaxed);
-        client.output_bytes.store(self.unsent() as u64, Relaxed);
-        client.output_capacity.store(self.session.out.buffer.capacity() as u64, Relaxed);
+        let out = &self.session.out;
+        let owed = out.owed();
+        client.output_bytes.store(owed as u64, Relaxed);
+        client.output_capacity.store((out.buffer.capacity() + owed - out.unsent()) as u64, Relaxed);
         self.session.account();
     }
 }

@@ -186,7 +186,7 @@ fn reply_places(list: &List, places: Range<usize>, out: &mut Out) {
         return reply_elements(out, list.iter_from(places.start).take(places.len()));
     }
     let list = list.clone();
-    reply_in_slices(out, move |given, out| {
+    reply_in_slices(out, places.len().div_ceil(SLICE_ELEMENTS), move |given, out| {
         let next = (given + SLICE_ELEMENTS).min(places.len());
         reply_elements(out, list.iter_from(places.start + given).take(next - given));
         (next < places.len()).then_some(next)

@@ -263,6 +263,10 @@ struct Replying {
 }
 
 impl Rest for Replying {
+    fn promised_bytes(&self) -> usize {
+        self.found.bytes()
+    }
+
     fn append_slice(&mut self, out: &mut Out) -> bool {
         let Replying { selection, found } = self;
         let goes_on = selection.step(|member| found.bulk(member));

@@ -137,7 +137,7 @@ fn smembers(view: &View<'_>, args: Args<'_>, out: &mut Out) -> Reply {
 fn reply_all(set: SetRef<'_>, out: &mut Out) {
     if is_long(set.len()) {
         let set = set.contents();
-        reply_in_slices(out, move |place, out| {
+        reply_in_slices(out, set.view().len().div_ceil(SLICE_ELEMENTS), move |place, out| {
             place_of(set.view().scan(place as u64, SLICE_ELEMENTS, |member| out.bulk(member)))
         });
     } else {

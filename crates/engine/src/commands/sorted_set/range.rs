@@ -251,7 +251,7 @@ pub(super) fn reply_long_range(
     out: &mut Out,
     reply: impl Fn(&mut Out, (Element<'_>, f64)) + Send + 'static,
 ) {
-    reply_in_slices(out, move |given, out| {
+    reply_in_slices(out, ranks.len().div_ceil(SLICE_ELEMENTS), move |given, out| {
         let next = (given + SLICE_ELEMENTS).min(ranks.len());
         if reverse {
             set.range(ranks.end - next..ranks.end - given).rev().for_each(|pair| reply(out, pair));

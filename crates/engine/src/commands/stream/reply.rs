@@ -96,6 +96,9 @@ pub(super) fn reply_ranges<K: Copy>(out: &mut Out, ranges: &[(K, &Stream, Range)
 #[derive(Default)]
 struct LongReply {
     parts: VecDeque<Part>,
+    /// How many entries were given, of how many bytes.
+    given: usize,
+    given_bytes: usize,
 }
 
 struct Part {
@@ -116,22 +119,30 @@ impl LongReply {
 
 impl Rest for LongReply {
     fn append_slice(&mut self, out: &mut Out) -> bool {
-        let end = out.buffer.len() + SLICE_BYTES;
+        let start = out.buffer.len();
+        let end = start + SLICE_BYTES;
         while out.buffer.len() < end
             && let Some(part) = self.parts.front_mut()
         {
-            part.append_slice(out, end);
+            self.given += part.append_slice(out, end);
             if part.range.count == 0 {
                 self.parts.pop_front();
             }
         }
+        self.given_bytes += out.buffer.len() - start;
         !self.parts.is_empty()
+    }
+
+    /// As if all entries were like those that were given.
+    fn promised_bytes(&self) -> usize {
+        let left: usize = self.parts.iter().map(|part| part.range.count).sum();
+        self.given_bytes / self.given.max(1) * left
     }
 }
 
 impl Part {
-    /// Appends entries until the buffer is that long.
-    fn append_slice(&mut self, out: &mut Out, end: usize) {
+    /// Appends entries until the buffer is that long. Returns how many.
+    fn append_slice(&mut self, out: &mut Out, end: usize) -> usize {
         out.buffer.append(&mut self.head);
         let Range { from, to, backwards, count } = self.range;
         let (given, last_id) = if backwards {
@@ -144,6 +155,7 @@ impl Part {
             true => self.range.to = last_id.previous().unwrap_or(StreamId::MIN),
             false => self.range.from = last_id.next().unwrap_or(StreamId::MAX),
         }
+        given
     }
 }
 
