@@ -153,6 +153,15 @@ fn server(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     lines.add("executable", &process.executable);
     lines.add("config_file", &process.config_file);
     lines.add("io_threads_active", u8::from(config.server_threads > 1));
+    if let Some(left_ms) = context.engine.host.shutdown_in_ms() {
+        lines.add("shutdown_in_milliseconds", left_ms);
+    }
+    let addresses = config.bind.iter().map(|address| format!(",bind={address}")).collect::<String>();
+    let tcp = (config.port > 0).then(|| format!("name=tcp{addresses},port={}", config.port));
+    let unix = (!config.unixsocket.is_empty()).then(|| format!("name=unix,bind={}", config.unixsocket));
+    for (number, listener) in tcp.into_iter().chain(unix).enumerate() {
+        lines.add(&format!("listener{number}"), listener);
+    }
 }
 
 fn clients(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {

@@ -110,6 +110,10 @@ pub trait Host: Send + Sync {
     fn is_shutting_down(&self) -> bool {
         true
     }
+    /// While a shutdown waits for replicas: for how long at most (milliseconds).
+    fn shutdown_in_ms(&self) -> Option<u64> {
+        None
+    }
     fn log(&self, level: LogLevel, text: fmt::Arguments<'_>);
     /// Returns memory to the operating system (MEMORY PURGE).
     fn purge_memory(&self);

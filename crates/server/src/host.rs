@@ -129,6 +129,11 @@ impl Host for ServerHost {
         self.hub.is_shutting_down() || self.hub.is_ending()
     }
 
+    fn shutdown_in_ms(&self) -> Option<u64> {
+        let ends_at_us = self.hub.shutdown_at_us()?;
+        Some(ends_at_us.saturating_sub(self.now().monotonic_us) / 1000)
+    }
+
     fn log(&self, level: LogLevel, text: fmt::Arguments<'_>) {
         log::write(level, text);
     }

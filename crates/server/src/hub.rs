@@ -5,7 +5,7 @@ use mio::Waker;
 use parking_lot::Mutex;
 use std::cell::Cell;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::{io, mem};
 
 /// The worker that accepts connections and owns the links to other nodes.
@@ -47,6 +47,8 @@ pub struct Hub {
     clients_of: Vec<AtomicUsize>,
     /// A shutdown was asked for, which may wait for other nodes.
     shutting_down: AtomicBool,
+    /// `Now::monotonic_us`; 0: none waits.
+    shutdown_at_us: AtomicU64,
     ending: AtomicBool,
 }
 
@@ -66,6 +68,7 @@ impl Hub {
             clients: AtomicUsize::new(0),
             clients_of,
             shutting_down: AtomicBool::new(false),
+            shutdown_at_us: AtomicU64::new(0),
             ending: AtomicBool::new(false),
         }
     }
@@ -137,6 +140,17 @@ impl Hub {
 
     pub fn is_shutting_down(&self) -> bool {
         self.shutting_down.load(Ordering::Acquire)
+    }
+
+    /// The main worker ends everything then, ready or not (`Now::monotonic_us`).
+    pub fn set_shutdown_at(&self, ends_at_us: u64) {
+        self.shutdown_at_us.store(ends_at_us, Ordering::Relaxed);
+    }
+
+    /// When a shutdown that waits ends; `None`: there is none.
+    pub fn shutdown_at_us(&self) -> Option<u64> {
+        let ends_at_us = self.shutdown_at_us.load(Ordering::Relaxed);
+        (self.is_shutting_down() && ends_at_us > 0).then_some(ends_at_us)
     }
 
     /// Ends all workers after their current turn.

@@ -165,14 +165,20 @@ impl Reactor {
         }
         if !self.hub.is_shutting_down() {
             if self.ends_at_us.take().is_some() {
+                self.hub.set_shutdown_at(0);
                 self.engine.unpause();
             }
             return;
         }
         let (lagging, replicas) = self.engine.replication.lagging_replicas();
         let timeout_us = self.engine.config.load().shutdown_timeout * 1_000_000;
+        let is_first_look = self.ends_at_us.is_none();
         let ends_at_us = *self.ends_at_us.get_or_insert(self.now.monotonic_us + timeout_us);
         if lagging > 0 && self.now.monotonic_us < ends_at_us {
+            if is_first_look {
+                log::notice!("Waiting for replicas before shutting down.");
+                self.hub.set_shutdown_at(ends_at_us);
+            }
             self.engine.clients.pause(PauseMode::Write, u64::MAX, self.now);
             return;
         }

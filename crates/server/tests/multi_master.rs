@@ -226,9 +226,18 @@ fn a_shutdown_waits_until_the_others_have_everything_and_can_be_called_off() {
     mesh.nodes[1].signal("STOP");
     call(&mut client, &["SET", "before", "1"]);
     ending.send(&testkit::request(&["SHUTDOWN"])).unwrap();
+    let info = |client: &mut Client, name: &str| {
+        let fields = client.info("server").unwrap();
+        fields.into_iter().find_map(|(field, value)| (field == name).then_some(value))
+    };
+    eventually("it says how long it waits at most", || info(&mut client, "shutdown_in_milliseconds").is_some());
+    assert!(mesh.nodes[0].log().contains("Waiting for replicas before shutting down."));
+    let listener = format!("name=tcp,bind=127.0.0.1,port={}", mesh.nodes[0].port);
+    assert_eq!(info(&mut client, "listener0"), Some(listener));
     eventually("there is a shutdown to call off", || is(&mut client, &["SHUTDOWN", "ABORT"], "OK"));
     let called_off = ending.receive().unwrap();
     assert_eq!(called_off, Reply::Error(b"ERR Errors trying to SHUTDOWN. Check logs.".to_vec()));
+    eventually("it does not end", || info(&mut client, "shutdown_in_milliseconds").is_none());
     call(&mut client, &["SET", "after", "1"]);
     ending.send(&testkit::request(&["SHUTDOWN"])).unwrap();
     mesh.nodes[1].signal("CONT");
