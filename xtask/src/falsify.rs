@@ -3,6 +3,9 @@
 //! Each file of `crates/sim/broken/` breaks one rule: a title, perhaps a line `histories: TEST` that says which test of the
 //! simulator is to notice, and a patch. It is applied to a copy of the last commit, in which then the convergence test of
 //! the keyspace and the simulator run. docs/broken-rules.md keeps what came out.
+//!
+//! `cargo xtask falsify check` only asks whether each of them still compiles, and so does `cargo xtask soak` before all else:
+//! the everyday tests only know that the patches apply.
 
 use crate::Outcome;
 use crate::process::{self, cargo, root};
@@ -42,12 +45,15 @@ impl Rule {
 }
 
 pub fn run(wanted: &[String]) -> Outcome {
+    if wanted == ["check"] {
+        return check();
+    }
     let rules = Rule::all()?;
     if let Some(unknown) = wanted.iter().find(|name| rules.iter().all(|rule| rule.name != **name)) {
         let names: Vec<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
         return Err(format!("no rule {unknown}; there are {}", names.join(", ")).into());
     }
-    let copy = Copy { folder: root().join("target/falsify") };
+    let copy = Copy::new();
     println!("| broken rule | effects alone | with imports | histories of {HISTORIES} that diverge |");
     println!("|---|---|---|---|");
     for rule in rules.iter().filter(|rule| wanted.is_empty() || wanted.contains(&rule.name)) {
@@ -60,12 +66,32 @@ pub fn run(wanted: &[String]) -> Outcome {
     Ok(())
 }
 
+/// Does what is broken by each patch still compile, with the tests that are to notice?
+pub fn check() -> Outcome {
+    let copy = Copy::new();
+    let mut stale = Vec::new();
+    for rule in Rule::all()? {
+        copy.break_rule(&rule)?;
+        let command = &mut copy.cargo(&["check", "--quiet", "--tests", "--package", "keyspace", "--package", "sim"]);
+        let output = command.output()?;
+        if !output.status.success() {
+            eprintln!("{}: {}", rule.name, String::from_utf8_lossy(&output.stderr));
+            stale.push(rule.name);
+        }
+    }
+    if stale.is_empty() { Ok(()) } else { Err(format!("to be made anew: {}", stale.join(", ")).into()) }
+}
+
 /// A copy of the last commit.
 struct Copy {
     folder: PathBuf,
 }
 
 impl Copy {
+    fn new() -> Copy {
+        Copy { folder: root().join("target/falsify") }
+    }
+
     fn tree(&self) -> PathBuf {
         self.folder.join("tree")
     }
@@ -99,11 +125,17 @@ impl Copy {
         }))
     }
 
-    /// What a test says that fails; `None` where it passes.
-    fn test(&self, package: &str, target: &str, test: &str) -> Result<Option<String>, Box<dyn Error>> {
-        let mut command = cargo(&["test", "--quiet", "--package", package, "--test", target, "--", test]);
+    /// Cargo in the copy.
+    fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = cargo(arguments);
         command.current_dir(self.tree()).stdin(Stdio::null());
         command.env("CARGO_TARGET_DIR", self.folder.join("build")).env("RUSTFLAGS", "-Awarnings");
+        command
+    }
+
+    /// What a test says that fails; `None` where it passes.
+    fn test(&self, package: &str, target: &str, test: &str) -> Result<Option<String>, Box<dyn Error>> {
+        let mut command = self.cargo(&["test", "--quiet", "--package", package, "--test", target, "--", test]);
         command.env("PROPTEST_CASES", CASES.to_string()).env("PROPTEST_MAX_SHRINK_ITERS", "0");
         command.env("FLUIDB_SIM_HISTORIES", HISTORIES.to_string());
         let output = command.output()?;

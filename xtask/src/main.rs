@@ -34,8 +34,8 @@ const TASKS: &[Task] = &[
     Task { name: "docs", arguments: "", summary: "make docs/commands.md from the table of commands", run: docs::run },
     Task {
         name: "falsify",
-        arguments: "[RULE ...]",
-        summary: "break conflict rules on purpose, and see whether the tests notice",
+        arguments: "[check | RULE ...]",
+        summary: "break conflict rules on purpose, and see whether the tests notice; check: only whether it compiles",
         run: falsify::run,
     },
     Task {

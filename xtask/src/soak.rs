@@ -1,6 +1,8 @@
-//! `cargo xtask soak [MINUTES]`: what `test` runs shortly, for long and with new seeds.
+//! `cargo xtask soak [MINUTES]`: what `test` runs shortly, for long and with new seeds. First of all, whether every rule
+//! can still be broken on purpose.
 
 use crate::Outcome;
+use crate::falsify;
 use crate::process::{cargo, run as run_program};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -48,6 +50,7 @@ pub fn run(arguments: &[String]) -> Outcome {
         [minutes] => minutes.parse().map_err(|_| format!("not a number of minutes: {minutes}"))?,
         _ => return Err("one argument at most: minutes".into()),
     };
+    falsify::check()?;
     let end = Instant::now() + Duration::from_secs(minutes * 60);
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     let mut histories = 0;
