@@ -55,17 +55,10 @@ pub(crate) fn encoded_verbatim(text: Verbatim<&[u8]>) -> Vec<u8> {
 
 /// The encoding of a value that is about to be put.
 pub(crate) fn encoded_new(value: &NewValue<'_>) -> Vec<u8> {
-    encoded(match value {
-        NewValue::Verbatim(text) => return encoded_verbatim(*text),
-        NewValue::Int(int) => ValueRef::Int(*int),
-        NewValue::Bytes(bytes) => ValueRef::Bytes(bytes),
-        NewValue::Long(text) => ValueRef::Bytes(text),
-        NewValue::Set(set) => ValueRef::Set(set.view()),
-        NewValue::Hash(hash) => ValueRef::Hash(hash.view()),
-        NewValue::List(list) => ValueRef::List(list),
-        NewValue::SortedSet(set) => ValueRef::SortedSet(set),
-        NewValue::Stream(stream) => ValueRef::Stream(stream),
-    })
+    match value {
+        NewValue::Verbatim(text) => encoded_verbatim(*text),
+        value => encoded(value.view()),
+    }
 }
 
 /// Begins a collection. Returns it where deadlines are to be written.
@@ -271,40 +264,6 @@ impl Decoded<'_> {
                 }
                 Value::SortedSet(set)
             }
-        }
-    }
-}
-
-impl Value {
-    /// As a new entry takes it.
-    pub(crate) fn as_new(&mut self) -> NewValue<'_> {
-        match self {
-            Value::Int(int) => NewValue::Int(*int),
-            Value::Bytes(bytes) => NewValue::Bytes(bytes),
-            Value::Verbatim(text) => NewValue::Verbatim(Verbatim { bytes: &text.bytes, is_modified: text.is_modified }),
-            Value::Set(set) => NewValue::Set(std::mem::take(set)),
-            Value::Hash(hash) => NewValue::Hash(std::mem::take(hash)),
-            Value::List(list) => NewValue::List(std::mem::take(list)),
-            Value::SortedSet(set) => NewValue::SortedSet(std::mem::take(set)),
-            Value::Stream(stream) => NewValue::Stream(std::mem::take(stream)),
-        }
-    }
-}
-
-impl From<NewValue<'_>> for Value {
-    fn from(value: NewValue<'_>) -> Value {
-        match value {
-            NewValue::Int(int) => Value::Int(int),
-            NewValue::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
-            NewValue::Verbatim(text) => {
-                Value::Verbatim(Verbatim { bytes: text.bytes.to_vec(), is_modified: text.is_modified })
-            }
-            NewValue::Long(text) => Value::Bytes(text.into_vec()),
-            NewValue::Set(set) => Value::Set(set),
-            NewValue::Hash(hash) => Value::Hash(hash),
-            NewValue::List(list) => Value::List(list),
-            NewValue::SortedSet(set) => Value::SortedSet(set),
-            NewValue::Stream(stream) => Value::Stream(stream),
         }
     }
 }

@@ -679,7 +679,7 @@ impl Entry {
                     Value::Verbatim(Verbatim { bytes: bytes.to_vec(), is_modified: entry.flags() & MODIFIED != 0 })
                 }
                 ValueRef::Bytes(bytes) if entry.kind() == Kind::Inline => Value::Bytes(bytes.to_vec()),
-                ValueRef::Bytes(_) => Value::Bytes(Box::from_raw(entry.boxed::<LongString>()).into_vec()),
+                ValueRef::Bytes(_) => Value::Long(*Box::from_raw(entry.boxed::<LongString>())),
                 ValueRef::Set(SetRef::Whole(_)) => Value::Set(*Box::from_raw(entry.boxed::<Set>())),
                 ValueRef::Set(set) => Value::Set(set.contents()),
                 ValueRef::Hash(HashRef::Packed(packed)) => Value::Hash(packed.into()),

@@ -164,6 +164,7 @@ proptest! {
         let value = match entry.into_value() {
             Value::Int(int) => int.to_string().into_bytes(),
             Value::Bytes(bytes) | Value::Verbatim(Verbatim { bytes, .. }) => bytes,
+            Value::Long(text) => text.to_vec(),
             other => panic!("not a string: {other:?}"),
         };
         prop_assert_eq!(value, model.string);

@@ -76,7 +76,7 @@ impl KeyState {
 
     /// For comparing values that nothing else tells apart.
     pub(super) fn encoded(&self) -> Option<(Vec<u8>, Option<u64>)> {
-        Some((codec::encoded(self.value.as_ref()?.as_ref()), self.deadline_ms))
+        Some((codec::encoded(self.value.as_ref()?.view()), self.deadline_ms))
     }
 }
 
@@ -236,7 +236,7 @@ impl Place<'_> {
                 let registers = ListRegisters::new(identities.clone());
                 self.reapply_list(&registers, Some(&list), row, unseen);
             }
-            Value::Int(_) | Value::Bytes(_) | Value::Verbatim(_) => {
+            Value::Int(_) | Value::Bytes(_) | Value::Verbatim(_) | Value::Long(_) => {
                 return self.merge(version, row).put(value, deadline_ms);
             }
             Value::Stream(stream) => self.reapply_whole_stream(&stream, version, row),
@@ -476,6 +476,7 @@ impl Place<'_> {
             Some(Value::Int(int)) => Some(Value::Int(*int)),
             Some(Value::Bytes(bytes)) => Some(Value::Bytes(bytes.clone())),
             Some(Value::Verbatim(text)) => Some(Value::Verbatim(text.clone())),
+            Some(Value::Long(text)) => Some(Value::Long(text.clone())),
             Some(Value::Set(set)) => {
                 let mut base = Set::new();
                 for member in
@@ -508,20 +509,5 @@ fn base_deadline_ms(record: &Record, collection: Collection, elements: &impl Exp
     match record.lifetimes.get(collection, name) {
         Some(register) => register.writes()[0].deadline_ms,
         None => elements.deadline_ms(name),
-    }
-}
-
-impl Value {
-    fn as_ref(&self) -> ValueRef<'_> {
-        match self {
-            Value::Int(int) => ValueRef::Int(*int),
-            Value::Bytes(bytes) => ValueRef::Bytes(bytes),
-            Value::Set(set) => ValueRef::Set(set.view()),
-            Value::Hash(hash) => ValueRef::Hash(hash.view()),
-            Value::List(list) => ValueRef::List(list),
-            Value::SortedSet(set) => ValueRef::SortedSet(set),
-            Value::Verbatim(text) => ValueRef::Bytes(&text.bytes),
-            Value::Stream(stream) => ValueRef::Stream(stream),
-        }
     }
 }
