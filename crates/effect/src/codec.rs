@@ -139,7 +139,7 @@ impl<'a> Items<'a> {
     }
 
     /// Items two by two; an odd one at the end is left out.
-    pub fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+    pub fn pairs(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone + use<'a> {
         let mut items = self.iter();
         std::iter::from_fn(move || Some((items.next()?, items.next()?)))
     }

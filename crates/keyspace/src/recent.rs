@@ -7,7 +7,7 @@ use crate::KeyType;
 use crate::deadlines::Deadlines;
 use crate::lifetimes::Lifetimes;
 use crate::list::ListRegisters;
-use crate::merge::operations::{Horizon, Operation, Operations};
+use crate::merge::operations::{Horizon, LazyOperations, Operation, Operations};
 use crate::version::{Origins, Version};
 use effect::{Collection, Stamp};
 use std::collections::{HashMap, VecDeque};
@@ -35,7 +35,7 @@ pub(crate) struct Record {
     /// The entry, where there is one, has the newest of them.
     pub(crate) deadlines: Deadlines,
     /// On the string.
-    pub(crate) operations: Operations,
+    pub(crate) operations: LazyOperations,
     /// Newest effect on each member of the set; those that are not in the set were removed.
     pub(crate) members: Elements<Version>,
     pub(crate) fields: Elements<Field>,
@@ -56,10 +56,36 @@ pub(crate) struct Record {
 pub(crate) struct Field {
     /// The newest effect that gave it a value, or took it away.
     pub(crate) version: Option<Version>,
-    pub(crate) increments: Operations,
+    pub(crate) increments: LazyOperations,
 }
 
 pub(crate) type Elements<V> = HashMap<Box<[u8]>, V, KeyedHash>;
+
+/// Drops the registers of which nothing is to be known any more; very many of them, where none stays, elsewhere.
+pub(crate) fn forget<V: Send + 'static>(registers: &mut Elements<V>, is_forgotten: impl Fn(&V) -> bool) {
+    const MANY: usize = 1000;
+    if registers.len() >= MANY && registers.values().all(&is_forgotten) {
+        stdx::discard(std::mem::take(registers));
+    } else {
+        registers.retain(|_, register| !is_forgotten(register));
+    }
+}
+
+/// Registers of so many elements will come: where none is there yet they get their places at once.
+pub(crate) fn reserve<V>(registers: &mut Elements<V>, elements: &(impl Iterator + Clone)) {
+    if registers.is_empty() {
+        registers.reserve(elements.clone().count());
+    }
+}
+
+/// The register of an element, which may be new.
+pub(crate) fn register_of<'r, V: Default>(registers: &'r mut Elements<V>, element: &[u8]) -> &'r mut V {
+    // Most are new, and the name is copied only then.
+    if !registers.contains_key(element) {
+        return registers.entry(element.into()).or_default();
+    }
+    registers.get_mut(element).expect("there, as was just seen")
+}
 
 /// The table's hash, for the maps here.
 #[derive(Clone, Copy, Debug, Default)]
@@ -104,7 +130,7 @@ impl Record {
             is_at_rest: entry.is_some(),
             creations,
             deadlines: Deadlines::new(clear, entry.and_then(|(_, _, deadline_ms)| deadline_ms)),
-            operations: Operations::default(),
+            operations: LazyOperations::default(),
             members: Elements::default(),
             fields: Elements::default(),
             scores: Elements::default(),
@@ -113,6 +139,12 @@ impl Record {
             lifetimes: Lifetimes::default(),
             hides: false,
         }
+    }
+
+    /// What is left of a key that had none where a clear, newer than all of it, leaves nothing.
+    pub(crate) fn tombstone(entry: Option<(KeyType, Version, Option<u64>)>, version: Version) -> Record {
+        let clear = Record { newest: version, clear: version, is_at_rest: false, ..Record::new(entry, version) };
+        Record { deadlines: Deadlines::new(version, None), ..clear }
     }
 
     /// The newest creation as any type but `key_type`: what is older is dead for it.
@@ -144,11 +176,11 @@ impl Record {
         };
         let kept = there.unwrap_or_else(claimed);
         if kept != KeyType::String {
-            self.operations.clear();
+            self.operations.get_mut().into_iter().for_each(Operations::clear);
         }
         for (key_type, registers) in [(KeyType::Hash, &mut self.fields), (KeyType::SortedSet, &mut self.scores)] {
             if kept != key_type {
-                registers.values_mut().for_each(|field| field.increments.clear());
+                registers.values_mut().filter_map(|field| field.increments.get_mut()).for_each(Operations::clear);
             }
         }
     }
@@ -212,24 +244,35 @@ impl Record {
             operations.condense(|operation| clear && horizon.known(operation.version));
             operations.forget_cancelled(|by| horizon.known(by));
         };
-        settle(&mut self.operations, clear);
-        self.members.retain(|_, version| !horizon.known(*version));
+        self.operations.get_mut().into_iter().for_each(|operations| settle(operations, clear));
+        forget(&mut self.members, |version| horizon.known(*version));
         for registers in [&mut self.fields, &mut self.scores] {
-            registers.retain(|_, field| {
-                let written = field.version.is_none_or(|version| horizon.known(version));
-                settle(&mut field.increments, clear && written);
-                !field.increments.is_empty() || !written
-            });
+            let is_written = |field: &Field| field.version.is_none_or(|version| horizon.known(version));
+            for field in registers.values_mut() {
+                let written = is_written(field);
+                field.increments.get_mut().into_iter().for_each(|increments| settle(increments, clear && written));
+            }
+            forget(registers, |field| field.increments.is_empty() && is_written(field));
         }
         self.element_increments = self.elements().map(|field| field.increments.len()).sum();
         self.stream.take_if(|stream| stream.settle(horizon, clear, there != Some(KeyType::Stream)));
-        // A deadline without a key lies in wait for the next one.
-        let orphan = there.is_none() && self.has_deadline();
-        let whole = self.creations.iter().chain([&self.clear, &self.newest]).all(|version| horizon.known(*version));
+        let whole = self.is_known(horizon);
         if let Some(list) = &mut self.list {
             list.settle(|version| horizon.known(version), whole);
         }
-        whole
+        self.is_settled(horizon, there)
+    }
+
+    /// Is all known that says what the key is as a whole?
+    fn is_known(&self, horizon: &Horizon<'_>) -> bool {
+        self.creations.iter().chain([&self.clear, &self.newest]).all(|version| horizon.known(*version))
+    }
+
+    /// Is nothing left that the entry itself does not say?
+    pub(crate) fn is_settled(&self, horizon: &Horizon<'_>, there: Option<KeyType>) -> bool {
+        // A deadline without a key lies in wait for the next one.
+        let orphan = there.is_none() && self.has_deadline();
+        self.is_known(horizon)
             && self.deadlines.is_stable(horizon)
             && KeyType::ALL.into_iter().all(|key_type| !self.has_registers(key_type))
             && !self.hides
@@ -275,10 +318,10 @@ impl Recent {
         if !self.records.contains_key(key) {
             let key: Arc<[u8]> = key.into();
             self.bytes += Self::place_bytes(&key);
-            self.records.insert(key.clone(), Box::new(Record { queued: stamp, weighed: 0, ..new() }));
-            self.queue.push_back((stamp, key));
+            self.queue.push_back((stamp, key.clone()));
+            return self.records.entry(key).or_insert_with(|| Box::new(Record { queued: stamp, weighed: 0, ..new() }));
         }
-        self.records.get_mut(key).expect("there, or just inserted")
+        self.records.get_mut(key).expect("there, as was just seen")
     }
 
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Box<Record>> {

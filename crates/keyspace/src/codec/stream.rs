@@ -119,35 +119,66 @@ impl<'a> EncodedStream<'a> {
     }
 
     pub(super) fn build(&self, limits: &EncodingLimits) -> Stream {
-        let mut stream = Stream::new();
-        let (mut name, mut group) = (None::<Vec<u8>>, Group::default());
-        self.read(|part| match part {
+        let mut builder = Builder::default();
+        self.read(|part| builder.add(part, limits));
+        builder.finish()
+    }
+}
+
+/// A stream, as far as its parts have come.
+#[derive(Default)]
+struct Builder {
+    stream: Stream,
+    last_id: StreamId,
+    max_deleted_id: StreamId,
+    entries_added: u64,
+    group: Option<(Vec<u8>, Group)>,
+}
+
+impl Builder {
+    fn add(&mut self, part: StreamPart<'_>, limits: &EncodingLimits) {
+        match part {
             StreamPart::Head { last_id, max_deleted_id, entries_added } => {
-                (stream.last_id, stream.max_deleted_id) = (last_id, max_deleted_id);
-                stream.entries_added = entries_added;
+                (self.last_id, self.max_deleted_id, self.entries_added) = (last_id, max_deleted_id, entries_added);
             }
-            StreamPart::Entry { id, fields } => drop(stream.insert(id, fields, limits)),
-            StreamPart::Group { name: next, position } => {
-                let done = std::mem::replace(&mut group, Group::new(position));
-                if let Some(name) = name.replace(next.to_vec()) {
-                    stream.insert_group(&name, done);
-                }
+            // While the last id is that of the entry before, this one goes to the end.
+            StreamPart::Entry { id, fields } => _ = self.stream.insert(id, fields, limits),
+            StreamPart::Group { name, position } => {
+                self.end_group();
+                self.group = Some((name.to_vec(), Group::new(position)));
             }
-            StreamPart::Consumer { name, seen_ms, active_ms } => {
-                group.add_consumer(name, seen_ms);
-                if let Some(consumer) = group.consumer_mut(name) {
-                    consumer.active_ms = active_ms;
-                }
-            }
-            StreamPart::Pending { id, consumer, delivered_ms, deliveries } => {
-                group.deliver(id, consumer, delivered_ms, deliveries);
-            }
-            StreamPart::Skipped { id } => group.skip(id),
-        });
-        if let Some(name) = name {
-            stream.insert_group(&name, group);
+            part => self.group.iter_mut().for_each(|(_, group)| add_to_group(group, &part)),
         }
+    }
+
+    fn end_group(&mut self) {
+        if let Some((name, group)) = self.group.take() {
+            self.stream.insert_group(&name, group);
+        }
+    }
+
+    fn finish(mut self) -> Stream {
+        self.end_group();
+        let Builder { mut stream, last_id, max_deleted_id, entries_added, .. } = self;
+        stream.last_id = stream.last_id.max(last_id);
+        (stream.max_deleted_id, stream.entries_added) = (max_deleted_id, entries_added);
         stream
+    }
+}
+
+fn add_to_group(group: &mut Group, part: &StreamPart<'_>) {
+    match *part {
+        StreamPart::Consumer { name, seen_ms, active_ms } => {
+            group.add_consumer(name, seen_ms);
+            if let Some(consumer) = group.consumer_mut(name) {
+                consumer.active_ms = active_ms;
+            }
+        }
+        StreamPart::Pending { id, consumer, delivered_ms, deliveries } => {
+            group.deliver(id, consumer, delivered_ms, deliveries);
+        }
+        StreamPart::Skipped { id } => group.skip(id),
+        StreamPart::Head { .. } | StreamPart::Entry { .. } | StreamPart::Group { .. } => {}
     }
 }
 
@@ -167,6 +198,11 @@ fn read(encoded: &[u8], part: &mut impl FnMut(StreamPart<'_>)) -> Result<(), Dec
         }
         part(StreamPart::Entry { id, fields: &fields });
     }
+    read_groups(rest, part)?;
+    if rest.is_empty() { Ok(()) } else { Err(DecodeError::BadNumber) }
+}
+
+fn read_groups(rest: &mut &[u8], part: &mut impl FnMut(StreamPart<'_>)) -> Result<(), DecodeError> {
     for _ in 0..take_varint(rest)? {
         let name = take_bytes(rest)?;
         let position = Position { last_id: take_id(rest)?, entries_read: take_optional(rest)? };
@@ -185,5 +221,5 @@ fn read(encoded: &[u8], part: &mut impl FnMut(StreamPart<'_>)) -> Result<(), Dec
             part(StreamPart::Skipped { id: take_id(rest)? });
         }
     }
-    if rest.is_empty() { Ok(()) } else { Err(DecodeError::BadNumber) }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use super::operations::{Cancellation, Cause};
 use super::{Author, Cut, Merge, Parts};
 use crate::KeyType;
 use crate::entry::{CollectionMut, Compact};
-use crate::recent::{Elements, Field, Record};
+use crate::recent::{Elements, Field, Record, forget, register_of, reserve};
 use crate::table::{EntryMut, KeyHasher};
 use crate::version::{Origins, Version};
 use effect::Collection;
@@ -37,7 +37,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     /// Elements get values. Returns how many are new. `new`: what the collection is made from.
     pub(crate) fn fields_set<'m, 'v, F: Fields>(
         &mut self,
-        pairs: impl Iterator<Item = (&'m [u8], F::Value<'v>)>,
+        pairs: impl Iterator<Item = (&'m [u8], F::Value<'v>)> + Clone,
         new: impl FnOnce(&EncodingLimits) -> F,
     ) -> usize {
         if !self.is_plain() {
@@ -53,7 +53,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     }
 
     /// Elements go. Returns how many were there. An empty collection is no key.
-    pub(crate) fn fields_delete<'m, F: Fields>(&mut self, names: impl Iterator<Item = &'m [u8]>) -> usize {
+    pub(crate) fn fields_delete<'m, F: Fields>(&mut self, names: impl Iterator<Item = &'m [u8]> + Clone) -> usize {
         if !self.is_plain() {
             return self.with_record(|parts| parts.fields_delete::<F>(names));
         }
@@ -105,7 +105,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 impl<H: KeyHasher> Parts<'_, '_, H> {
     fn fields_set<'m, 'v, F: Fields>(
         &mut self,
-        pairs: impl Iterator<Item = (&'m [u8], F::Value<'v>)>,
+        pairs: impl Iterator<Item = (&'m [u8], F::Value<'v>)> + Clone,
         new: impl FnOnce(&EncodingLimits) -> F,
     ) -> usize {
         let is_alive = self.create(F::KEY_TYPE) && self.admits_addition();
@@ -114,6 +114,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         // What is there at rest may be newer than what joins it.
         let only_new = !self.author.is_newer_than(self.record.clear) && self.joins_at_rest();
+        if is_alive && !only_new && !self.has_deadlines(F::COLLECTION) {
+            let added = self.write_fields::<F>(pairs.map(|(name, value)| (name, Some(value))));
+            self.drop_empty();
+            return added;
+        }
         let mut added = 0;
         for (name, value) in pairs {
             let is_free = is_alive
@@ -126,12 +131,35 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         added
     }
 
-    fn fields_delete<'m, F: Fields>(&mut self, names: impl Iterator<Item = &'m [u8]>) -> usize {
+    fn fields_delete<'m, F: Fields>(&mut self, names: impl Iterator<Item = &'m [u8]> + Clone) -> usize {
         let dead = self.record.newest_of_others(F::KEY_TYPE, self.author.origins);
         let is_alive = self.author.is_newer_than(self.record.clear) && self.author.is_newer_than(dead);
-        let removed = names.filter(|name| self.write_field::<F>(name, None, is_alive)).count();
+        let removed = if is_alive && self.has::<F>() && !self.has_deadlines(F::COLLECTION) {
+            self.write_fields::<F>(names.map(|name| (name, None)))
+        } else {
+            names.filter(|name| self.write_field::<F>(name, None, is_alive)).count()
+        };
         self.drop_empty();
         removed
+    }
+
+    /// Writes the registers of elements that are alive and have no deadlines, in a collection that is there. Returns how
+    /// many have come or gone.
+    fn write_fields<'m, 'v, F: Fields>(
+        &mut self,
+        elements: impl Iterator<Item = (&'m [u8], Option<F::Value<'v>>)> + Clone,
+    ) -> usize {
+        let (author, limits) = (self.author, self.limits);
+        let mut registers = std::mem::take(F::registers(self.record));
+        reserve(&mut registers, &elements);
+        let changed = self.with_fields(|fields: &mut F| {
+            let changes = |(name, value): &(&[u8], Option<F::Value<'_>>)| {
+                register_of(&mut registers, name).write(name, *value, true, author, fields, limits).1
+            };
+            elements.filter(changes).count()
+        });
+        *F::registers(self.record) = registers;
+        changed
     }
 
     /// Writes the register of an element; one that loses still cancels the increments that its author had
@@ -151,36 +179,20 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         if !is_there && (!is_alive || value.is_none()) {
             // Nothing to change; what is older and late must find the register.
             if is_alive {
-                let register = registers.entry(name.into()).or_default();
+                let register = register_of(registers, name);
                 let wins = register.raise(author);
                 register.increments.note_assumed(author.version, author.row);
                 self.restart_member(F::COLLECTION, name, wins);
             }
             return false;
         }
-        if !registers.contains_key(name) {
-            registers.insert(name.into(), Field::default());
-        }
-        let mut register = std::mem::take(registers.get_mut(name).expect("there, or just inserted"));
-        let clear = Cause::Clear(author.row);
+        let mut register = std::mem::take(register_of(registers, name));
         let was_due = self.is_due(F::COLLECTION, name);
-        let wins = is_alive && register.raise(author);
-        let changed = self.with_fields(|fields: &mut F| {
-            let was_there = fields.contains(name) && !was_due;
-            if wins {
-                register.increments.cut(author.origins, author.version, clear);
-                match value {
-                    Some(value) => fields.insert(name, value, limits),
-                    None => fields.remove(name),
-                };
-                register.increments.restart(&mut fields.cell(name, limits));
-            } else {
-                register.increments.thin(author.origins, author.version, clear, &mut fields.cell(name, limits));
-            }
-            was_there != fields.contains(name)
+        let (wins, changed) = self.with_fields(|fields: &mut F| {
+            let (wins, changed) = register.write(name, value, is_alive, author, fields, limits);
+            (wins, if was_due { fields.contains(name) } else { changed })
         });
-        register.increments.note_assumed(author.version, author.row);
-        F::registers(self.record).insert(name.into(), register);
+        *register_of(F::registers(self.record), name) = register;
         if is_alive {
             self.restart_member(F::COLLECTION, name, wins);
         }
@@ -194,7 +206,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let (author, limits) = (self.author, self.limits);
         let mut register = F::registers(self.record).remove(name).unwrap_or_default();
         self.with_fields(|fields: &mut F| {
-            register.increments.insert(author.origins, author.version, action, &mut fields.cell(name, limits));
+            register.increments.grown().insert(author.origins, author.version, action, &mut fields.cell(name, limits));
         });
         F::registers(self.record).insert(name.into(), register);
         self.record.element_increments += 1;
@@ -205,10 +217,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     pub(super) fn cancel_in_field<F: Fields>(&mut self, name: &[u8], cancelled: &[Cancellation]) {
         let limits = self.limits;
         let mut field = F::registers(self.record).remove(name).unwrap_or_default();
-        if self.has::<F>() {
-            self.with_fields(|fields: &mut F| field.increments.cancel(cancelled, &mut fields.cell(name, limits)));
-        } else {
-            field.increments.note_cancelled(cancelled);
+        match field.increments.get_mut().filter(|_| self.has::<F>()) {
+            Some(increments) => {
+                self.with_fields(|fields: &mut F| increments.cancel(cancelled, &mut fields.cell(name, limits)));
+            }
+            None => field.increments.note_cancelled(cancelled),
         }
         F::registers(self.record).insert(name.into(), field);
         self.drop_empty();
@@ -223,9 +236,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         {
             self.with_fields(|fields: &mut F| {
                 fields.remove(name);
-                if let Some(field) = &mut field {
-                    field.increments.cut(origins, at, Cause::Expiry);
-                    field.increments.restart(&mut fields.cell(name, limits));
+                if let Some(increments) = field.as_mut().and_then(|field| field.increments.get_mut()) {
+                    increments.cut(origins, at, Cause::Expiry);
+                    increments.restart(&mut fields.cell(name, limits));
                 }
             });
         }
@@ -237,8 +250,10 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     pub(super) fn redo_increments<F: Fields>(&mut self) {
         let limits = self.limits;
         let mut registers = std::mem::take(F::registers(self.record));
-        for (name, field) in registers.iter_mut().filter(|(_, field)| !field.increments.is_idle()) {
-            self.with_fields(|fields: &mut F| field.increments.restart(&mut fields.cell(name, limits)));
+        for (name, field) in &mut registers {
+            if let Some(increments) = field.increments.get_mut().filter(|increments| !increments.is_idle()) {
+                self.with_fields(|fields: &mut F| increments.restart(&mut fields.cell(name, limits)));
+            }
         }
         *F::registers(self.record) = registers;
         self.drop_empty();
@@ -267,6 +282,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let (origins, limits) = (self.author.origins, self.limits);
         self.cut_lifetimes(F::COLLECTION, cut, base.as_ref().map(|base| base as &dyn Expiring));
         let mut registers = std::mem::take(F::registers(self.record));
+        if cut.wins {
+            forget(&mut registers, |field| field.increments.is_empty() && !field.is_newer(cut, origins));
+        }
         if !self.has::<F>() && base.is_none() && registers.values().all(|field| field.increments.is_idle()) {
             registers.retain(|_, field| !cut.wins || field.outlives(cut, origins));
         } else if cut.wins {
@@ -278,7 +296,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         } else {
             self.with_fields(|fields: &mut F| {
                 for (name, field) in &mut registers {
-                    field.increments.thin(origins, cut.at, cut.cause, &mut fields.cell(name, limits));
+                    if let Some(increments) = field.increments.get_mut() {
+                        increments.thin(origins, cut.at, cut.cause, &mut fields.cell(name, limits));
+                    }
                 }
             });
         }
@@ -294,7 +314,11 @@ pub(crate) fn take_back<F: Fields>(fields: &mut F, registers: &Elements<Field>, 
 
 /// The opposite: increments on top of a collection that is below them.
 pub(crate) fn restart<F: Fields>(fields: &mut F, registers: &mut Elements<Field>, limits: &EncodingLimits) {
-    registers.iter_mut().for_each(|(name, field)| field.increments.restart(&mut fields.cell(name, limits)));
+    for (name, field) in registers {
+        if let Some(increments) = field.increments.get_mut() {
+            increments.restart(&mut fields.cell(name, limits));
+        }
+    }
 }
 
 /// The part of a collection that no register describes; `None` where that is nothing.
@@ -318,6 +342,41 @@ impl Field {
             self.version = Some(author.version);
         }
         !loses
+    }
+
+    /// Writes the register, and the element in the collection where it wins; where it loses it still cancels the
+    /// increments that its author had seen. Returns whether it wins, and whether the element has come (`value`) or gone (none).
+    fn write<F: Fields>(
+        &mut self,
+        name: &[u8],
+        value: Option<F::Value<'_>>,
+        is_alive: bool,
+        author: Author<'_>,
+        fields: &mut F,
+        limits: &EncodingLimits,
+    ) -> (bool, bool) {
+        let clear = Cause::Clear(author.row);
+        let wins = is_alive && self.raise(author);
+        let change = |fields: &mut F| match value {
+            Some(value) => fields.insert(name, value, limits),
+            None => fields.remove(name),
+        };
+        let changed = match self.increments.get_mut() {
+            None => wins && change(fields),
+            Some(increments) => {
+                let was_there = fields.contains(name);
+                if wins {
+                    increments.cut(author.origins, author.version, clear);
+                    change(fields);
+                    increments.restart(&mut fields.cell(name, limits));
+                } else {
+                    increments.thin(author.origins, author.version, clear, &mut fields.cell(name, limits));
+                }
+                was_there != fields.contains(name)
+            }
+        };
+        self.increments.note_assumed(author.version, author.row);
+        (wins, changed)
     }
 
     fn is_newer(&self, cut: Cut<'_>, origins: &Origins) -> bool {
@@ -344,7 +403,9 @@ impl Field {
         limits: &EncodingLimits,
     ) -> bool {
         if self.is_newer(cut, origins) {
-            self.increments.thin(origins, cut.at, cut.cause, &mut old.cell(name, limits));
+            if let Some(increments) = self.increments.get_mut() {
+                increments.thin(origins, cut.at, cut.cause, &mut old.cell(name, limits));
+            }
             old.with_value(name, |value| match value {
                 Some(value) => new.insert(name, value, limits),
                 None => new.remove(name),
@@ -353,8 +414,9 @@ impl Field {
             return true;
         }
         self.version = None;
-        self.increments.cut(origins, cut.at, cut.cause);
-        self.increments.restart(&mut new.cell(name, limits));
-        !self.increments.is_empty()
+        let Some(increments) = self.increments.get_mut() else { return false };
+        increments.cut(origins, cut.at, cut.cause);
+        increments.restart(&mut new.cell(name, limits));
+        !increments.is_empty()
     }
 }

@@ -55,12 +55,12 @@ impl Fields for Hash {
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
     /// Fields get values. Returns how many are new.
-    pub(crate) fn hash_set<'m>(&mut self, pairs: impl Iterator<Item = (&'m [u8], &'m [u8])>) -> usize {
+    pub(crate) fn hash_set<'m>(&mut self, pairs: impl Iterator<Item = (&'m [u8], &'m [u8])> + Clone) -> usize {
         self.fields_set(pairs, |_| Hash::new())
     }
 
     /// Fields go. Returns how many were there.
-    pub(crate) fn hash_delete<'m>(&mut self, fields: impl Iterator<Item = &'m [u8]>) -> usize {
+    pub(crate) fn hash_delete<'m>(&mut self, fields: impl Iterator<Item = &'m [u8]> + Clone) -> usize {
         self.fields_delete::<Hash>(fields)
     }
 

@@ -4,6 +4,8 @@ use super::operations::{Cause, Horizon};
 use super::{Cut, Merge, Parts, version_of};
 use crate::deadlines::Death;
 use crate::entry::{Entry, NewValue, Value};
+use crate::recent::Record;
+use crate::shard::Database;
 use crate::table::{KeyHasher, Slot};
 use crate::{KeyType, Version};
 use values::{Hash, SortedSet};
@@ -25,11 +27,38 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         if self.is_plain() {
             return self.database.table.remove(self.hash, self.key);
         }
+        if self.is_below() {
+            return self.bury();
+        }
         self.with_record(|parts| {
             parts.clear(None);
             parts.restart_deadline(None);
         });
         None
+    }
+
+    /// Is nothing known of the key but what the entry says, if there is one, and all of that older than this effect?
+    fn is_below(&self) -> bool {
+        let Database { table, recent, flushed, .. } = &*self.database;
+        let entry = table.seek(self.hash, self.key);
+        // What these were made of is remembered one by one.
+        let is_simple = |entry: &Entry| !matches!(entry.key_type(), KeyType::List | KeyType::Stream);
+        entry.is_none_or(is_simple)
+            && self.author.is_newer_than(entry.map_or(*flushed, version_of))
+            && recent.get(self.key).is_none()
+    }
+
+    /// A clear of such a key leaves nothing but itself.
+    fn bury(&mut self) -> Option<Entry> {
+        let Merge { hash, key, author, .. } = *self;
+        let Database { table, recent, .. } = &mut *self.database;
+        let entry = table.remove(hash, key);
+        let known = entry.as_ref().map(|entry| (entry.key_type(), version_of(entry), entry.deadline_ms()));
+        let record = recent.entry(key, author.version.stamp, || Record::tombstone(known, author.version));
+        record.operations.note_assumed(author.version, author.row);
+        let grown = record.weigh();
+        recent.note_growth(grown);
+        entry
     }
 
     /// The key becomes this value whole.
@@ -95,6 +124,13 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 
     /// Forgets what is stable about the key.
     pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>) -> Stabilized {
+        // Most of what goes is like this, and there is much of it after a DEL of very many keys.
+        if self.entry().is_none()
+            && self.database.recent.get(self.key).is_some_and(|record| record.is_settled(horizon, None))
+        {
+            self.database.recent.remove(self.key);
+            return Stabilized { is_stable: true, died: false, members_died: 0 };
+        }
         let stabilized = self.with_record(|parts| parts.stabilize(horizon));
         if stabilized.is_stable {
             let list = self.database.recent.remove(self.key).and_then(|record| record.list);
@@ -141,11 +177,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     }
 
     fn redo_operations(&mut self) {
-        if !self.record.operations.is_idle() {
-            let mut operations = std::mem::take(&mut self.record.operations);
+        let mut operations = std::mem::take(&mut self.record.operations);
+        if let Some(operations) = operations.get_mut().filter(|operations| !operations.is_idle()) {
             operations.restart(&mut self.string_cell());
-            self.record.operations = operations;
         }
+        self.record.operations = operations;
         self.redo_increments::<Hash>();
         self.redo_increments::<SortedSet>();
     }

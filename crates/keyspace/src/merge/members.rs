@@ -158,6 +158,12 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
     }
 
+    /// May elements have deadlines?
+    pub(super) fn has_deadlines(&self, collection: Collection) -> bool {
+        let has = |elements: &dyn Expiring| elements.has_deadlines() || elements.has_hidden();
+        self.record.lifetimes.len(collection) > 0 || self.elements(collection).is_some_and(has)
+    }
+
     /// The elements, where any may have deadlines.
     fn elements(&self, collection: Collection) -> Option<&dyn Expiring> {
         let entry = self.table.find(self.hash, self.key)?;

@@ -6,6 +6,7 @@ use crate::version::{OriginIndex, Origins, Row, Version};
 use crate::view::StringRef;
 use effect::Stamp;
 use std::collections::VecDeque;
+use std::ops::Deref;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
@@ -70,9 +71,53 @@ impl Operation {
     }
 }
 
+static NO_OPERATIONS: Operations =
+    Operations { list: VecDeque::new(), asleep: Vec::new(), mode: Mode::Ordered, cancelled: Vec::new() };
+
 impl Default for Operations {
     fn default() -> Operations {
-        Operations { list: VecDeque::new(), asleep: Vec::new(), mode: Mode::Ordered, cancelled: Vec::new() }
+        NO_OPERATIONS.clone()
+    }
+}
+
+/// The operations on a key or on an element of a collection. Mostly there are none, which takes no more than a word.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LazyOperations(Option<Box<Operations>>);
+
+impl LazyOperations {
+    /// `None`: there are none.
+    pub(crate) fn get_mut(&mut self) -> Option<&mut Operations> {
+        self.0.as_deref_mut()
+    }
+
+    /// There will be one.
+    pub(crate) fn grown(&mut self) -> &mut Operations {
+        self.0.get_or_insert_default()
+    }
+
+    /// See `Operations::note_cancelled`.
+    pub(crate) fn note_cancelled(&mut self, cancelled: &[Cancellation]) {
+        if !cancelled.is_empty() {
+            self.grown().note_cancelled(cancelled);
+        }
+    }
+
+    /// What a clear of this node cancels that has not come yet, but is taken for seen.
+    pub(crate) fn note_assumed(&mut self, by: Version, row: Row<'_>) {
+        assumed_by(by, row).for_each(|cancellation| self.note_cancelled(&[cancellation]));
+    }
+}
+
+impl Deref for LazyOperations {
+    type Target = Operations;
+    fn deref(&self) -> &Operations {
+        self.0.as_deref().unwrap_or(&NO_OPERATIONS)
+    }
+}
+
+impl From<Operations> for LazyOperations {
+    fn from(operations: Operations) -> LazyOperations {
+        LazyOperations((!operations.is_empty()).then(|| Box::new(operations)))
     }
 }
 
@@ -213,11 +258,6 @@ impl Operations {
     /// The same where there can be no operations.
     pub(crate) fn note_cancelled(&mut self, cancelled: &[Cancellation]) {
         cancelled.iter().for_each(|cancellation| note_cancelled(&mut self.cancelled, *cancellation));
-    }
-
-    /// What a clear of this node cancels that has not come yet, but is taken for seen.
-    pub(crate) fn note_assumed(&mut self, by: Version, row: Row<'_>) {
-        assumed_by(by, row).for_each(|cancellation| note_cancelled(&mut self.cancelled, cancellation));
     }
 
     /// What a clear does that had `seen` so much; nothing else is left.

@@ -3,13 +3,16 @@
 use super::{Cut, Merge, Parts};
 use crate::KeyType;
 use crate::entry::{NewValue, ValueRef};
+use crate::merge::Author;
+use crate::recent::{Elements, forget, register_of, reserve};
 use crate::table::KeyHasher;
+use crate::version::Version;
 use effect::Collection;
 use values::{Expiring, Set};
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
     /// Members join. Returns how many are new.
-    pub(crate) fn set_add<'m>(&mut self, members: impl Iterator<Item = &'m [u8]>) -> usize {
+    pub(crate) fn set_add<'m>(&mut self, members: impl Iterator<Item = &'m [u8]> + Clone) -> usize {
         let limits = self.limits;
         if !self.is_plain() {
             return self.with_record(|parts| parts.set_add(members));
@@ -28,7 +31,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     }
 
     /// Members leave. Returns how many were there. An empty set is no key.
-    pub(crate) fn set_remove<'m>(&mut self, members: impl Iterator<Item = &'m [u8]>) -> usize {
+    pub(crate) fn set_remove<'m>(&mut self, members: impl Iterator<Item = &'m [u8]> + Clone) -> usize {
         if !self.is_plain() {
             return self.with_record(|parts| parts.set_remove(members));
         }
@@ -47,14 +50,19 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 }
 
 impl<H: KeyHasher> Parts<'_, '_, H> {
-    fn set_add<'m>(&mut self, members: impl Iterator<Item = &'m [u8]>) -> usize {
+    fn set_add<'m>(&mut self, members: impl Iterator<Item = &'m [u8]> + Clone) -> usize {
         if !self.create(KeyType::Set) || !self.admits_addition() {
             return 0;
         }
         let limits = self.limits;
+        if !self.has_deadlines(Collection::Set) {
+            let added = self.write_members(members, |set, member| set.insert(member, limits));
+            self.drop_empty();
+            return added;
+        }
         let mut added = 0;
         for member in members {
-            let wins = self.note_member(member);
+            let wins = note_member(&mut self.record.members, member, self.author);
             if wins {
                 let was_due = self.is_due(Collection::Set, member);
                 added += (self.with_set(|set| set.insert(member, limits)) || was_due) as usize;
@@ -64,38 +72,47 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         added
     }
 
-    fn set_remove<'m>(&mut self, members: impl Iterator<Item = &'m [u8]>) -> usize {
+    fn set_remove<'m>(&mut self, members: impl Iterator<Item = &'m [u8]> + Clone) -> usize {
         let dead = self.record.newest_of_others(KeyType::Set, self.author.origins);
         if !self.author.is_newer_than(self.record.clear) || !self.author.is_newer_than(dead) {
             return 0;
         }
         let mut removed = 0;
-        for member in members {
-            let wins = self.note_member(member);
-            let was_due = self.is_due(Collection::Set, member);
-            self.restart_member(Collection::Set, member, wins);
-            if wins
-                && let Some(mut entry) = self.table.find_mut(self.hash, self.key)
-                && let Some(mut set) = entry.set_mut()
-            {
-                removed += (set.remove(member) && !was_due) as usize;
+        if self.key_type() == Some(KeyType::Set) && !self.has_deadlines(Collection::Set) {
+            removed = self.write_members(members, Set::remove);
+        } else {
+            for member in members {
+                let wins = note_member(&mut self.record.members, member, self.author);
+                let was_due = self.is_due(Collection::Set, member);
+                self.restart_member(Collection::Set, member, wins);
+                if wins
+                    && let Some(mut entry) = self.table.find_mut(self.hash, self.key)
+                    && let Some(mut set) = entry.set_mut()
+                {
+                    removed += (set.remove(member) && !was_due) as usize;
+                }
             }
         }
         self.drop_empty();
         removed
     }
 
-    /// Writes the register of a member. False where a newer effect has done so.
-    fn note_member(&mut self, member: &[u8]) -> bool {
+    /// Writes the registers of members of which none has a deadline, and changes the set where this wins. Returns how many
+    /// of these changes were any.
+    fn write_members<'m>(
+        &mut self,
+        members: impl Iterator<Item = &'m [u8]> + Clone,
+        change: impl Fn(&mut Set, &[u8]) -> bool,
+    ) -> usize {
         let author = self.author;
-        match self.record.members.get_mut(member) {
-            Some(version) if author.origins.newer(*version, author.version) => return false,
-            Some(version) => *version = author.version,
-            None => {
-                self.record.members.insert(member.into(), author.version);
-            }
-        }
-        true
+        let mut registers = std::mem::take(&mut self.record.members);
+        reserve(&mut registers, &members);
+        let changed = self.with_set(|set| {
+            let changes = |member: &&[u8]| note_member(&mut registers, member, author) && change(set, member);
+            members.filter(changes).count()
+        });
+        self.record.members = registers;
+        changed
     }
 
     /// The set at the key, which may be new and empty.
@@ -118,7 +135,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         let origins = self.author.origins;
         self.cut_lifetimes(Collection::Set, cut, base.as_ref().map(|base| base as &dyn Expiring));
-        self.record.members.retain(|_, member| origins.newer(*member, cut.at));
+        forget(&mut self.record.members, |member| !origins.newer(*member, cut.at));
         let old = match self.table.find_mut(self.hash, self.key) {
             Some(mut entry) => entry.set_mut().map(|mut set| std::mem::take(&mut *set)),
             None => None,
@@ -152,4 +169,14 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             self.table.remove(self.hash, self.key);
         }
     }
+}
+
+/// Writes the register of a member. False where a newer effect has done so.
+fn note_member(registers: &mut Elements<Version>, member: &[u8], author: Author<'_>) -> bool {
+    let register = register_of(registers, member);
+    let wins = !author.is_older_than(*register);
+    if wins {
+        *register = author.version;
+    }
+    wins
 }

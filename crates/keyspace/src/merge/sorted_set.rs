@@ -64,7 +64,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     }
 
     /// Members go. Returns how many were there.
-    pub(crate) fn sorted_set_remove<'m>(&mut self, members: impl Iterator<Item = &'m [u8]>) -> usize {
+    pub(crate) fn sorted_set_remove<'m>(&mut self, members: impl Iterator<Item = &'m [u8]> + Clone) -> usize {
         self.fields_delete::<SortedSet>(members)
     }
 

@@ -126,17 +126,16 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let is_alive = action.is_increment() || author.is_newer_than(self.record.clear);
         if self.create(KeyType::String) && is_alive {
             let mut operations = std::mem::take(&mut self.record.operations);
-            operations.insert(author.origins, author.version, action, &mut self.string_cell());
+            operations.grown().insert(author.origins, author.version, action, &mut self.string_cell());
             self.record.operations = operations;
         }
     }
 
     fn string_cancel(&mut self, cancelled: &[Cancellation]) {
         let mut operations = std::mem::take(&mut self.record.operations);
-        if operations.is_idle() {
-            operations.note_cancelled(cancelled);
-        } else {
-            operations.cancel(cancelled, &mut self.string_cell());
+        match operations.get_mut().filter(|operations| !operations.is_idle()) {
+            Some(operations) => operations.cancel(cancelled, &mut self.string_cell()),
+            None => operations.note_cancelled(cancelled),
         }
         self.record.operations = operations;
     }
@@ -155,7 +154,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         let mut operations = std::mem::take(&mut self.record.operations);
         if cut.wins {
-            operations.cut(origins, cut.at, cut.cause);
+            operations.get_mut().into_iter().for_each(|operations| operations.cut(origins, cut.at, cut.cause));
             let mut cell = self.string_cell();
             match base {
                 Some(NewValue::Int(int)) => cell.write(StringRef::Int(int)),
@@ -163,8 +162,8 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
                 Some(NewValue::Verbatim(text)) => cell.write_verbatim(text),
                 _ => cell.remove(),
             }
-            operations.restart(&mut cell);
-        } else {
+            operations.get_mut().into_iter().for_each(|operations| operations.restart(&mut cell));
+        } else if let Some(operations) = operations.get_mut() {
             operations.thin(origins, cut.at, cut.cause, &mut self.string_cell());
         }
         self.record.operations = operations;

@@ -139,7 +139,7 @@ impl<'a, 'o> Reader<'a, 'o> {
             record.creations[index] = self.version()?;
         }
         record.deadlines = self.deadlines()?;
-        record.operations = self.operations()?;
+        record.operations = self.operations()?.into();
         record.members = Elements::default();
         for _ in 0..self.number()? {
             let member = self.bytes()?;
@@ -165,7 +165,7 @@ impl<'a, 'o> Reader<'a, 'o> {
         for _ in 0..self.number()? {
             let name = self.bytes()?;
             let version = if self.number()? == 0 { None } else { Some(self.version()?) };
-            let increments = self.operations()?;
+            let increments = self.operations()?.into();
             fields.insert(name.into(), Field { version, increments });
         }
         Ok(fields)

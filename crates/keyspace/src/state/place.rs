@@ -8,7 +8,7 @@ use crate::entry::{Entry, Header, Value, ValueRef};
 use crate::list::{ListRegisters, Selection, Sequence, parts_of};
 use crate::merge::cell::StringCell;
 use crate::merge::fields::{Fields, restart, take_back, untouched};
-use crate::merge::operations::Cancellation;
+use crate::merge::operations::{Cancellation, LazyOperations};
 use crate::merge::{Author, Merge, version_of};
 use crate::recent::stream::StreamRecord;
 use crate::recent::{Elements, Field, Record};
@@ -57,7 +57,7 @@ impl KeyState {
         let comes = |version: Version| version.origin != OriginIndex::NONE && !covers(seen, version);
         let elements = record.fields.values_mut().chain(record.scores.values_mut());
         let operations = elements.map(|element| &mut element.increments).chain([&mut record.operations]);
-        operations.for_each(|operations| operations.drop_undone(comes));
+        operations.filter_map(LazyOperations::get_mut).for_each(|operations| operations.drop_undone(comes));
         let (Some(Value::List(list)), Some(registers)) = (&mut self.value, &mut record.list) else { return };
         let clear = record.clear;
         registers.drop_elements(list, limits, |version| version != clear && comes(version));
@@ -185,7 +185,9 @@ impl Place<'_> {
         let Some(mut record) = record else { return };
         record.keep_operations_of(self.database.table.find(self.hash, self.key).map(Entry::key_type));
         let limits = self.limits;
-        record.operations.restart(&mut self.string_cell(header));
+        if let Some(operations) = record.operations.get_mut() {
+            operations.restart(&mut self.string_cell(header));
+        }
         if let Some(mut entry) = self.database.table.find_mut(self.hash, self.key) {
             if let Some(mut hash) = entry.hash_mut() {
                 restart(&mut *hash, &mut record.fields, limits);
@@ -418,6 +420,7 @@ impl Place<'_> {
         let by = self.database.flushed;
         let elements = record.fields.values_mut().chain(record.scores.values_mut());
         let all = elements.map(|field| &mut field.increments).chain([&mut record.operations]);
+        let all = all.filter_map(LazyOperations::get_mut);
         all.for_each(|operations| operations.only_cancelled(by, |version| covers(seen, version)));
         self.reapply_cancelled(&record);
     }

@@ -2,6 +2,7 @@
 
 use super::Txn;
 use crate::entry::{Entry, ValueRef};
+use crate::recent::KeyedHash;
 use crate::{KeyType, ValueError};
 use effect::{Collection, Effect, ItemsWriter, ScoredItemsWriter};
 use std::collections::HashMap;
@@ -52,7 +53,10 @@ impl Txn<'_> {
         let mut items = ScoredItemsWriter::new();
         let mut written = ScoresWritten::default();
         // A member may be named twice.
-        let mut before: HashMap<&[u8], f64> = HashMap::new();
+        let mut before: HashMap<&[u8], f64, KeyedHash> = HashMap::default();
+        if pairs.len() > 1 {
+            before.reserve(pairs.len());
+        }
         for &(member, score) in pairs {
             let known = if before.is_empty() { None } else { before.get(member).copied() };
             let old = known.or_else(|| set.and_then(|set| set.score(member)));
