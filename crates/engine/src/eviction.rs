@@ -195,8 +195,10 @@ impl Engine {
     /// Disconnects clients, the most expensive first, until what they all cost is within maxmemory-clients.
     #[inline]
     pub fn evict_clients(&self, config: &Config, now: Now) {
+        /// With less nobody could say any more that it is too little.
+        const LEAST_BYTES: u64 = 128 * 1024;
         let limit = config.maxmemory_clients.of(config.maxmemory);
-        while limit > 0 && self.clients.memory_bytes() > limit {
+        while limit > 0 && self.clients.memory_bytes() > limit.max(LEAST_BYTES) {
             let Some(client) = self.clients.most_expensive() else { return };
             self.host.log(LogLevel::Notice, format_args!("Evicting client: {}", client.describe(now)));
             self.stats.shared.evicted_clients.fetch_add(1, Relaxed);

@@ -59,7 +59,7 @@ fn fit_maxclients(config: Config) -> Config {
     if served == config.maxclients {
         return config;
     }
-    config.with(&[("maxclients".into(), served.to_string())], true).unwrap_or(config)
+    config.with(&[("maxclients".into(), served.to_string())], true).map_or(config, |(fitting, _)| fitting)
 }
 
 fn make_polls(workers: usize) -> io::Result<Vec<Poll>> {

@@ -301,6 +301,17 @@ fn a_reply_beyond_the_limit_is_not_sent() {
     assert!(info().contains(&disconnections));
 }
 
+/// Whoever sets it too low can still mend that, as in Redis.
+#[test]
+fn a_limit_of_memory_for_clients_leaves_room_for_a_few() {
+    let server = start(&[]);
+    let mut client = server.client().unwrap();
+    assert_eq!(text(&call(&mut client, &["CONFIG", "SET", "maxmemory-clients", "1"])), "OK");
+    let mut another = server.client().unwrap();
+    assert_eq!(text(&call(&mut another, &["PING"])), "PONG");
+    assert_eq!(text(&call(&mut client, &["CONFIG", "SET", "maxmemory-clients", "0"])), "OK");
+}
+
 #[test]
 fn the_most_expensive_client_goes_when_all_take_too_much() {
     let server = start(&["--maxmemory-clients", "3mb"]);

@@ -92,7 +92,7 @@ fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
         "local" => context.session.client.connection.local,
         _ => false,
     };
-    let after = before.with(&pairs, protected)?;
+    let (after, notices) = before.with(&pairs, protected)?;
     let changes_encodings = after.encoding_limits() != before.encoding_limits();
     engine.host.reconfigure(&before, &after).map_err(|(directive, reason)| refused(directive, &reason))?;
     // REPLICAOF may have changed the masters meanwhile.
@@ -102,6 +102,7 @@ fn set(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply
         after
     });
     engine.follow_config();
+    notices.iter().for_each(|notice| engine.host.log(LogLevel::Warning, format_args!("{notice}")));
     // A transaction has the shards before it gets here: nobody may wait for them while holding this.
     drop(held);
     if changes_encodings {

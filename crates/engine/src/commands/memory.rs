@@ -93,13 +93,10 @@ const STATS: Command = Command {
     ..SERVER
 };
 
-fn stats(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
-    let memory = context.engine.host.memory();
-    let clients: u64 = context.engine.clients.all().iter().map(|client| client.total_memory()).sum();
-    let backlog = context.engine.replication.backlog_bytes();
+/// Of each database that is not empty: its number, keys, and bytes of its tables.
+fn databases(context: &mut SessionContext<'_>) -> Vec<(u32, u64, u64)> {
     let home = context.session.db;
-    // Of each database that is not empty: its number, keys, and bytes of its tables.
-    let databases: Vec<(u32, u64, u64)> = context.with_scope(Scope::All, |txn| {
+    context.with_scope(Scope::All, |txn| {
         let databases = (0..txn.databases()).map(|db| {
             txn.select(db);
             (db, txn.db_size() as u64, txn.table_bytes() as u64)
@@ -107,7 +104,14 @@ fn stats(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply 
         let databases = databases.filter(|(_, keys, _)| *keys > 0).collect();
         txn.select(home);
         databases
-    });
+    })
+}
+
+fn stats(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
+    let memory = context.engine.host.memory();
+    let clients: u64 = context.engine.clients.all().iter().map(|client| client.total_memory()).sum();
+    let backlog = context.engine.replication.backlog_bytes();
+    let databases = databases(context);
     let keys: u64 = databases.iter().map(|(_, keys, _)| keys).sum();
     let tables: u64 = databases.iter().map(|(.., bytes)| bytes).sum();
     let overhead = memory.startup + clients + backlog + tables;

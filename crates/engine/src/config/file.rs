@@ -2,7 +2,7 @@
 
 use super::command_line::show;
 use super::directive::{DirectiveFlags, Kind};
-use super::{Config, DEFAULTS, directives, find_directive};
+use super::{Config, find_directive};
 use crate::engine::FLUIDB_VERSION;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -96,7 +96,8 @@ pub fn load(
         loader.directive(Place { text: hide_secret(show(words)), ..Place::default() }, words)?;
     }
     let mut notices = loader.config.settle();
-    notices.extend(loader.without_effect());
+    let given = loader.places.keys().map(|index| (*index, &super::directives()[*index]));
+    notices.extend(given.filter_map(|(index, directive)| loader.config.without_effect(index, directive)));
     Ok(Loaded { config: loader.config, notices, places: loader.places })
 }
 
@@ -168,20 +169,6 @@ impl Loader<'_> {
             self.read_file(&path, &text)?;
         }
         Ok(())
-    }
-
-    /// A sentence for each directive that asks for something, other than the default, and does not get it.
-    fn without_effect(&self) -> Vec<String> {
-        let given = self.places.keys().map(|index| (*index, &directives()[*index]));
-        given
-            .filter(|(index, directive)| {
-                let value = self.config.value(*index, directive);
-                !value.is_empty() && value != DEFAULTS.value(*index, directive)
-            })
-            .filter_map(|(_, directive)| {
-                directive.without_effect.map(|why| format!("{} has no effect here: {why}", directive.name))
-            })
-            .collect()
     }
 }
 

@@ -265,9 +265,9 @@ impl Config {
         }
     }
 
-    /// A copy with several directives changed, or none: the checks of CONFIG SET. `protected`: whether protected
-    /// directives may be changed.
-    pub fn with(&self, pairs: &[(String, String)], protected: bool) -> Result<Config, SetError> {
+    /// A copy with several directives changed, or none: the checks of CONFIG SET; and sentences for the log. `protected`:
+    /// whether protected directives may be changed.
+    pub fn with(&self, pairs: &[(String, String)], protected: bool) -> Result<(Config, Vec<String>), SetError> {
         let mut found: Vec<(&'static Directive, String)> = Vec::new();
         let mut refused = None;
         for (name, value) in pairs {
@@ -298,8 +298,18 @@ impl Config {
                 .assign(directive, std::slice::from_ref(value), true)
                 .map_err(|reason| SetError::Refused { name, reason })?;
         }
-        config.settle();
-        Ok(config)
+        let mut notices = config.settle();
+        let changed = pairs.iter().filter_map(|(name, _)| find_directive(name));
+        notices.extend(changed.filter_map(|(index, directive)| config.without_effect(index, directive)));
+        Ok((config, notices))
+    }
+
+    /// Of a directive that asks for something, other than the default, and does not get it: a sentence that says so.
+    fn without_effect(&self, index: usize, directive: &Directive) -> Option<String> {
+        let why = directive.without_effect?;
+        let value = self.value(index, directive);
+        let asks = !value.is_empty() && value != DEFAULTS.value(index, directive);
+        asks.then(|| format!("{} has no effect here: {why}", directive.name))
     }
 
     /// Draws the conclusions that hang on several directives, whatever order they came in; says which.

@@ -276,6 +276,20 @@ fn notices_say_what_is_implied_and_what_has_no_effect() {
 }
 
 #[test]
+fn setting_says_what_is_implied_and_what_has_no_effect() {
+    let pairs = [("multi-master", "yes"), ("rdbcompression", "no"), ("hz", "20")];
+    let pairs = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect::<Vec<_>>();
+    let (_, notices) = Config::default().with(&pairs, false).unwrap();
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    assert!(notices[0].starts_with("multi-master yes implies active-replica yes"));
+    assert!(notices[1].starts_with("rdbcompression has no effect here: persistence comes"));
+    // A promise that would not be kept is refused.
+    for (name, reason) in [("appendonly", "persistence comes"), ("tls-replication", "TLS comes")] {
+        assert!(refusal(&[(name, "yes")]).1.starts_with(reason));
+    }
+}
+
+#[test]
 fn a_file_may_want_defragmentation_and_a_client_is_told_that_there_is_none() {
     let loaded = load_text("activedefrag yes").unwrap();
     assert!(loaded.notices[0].starts_with("activedefrag has no effect here: there is no"), "{:?}", loaded.notices);
@@ -285,7 +299,7 @@ fn a_file_may_want_defragmentation_and_a_client_is_told_that_there_is_none() {
 
 fn set(config: &Config, pairs: &[(&str, &str)]) -> Result<Config, SetError> {
     let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    config.with(&pairs, false)
+    config.with(&pairs, false).map(|(config, _)| config)
 }
 
 fn refusal(pairs: &[(&str, &str)]) -> (String, String) {

@@ -70,7 +70,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "How closely loaded values are checked.",
     )
     .without_effect("values from outside are always checked"),
-    Directive::bool("appendonly", false, no_bool, "Log every write to a file.").without_effect(LATER),
+    Directive::bool("appendonly", false, no_bool, "Log every write to a file.").unavailable(LATER),
     Directive::other("appendfilename", APPENDFILENAME, "appendonly.aof", "Name of the log of writes.")
         .immutable()
         .without_effect(LATER),

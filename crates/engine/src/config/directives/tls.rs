@@ -33,8 +33,8 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     .without_effect(LATER),
     Directive::bool("tls-rotation", false, no_bool, "Let KeyDB read new certificates as they appear.")
         .without_effect(LATER),
-    Directive::bool("tls-replication", false, no_bool, "Use TLS on links.").without_effect(LATER),
-    Directive::bool("tls-cluster", false, no_bool, "Use TLS on the cluster's bus.").without_effect(LATER),
+    Directive::bool("tls-replication", false, no_bool, "Use TLS on links.").unavailable(LATER),
+    Directive::bool("tls-cluster", false, no_bool, "Use TLS on the cluster's bus.").unavailable(LATER),
     Directive::text("tls-protocols", "", no_text, "Versions of TLS that are allowed.").without_effect(LATER),
     Directive::text("tls-ciphers", "", no_text, "Ciphers of TLS 1.2 and below.").without_effect(LATER),
     Directive::text("tls-ciphersuites", "", no_text, "Cipher suites of TLS 1.3.").without_effect(LATER),
