@@ -247,6 +247,9 @@ impl Node {
             stamping: active || merging,
             peers: active && merging,
         });
+        if mode != Mode::MultiMaster {
+            self.shared.keep_one_master();
+        }
         self.shared.set_role(mode);
         *self.shared.settings.lock() = info::Settings {
             replica_priority: config.replica_priority,

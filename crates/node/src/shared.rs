@@ -78,6 +78,14 @@ impl Shared {
         }
     }
 
+    /// Without multi-master there is one master, the last one that was named.
+    pub(crate) fn keep_one_master(&self) {
+        let mut masters = self.masters.lock();
+        let surplus = masters.len().saturating_sub(1);
+        let removed = masters.drain(..surplus).map(|(host, port)| Request::RemoveMaster { host, port });
+        self.requests.lock().extend(removed);
+    }
+
     /// What follows from the masters and the mode.
     pub(crate) fn set_role(&self, mode: Mode) {
         let role = match (self.masters.lock().is_empty(), mode) {

@@ -48,6 +48,21 @@ fn replicaof_replaces_otherwise() {
 }
 
 #[test]
+fn the_last_master_stays_when_multi_master_is_switched_off() {
+    let mut cluster = Cluster::new(vec![multi_master(); 3]);
+    cluster.replicate(0, 1);
+    cluster.replicate(0, 2);
+    cluster.run(1_000);
+    assert_eq!(field(&mut cluster, 0, "connected_masters"), "2");
+    assert_eq!(cluster.call(0, "CONFIG SET multi-master no"), Reply::Status(b"OK".to_vec()));
+    cluster.run(1_000);
+    assert_eq!(field(&mut cluster, 0, "connected_masters"), "1");
+    assert_eq!(field(&mut cluster, 0, "master_host"), "n2");
+    let configured = [b"replicaof".to_vec(), b"n2 1".to_vec()].map(Reply::Bulk).to_vec();
+    assert_eq!(cluster.call(0, "CONFIG GET replicaof"), Reply::Array(configured));
+}
+
+#[test]
 fn a_link_to_oneself_is_refused() {
     let mut cluster = Cluster::new(vec![multi_master(); 1]);
     cluster.replicate(0, 0);
