@@ -60,6 +60,7 @@ impl SessionContext<'_> {
             if work.is_some() { Ok(()) } else { (aside.run)(txn, args, out) }
         })?;
         if let Some(work) = work {
+            self.end_run();
             let mut keys = KeyHashes::new();
             hash_keys(entry, args, |key| self.engine.keyspace.hash(key), &mut keys);
             self.go_aside(Locks::Keys(keys), args, aside, work, out);

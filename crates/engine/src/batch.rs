@@ -14,6 +14,8 @@ pub(crate) struct Request {
     pub(crate) entry: Option<&'static Entry>,
     /// Hash of the key, where the command has exactly one.
     pub(crate) first_key: Option<u64>,
+    /// The same command as the one before, about the same key and with as many arguments: they are a run.
+    pub(crate) goes_on: bool,
     /// It was refused or queued: it does not count as executed.
     pub(crate) has_not_run: Cell<bool>,
 }
@@ -61,6 +63,7 @@ impl Batch {
                 end: decoder.position(),
                 entry,
                 first_key: None,
+                goes_on: false,
                 has_not_run: Cell::new(false),
             });
         }
@@ -80,9 +83,23 @@ impl Batch {
 
     /// Hashes the keys, and starts to load what the requests will touch where there are several.
     pub(crate) fn prefetch(&mut self, keyspace: &Keyspace, db: u32, input: &[u8]) {
+        let mut previous: Option<(&Entry, &[u8], usize, u64)> = None;
         for request in &mut self.requests {
-            let Some(Entry { keys: KeyShape::One(index), .. }) = request.entry else { continue };
-            request.first_key = request.request.args(input, &self.spans).get(*index).map(|key| keyspace.hash(key));
+            let key = match request.entry {
+                Some(entry @ Entry { keys: KeyShape::One(index), .. }) => {
+                    let args = request.request.args(input, &self.spans);
+                    args.get(*index).map(|key| (entry, key, args.len()))
+                }
+                _ => None,
+            };
+            previous = key.map(|(entry, key, arguments)| match previous {
+                Some((of, before, count, hash)) if stdx::equal(before, key) => {
+                    request.goes_on = std::ptr::eq(of, entry) && count == arguments;
+                    (entry, key, arguments, hash)
+                }
+                _ => (entry, key, arguments, keyspace.hash(key)),
+            });
+            request.first_key = previous.map(|(.., hash)| hash);
         }
         if self.requests.len() > 1 {
             keyspace.prefetch(db, self.requests.iter().filter_map(|request| request.first_key));
@@ -97,6 +114,12 @@ impl Batch {
                 );
             }
         }
+    }
+
+    /// Is there such a request, and does it go on with what the one before does?
+    #[inline]
+    pub(crate) fn goes_on(&self, index: usize) -> bool {
+        self.requests.get(index).is_some_and(|request| request.goes_on)
     }
 
     /// Gives back what a request of very many arguments needed.

@@ -27,6 +27,10 @@ pub struct SessionContext<'a> {
     pub(crate) txn: Txn<'a>,
     /// An EXEC is running: its commands share the locks and changes.
     is_grouped: bool,
+    /// The request that follows goes on with what this one does.
+    pub(crate) is_followed: bool,
+    /// A run of requests about one key goes on: the lock is held for the next one.
+    is_running_on: bool,
     /// What the owner of the connection does instead of reading on.
     pub(crate) next: Option<Next>,
     /// How many changes of the group its readers were told of.
@@ -52,6 +56,8 @@ impl<'a> SessionContext<'a> {
             worker,
             txn: engine.keyspace.idle(),
             is_grouped: false,
+            is_followed: false,
+            is_running_on: false,
             next: None,
             invalidated: 0,
             replies_by_push: false,
@@ -90,11 +96,49 @@ impl<'a> SessionContext<'a> {
         if self.is_grouped {
             return f(&mut self.txn);
         }
-        self.txn.begin(scope, self.session.db, self.now.unix_ms());
-        self.txn.set_touches(!self.session.client.no_touch.load(Relaxed));
+        self.end_run();
+        self.begin(scope);
         let result = f(&mut self.txn);
         self.commit();
         result
+    }
+
+    #[inline]
+    fn begin(&mut self, scope: Scope<'_>) {
+        self.txn.begin(scope, self.session.db, self.now.unix_ms());
+        self.txn.set_touches(!self.session.client.no_touch.load(Relaxed));
+    }
+
+    /// The same under the lock of the only key of a command. In a run the next command goes on under it, if nobody has to be
+    /// told of this one: for others a run is one command.
+    #[inline]
+    fn in_run<R>(&mut self, hash: u64, f: impl FnOnce(&mut Txn<'a>) -> R) -> R {
+        if !self.is_followed && !self.is_running_on || self.is_grouped {
+            return self.with_scope(Scope::Keys(&[hash]), f);
+        }
+        if !self.is_running_on {
+            self.begin(Scope::Keys(&[hash]));
+        }
+        let result = f(&mut self.txn);
+        self.is_running_on = self.is_followed && self.txn.is_quiet() && self.config().maxmemory == 0;
+        if !self.is_running_on {
+            self.commit();
+        }
+        result
+    }
+
+    /// Has the request before this one passed all gates for this one, too?
+    #[inline]
+    pub(crate) fn is_running_on(&self) -> bool {
+        self.is_running_on
+    }
+
+    /// The next request does not go on with it: something else comes first.
+    #[inline]
+    pub(crate) fn end_run(&mut self) {
+        if std::mem::take(&mut self.is_running_on) {
+            self.commit();
+        }
     }
 
     /// The same under the lock of one key.
@@ -229,7 +273,7 @@ impl<'a> SessionContext<'a> {
         f: impl FnOnce(&mut Txn<'a>) -> Reply,
     ) -> Reply {
         match (entry.keys, first_key) {
-            (KeyShape::One(_), Some(hash)) => self.with_scope(Scope::Keys(&[hash]), f),
+            (KeyShape::One(_), Some(hash)) => self.in_run(hash, f),
             (KeyShape::None, _) => self.with_scope(Scope::All, f),
             _ => {
                 let mut hashes = KeyHashes::new();

@@ -41,7 +41,7 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
     out.limit_bytes = worker.config().output_limit(session.client.kind()).hard;
     out.float_format = worker.config().float_format;
     let mut context = SessionContext::new(&engine, session, worker, now);
-    let next = if finish_reply(&context, &mut out) {
+    let next = if finish_reply(&mut context, &mut out) {
         run_postponed(&mut context, &mut out).unwrap_or_else(|| run(&mut context, &mut batch, input, &mut out))
     } else {
         Next::Again
@@ -93,10 +93,11 @@ fn run(context: &mut SessionContext<'_>, batch: &mut Batch, input: &mut [u8], ou
 
 /// Goes on with a reply that was too long for one turn. False where it is too long for this one, too.
 #[inline]
-fn finish_reply(context: &SessionContext<'_>, out: &mut Out) -> bool {
+fn finish_reply(context: &mut SessionContext<'_>, out: &mut Out) -> bool {
     if !out.is_unfinished() {
         return true;
     }
+    context.end_run();
     let (start, started_ns) = (out.buffer.len(), context.engine.host.monotonic_ns());
     while out.append_slice() {
         let spent_ns = context.engine.host.monotonic_ns() - started_ns;
@@ -149,6 +150,7 @@ fn run_batch(
             account(context, batch, untimed, Shares::Equal, input, clock_ns);
             untimed = index..index;
         }
+        context.is_followed = effort != Effort::Long && batch.goes_on(index + 1);
         let reply_start = out.buffer.len();
         match execute(context, request.entry, args, request.first_key, out) {
             Flow::Continue => {}
@@ -162,6 +164,7 @@ fn run_batch(
             Effort::Long => true,
         };
         if is_long {
+            context.end_run();
             account(context, batch, untimed, Shares::Last, input, clock_ns);
             untimed = index + 1..index + 1;
         }
@@ -169,6 +172,7 @@ fn run_batch(
             break;
         }
     }
+    context.end_run();
     if let Some(last) = batch.requests[..untimed.end].last() {
         context.session.client.set_last_command(last.entry.map(|entry| entry.id));
     }
@@ -206,9 +210,15 @@ fn execute(
         refuse(context, None, fault, out);
         return settle_reply(context, mark, out);
     };
-    let verdict = gates::check(context, entry, args);
-    // What was pushed until now comes before the reply: also by the gates, which may evict keys.
-    take_mail(context, out);
+    let verdict = if context.is_running_on() {
+        // The one before has passed them for this one, too.
+        Ok(())
+    } else {
+        let verdict = gates::check(context, entry, args);
+        // What was pushed until now comes before the reply: also by the gates, which may evict keys.
+        take_mail(context, out);
+        verdict
+    };
     let mark = out.buffer.len();
     match verdict {
         Ok(()) if context.session.queue.is_some() && multi::is_queued(entry) => {

@@ -2,7 +2,9 @@
 
 use crate::harness::{Client, Server};
 use engine::{Config, Room};
+use keyspace::Switches;
 use std::time::Duration;
+use testkit::{Connection, request};
 
 const KEY_BYTES: u64 = 1024;
 
@@ -42,6 +44,18 @@ fn without_eviction_writes_are_refused_and_reads_are_not() {
     assert!(format!("{}", client.words("EXEC")).contains("EXECABORT"));
     assert_eq!(client.words("DEL key:1").integer(), Some(1));
     assert!(!client.words("SET another x").is_error());
+}
+
+#[test]
+fn in_a_run_about_one_key_each_write_needs_room() {
+    let server = server("noeviction");
+    server.engine.keyspace.set_switches(Switches { recording: false, stamping: false, peers: false });
+    let mut client = server.client();
+    fill(&mut client, 10);
+    client.send(&request(&["APPEND", "key", "x"]).repeat(3)).unwrap();
+    assert_eq!(client.poll().unwrap().integer(), Some(1));
+    assert!(client.poll().unwrap().is_error());
+    assert!(client.poll().unwrap().is_error());
 }
 
 #[test]

@@ -59,6 +59,72 @@ fn a_pipeline_on_large_collections_is_answered_in_order() {
     assert_eq!(client.words("SCARD set"), Reply::Integer(ELEMENTS as i64 / 2));
 }
 
+/// A server where nobody hears of changes.
+fn alone() -> Server {
+    let server = server();
+    server.engine.keyspace.set_switches(Switches { recording: false, stamping: false, peers: false });
+    server
+}
+
+/// Commands of every kind of handler, about two keys.
+const RUNS: [&str; 34] = [
+    "SET a text",
+    "SET a 1 PX 1",
+    "GETSET b 5",
+    "GET a",
+    "INCR b",
+    "APPEND a more",
+    "GETDEL a",
+    "RPUSH a x y",
+    "LPUSH b x",
+    "LPOP a",
+    "LRANGE b 0 -1",
+    "LMPOP 1 b LEFT",
+    "BLPOP a 0.001",
+    "BLPOP b 0.001",
+    "SADD a x y z",
+    "SADD b 1",
+    "SREM a x",
+    "SPOP b",
+    "SMEMBERS b",
+    "HSET a field value",
+    "HINCRBY a field 1",
+    "HGETALL a",
+    "ZADD b 1 one 2 two",
+    "ZINCRBY b nonsense one",
+    "ZRANGE b 0 -1 WITHSCORES",
+    "ZPOPMIN b",
+    "XADD b 1-1 field value",
+    "XADD b * field",
+    "EXPIRE a 100",
+    "DEL a",
+    "UNLINK b",
+    "OBJECT ENCODING a",
+    "CLIENT NO-TOUCH ON",
+    "EXISTS b",
+];
+
+#[test]
+fn in_a_run_whoever_has_to_be_told_is_told_of_every_command() {
+    let server = alone();
+    let (mut client, mut listener, mut monitor) = (server.client(), server.client(), server.client());
+    client.words("CONFIG SET notify-keyspace-events Kl");
+    listener.words("PSUBSCRIBE __keyspace@0__:*");
+    monitor.words("MONITOR");
+    let run = request(&["RPUSH", "key", "element"]).repeat(3);
+    client.send(&run).unwrap();
+    for number in 1..=3 {
+        assert_eq!(client.poll(), Some(Reply::Integer(number)));
+        assert!(error(&listener.poll().unwrap()).contains("rpush"));
+        assert!(error(&monitor.poll().unwrap()).contains("RPUSH"));
+    }
+    client.words("CONFIG SET notify-keyspace-events \"\"");
+    listener.words("PUNSUBSCRIBE");
+    listener.words("WATCH key");
+    client.send(&run).unwrap();
+    assert!(!executes(&mut listener));
+}
+
 #[test]
 fn requests_before_a_protocol_error_are_executed() {
     let server = server();
@@ -521,6 +587,35 @@ proptest! {
         let whole = replies(&mut std::iter::empty());
         prop_assert_eq!(whole.len(), 100);
         prop_assert_eq!(replies(&mut cuts.into_iter()), whole);
+    }
+
+    /// Commands about one key, one behind the other, share their locks: their replies are those that they have alone.
+    #[test]
+    fn replies_of_a_run_are_those_of_its_commands(
+        runs in proptest::collection::vec((0..RUNS.len(), 1usize..5), 1..30),
+        has_observer in any::<bool>(),
+    ) {
+        let lines: Vec<&str> = runs.into_iter().flat_map(|(line, times)| std::iter::repeat_n(RUNS[line], times)).collect();
+        let replies = |is_pipeline: bool| {
+            let server = alone();
+            let mut client = server.client();
+            let mut observer = server.client();
+            if has_observer {
+                observer.words("WATCH a b");
+            }
+            let requests = lines.iter().map(|line| request(&line.split(' ').collect::<Vec<_>>()));
+            if is_pipeline {
+                client.send(&requests.collect::<Vec<_>>().concat()).unwrap();
+            } else {
+                requests.for_each(|request| client.send(&request).unwrap());
+            }
+            let replies = std::iter::from_fn(|| client.receive().ok()).map(|reply| reply.to_string()).collect::<Vec<_>>();
+            let statistics = observer.words("INFO commandstats");
+            let statistics = String::from_utf8_lossy(statistics.bytes().unwrap()).into_owned();
+            let calls = statistics.lines().filter_map(|line| line.split(',').next());
+            (replies, calls.map(str::to_owned).collect::<Vec<_>>())
+        };
+        prop_assert_eq!(replies(true), replies(false));
     }
 
     /// Whatever a client sends: no panic, and consistent framing of what comes back.
