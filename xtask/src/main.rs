@@ -28,7 +28,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "bench",
         arguments: "[GROUP ...]",
-        summary: "measure beside redis-server: requests, collections, elements, mesh, memory, idle, join, workers",
+        summary: "measure beside redis-server: requests, collections, elements, mesh, memory, idle, join, workers, stalls, stalls-multi-master",
         run: bench::run,
     },
     Task { name: "docs", arguments: "", summary: "make docs/commands.md from the table of commands", run: docs::run },
@@ -59,7 +59,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "soak",
         arguments: "[MINUTES]",
-        summary: "simulation, differential and fuzz runs with new seeds, for a long time",
+        summary: "whether each rule can be broken on purpose; then simulation, differential and fuzz runs with new seeds, for long",
         run: soak::run,
     },
     Task { name: "test", arguments: "", summary: "install what tests need, build, run everything", run: test::run },
