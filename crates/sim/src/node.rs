@@ -20,14 +20,15 @@ use std::time::Duration;
 /// Everything that any node of a history has committed: what the oracle executes.
 #[derive(Clone, Default)]
 pub struct Tape {
-    records: Arc<Mutex<Vec<Record>>>,
+    /// Each with the version of its context (`keyspace::Commit::context`).
+    records: Arc<Mutex<Vec<(u64, Record)>>>,
 }
 
 impl Tape {
     /// For each origin, the stamp of its last commit.
     pub fn last_commits(&self) -> VersionVector {
         let mut last = VersionVector::new();
-        for record in self.records.lock().expect("one thread").iter() {
+        for (_, record) in self.records.lock().expect("one thread").iter() {
             last.advance(record.origin, record.first);
         }
         last
@@ -38,16 +39,18 @@ impl Tape {
         self.records.lock().expect("one thread").len()
     }
 
-    /// What was committed since there were `len` records had seen this.
-    fn note_context(&self, len: usize, context: &VersionVector) {
+    /// What was committed since there were `len` records, and when more was here than at `version`, had seen this.
+    fn note_context(&self, len: usize, version: u64, context: &VersionVector) {
         let mut records = self.records.lock().expect("one thread");
-        records[len..].iter_mut().for_each(|record| record.context.clone_from(context));
+        let later = records[len..].iter_mut().filter(|(at, _)| *at > version);
+        later.for_each(|(_, record)| record.context.clone_from(context));
     }
 
     /// Those records that `vector` covers; a crash may have taken others with it.
     pub fn records(&self, vector: &VersionVector) -> Vec<Record> {
         let records = std::mem::take(&mut *self.records.lock().expect("one thread"));
-        records.into_iter().filter(|record| vector.covers(record.origin, record.first)).collect()
+        let records = records.into_iter().map(|(_, record)| record);
+        records.filter(|record| vector.covers(record.origin, record.first)).collect()
     }
 }
 
@@ -63,7 +66,7 @@ impl Journal for Recorder {
     fn commit(&self, commit: &Commit<'_>) {
         let context = self.context.lock().expect("one thread").clone();
         let record = Record { origin: self.origin, first: commit.first, context, effects: commit.effects.to_vec() };
-        self.tape.records.lock().expect("one thread").push(record);
+        self.tape.records.lock().expect("one thread").push((commit.context, record));
     }
 }
 
@@ -226,18 +229,23 @@ impl Machine {
     pub fn turn(&mut self, now: Now) {
         self.host.set(now);
         self.note_context();
-        self.node.turn(now);
+        self.with_applied(|node| node.turn(now));
         self.waiter.wait_on(&mut self.worker, engine_now(now));
     }
 
     /// Something happened on a link. What comes in may be what a client waits for.
     pub fn handle(&self, link: LinkId, input: Input<'_>, now: Now) {
         self.host.set(now);
+        self.with_applied(|node| node.handle(link, input, now));
+    }
+
+    /// What comes in while the node does this may be what a client waits for: its commits have seen it, and others have not.
+    fn with_applied(&self, act: impl FnOnce(&Node)) {
         let tape = &self.recorder.tape;
-        let len = tape.count();
-        self.node.handle(link, input, now);
+        let (len, version) = (tape.count(), self.keyspace.context_version());
+        act(&self.node);
         if tape.count() > len {
-            tape.note_context(len, &self.seen_by_commits());
+            tape.note_context(len, version, &self.seen_by_commits());
         }
     }
 
