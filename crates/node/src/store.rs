@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 /// How many keys per shard and database are looked at in one go when something has become stable.
-const STABILIZE_KEYS: usize = 100;
+const STABILIZE_KEYS: usize = 50;
 /// How many keys that late records made doubtful are said anew in one go.
 const SETTLE_KEYS: usize = 64;
 
