@@ -374,6 +374,11 @@ impl Clients {
         self.dying_bytes.load(Relaxed)
     }
 
+    /// For what counts itself in `mail_bytes`.
+    pub(crate) fn mail_counter(&self) -> Arc<AtomicU64> {
+        self.mail_bytes.clone()
+    }
+
     pub(crate) fn mail_bytes(&self) -> u64 {
         self.mail_bytes.load(Relaxed)
     }

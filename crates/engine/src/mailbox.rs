@@ -5,19 +5,54 @@ use crate::clients::Client;
 use crate::engine::Engine;
 use parking_lot::Mutex;
 use resp::{Out, Protocol};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One message. What several clients get is shared between them.
 pub(crate) enum Message {
     /// A publication, and by which kind of subscription it comes.
-    Published { publication: Arc<Publication>, by: Subscription },
+    Published { publication: Shared<Publication>, by: Subscription },
     /// Keys that the client, or one that redirects to it, may hold are not what they were; `None`: no key is.
-    Invalidated { keys: Option<Arc<[Box<[u8]>]>>, redirected: bool },
+    Invalidated { keys: Option<Keys>, redirected: bool },
     /// A line that is a reply by itself (MONITOR).
-    Line(Arc<str>),
+    Line(Shared<Box<str>>),
     /// The client to which invalidations were to be redirected is gone.
     RedirectionBroken { client: u64 },
+}
+
+/// What several messages hold together, counted once as long as one of them waits.
+pub(crate) type Shared<T> = Arc<Counted<T>>;
+
+/// The keys of one message.
+pub(crate) type Keys = Shared<Box<[Box<[u8]>]>>;
+
+pub(crate) struct Counted<T> {
+    value: T,
+    bytes: u64,
+    /// Of the engine's `Clients`.
+    total_bytes: Arc<AtomicU64>,
+}
+
+impl<T> Counted<T> {
+    pub(crate) fn new(engine: &Engine, value: T, bytes: usize) -> Shared<T> {
+        let (bytes, total_bytes) = (bytes as u64, engine.clients.mail_counter());
+        total_bytes.fetch_add(bytes, Relaxed);
+        Arc::new(Counted { value, bytes, total_bytes })
+    }
+}
+
+impl<T> Deref for Counted<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> Drop for Counted<T> {
+    fn drop(&mut self) {
+        self.total_bytes.fetch_sub(self.bytes, Relaxed);
+    }
 }
 
 pub(crate) struct Publication {
@@ -103,13 +138,14 @@ pub(crate) struct Mailbox {
     messages: Mutex<Vec<Message>>,
     /// Of all of them; 0 where there are none.
     bytes: AtomicU64,
-    /// What waits in all mailboxes.
+    /// What waits in all mailboxes; what messages share counts by itself.
     total_bytes: Arc<AtomicU64>,
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        self.total_bytes.fetch_sub(self.bytes(), Relaxed);
+        let waiting = self.messages.get_mut().len();
+        self.note_taken(waiting);
     }
 }
 
@@ -125,9 +161,14 @@ impl Mailbox {
         let size = message.size() as u64;
         let bytes = self.bytes.load(Relaxed) + size;
         self.bytes.store(bytes, Relaxed);
-        self.total_bytes.fetch_add(size, Relaxed);
+        self.total_bytes.fetch_add(OVERHEAD_BYTES as u64, Relaxed);
         messages.push(message);
         (bytes, was_empty)
+    }
+
+    /// So many messages have left.
+    fn note_taken(&self, messages: usize) {
+        self.total_bytes.fetch_sub((messages * OVERHEAD_BYTES) as u64, Relaxed);
     }
 
     /// Bytes that wait; they count as output.
@@ -147,9 +188,10 @@ impl Mailbox {
     fn write_all(&self, subscribed: bool, out: &mut Out) {
         let messages = {
             let mut messages = self.messages.lock();
-            self.total_bytes.fetch_sub(self.bytes.swap(0, Relaxed), Relaxed);
+            self.bytes.store(0, Relaxed);
             std::mem::take(&mut *messages)
         };
+        self.note_taken(messages.len());
         messages.iter().for_each(|message| message.write(subscribed, out));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::clients::Client;
 use crate::engine::Engine;
-use crate::mailbox::Message;
+use crate::mailbox::{Counted, Message};
 use crate::secrets::secret_arguments;
 use crate::services::Now;
 use crate::table::Entry;
@@ -50,7 +50,9 @@ impl Engine {
     /// Shows a command that `client` has had executed.
     #[cold]
     pub(crate) fn show_to_monitors(&self, client: &Client, db: u32, entry: &Entry, args: Args<'_>, now: Now) {
-        let line: Arc<str> = line(client, db, entry, args, now).into();
+        let line: Box<str> = line(client, db, entry, args, now).into();
+        let bytes = line.len();
+        let line = Counted::new(self, line, bytes);
         for monitor in self.monitors.clients.lock().iter() {
             self.push(monitor, Message::Line(line.clone()));
         }

@@ -4,7 +4,7 @@
 
 use crate::clients::{Client, ClientKind};
 use crate::engine::Engine;
-use crate::mailbox::{Message, Publication, Subscription};
+use crate::mailbox::{Counted, Message, Publication, Subscription};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -205,8 +205,10 @@ impl Engine {
         let mut receivers = 0;
         // Under the lock, so that all subscribers see all publications in one order.
         self.pubsub.registry.lock().for_each_receiver(channel, sharded, |client, by| {
-            let publication = publication
-                .get_or_insert_with(|| Arc::new(Publication { channel: channel.into(), payload: payload.into() }));
+            let publication = publication.get_or_insert_with(|| {
+                let publication = Publication { channel: channel.into(), payload: payload.into() };
+                Counted::new(self, publication, channel.len() + payload.len())
+            });
             self.push(client, Message::Published { publication: publication.clone(), by });
             receivers += 1;
         });

@@ -4,7 +4,7 @@
 
 use crate::clients::Client;
 use crate::engine::Engine;
-use crate::mailbox::Message;
+use crate::mailbox::{Counted, Keys, Message};
 use bitflags::bitflags;
 use keyspace::Change;
 use parking_lot::Mutex;
@@ -117,9 +117,16 @@ impl Readers {
     }
 }
 
+/// The keys of one message, for all that get it.
+fn shared<'k>(engine: &Engine, keys: impl Iterator<Item = &'k [u8]>) -> Keys {
+    let keys: Box<[Box<[u8]>]> = keys.map(Box::from).collect();
+    let bytes = keys.iter().map(|key| key.len() + size_of::<Box<[u8]>>()).sum();
+    Counted::new(engine, keys, bytes)
+}
+
 impl Tables {
     /// Tells a client that it must let go of keys, `None`: of all.
-    fn send(&self, engine: &Engine, client: u64, keys: Option<Arc<[Box<[u8]>]>>) {
+    fn send(&self, engine: &Engine, client: u64, keys: Option<Keys>) {
         let Some(Tracker { client, redirect, .. }) = self.trackers.get(&client) else { return };
         if *redirect == 0 {
             return engine.push(client, Message::Invalidated { keys, redirected: false });
@@ -135,7 +142,7 @@ impl Tables {
 
     /// Tells the readers of a key.
     fn send_to_readers(&self, engine: &Engine, key: &[u8], readers: &[u64], author: Option<u64>) {
-        let keys: Arc<[Box<[u8]>]> = [key.into()].into();
+        let keys = shared(engine, [key].into_iter());
         for &reader in readers {
             let options = self.trackers.get(&reader).map_or(Options::BCAST, |tracker| tracker.options);
             let is_own = options.contains(Options::NOLOOP) && author == Some(reader);
@@ -149,7 +156,7 @@ impl Tables {
     fn broadcast(&self, engine: &Engine, keys: &BTreeSet<&[u8]>, author: Option<u64>) {
         for (prefix, clients) in &self.prefixes {
             let matching = keys.range(&prefix[..]..).take_while(|key| key.starts_with(prefix));
-            let matching: Arc<[Box<[u8]>]> = matching.map(|key| Box::from(*key)).collect();
+            let matching = shared(engine, matching.copied());
             if matching.is_empty() {
                 continue;
             }

@@ -127,14 +127,14 @@ fn nothing_is_evicted_while_clients_are_paused() {
     assert_eq!(size(&mut client), 0);
 }
 
-/// Each key that goes makes ten messages, which together take more than the key did.
+/// Each key that goes makes ten messages, which share its name.
 #[test]
 fn what_is_on_its_way_to_clients_is_not_evicted_for() {
     let server = server("allkeys-random");
     let (keyspace, engine) = (server.engine.keyspace.clone(), server.engine.clone());
     *server.host.used_memory.lock().unwrap() = Some(Box::new(move || {
         let messages: u64 = engine.clients.all().iter().map(|client| client.total_memory()).sum();
-        keyspace.key_count() as u64 * KEY_BYTES + messages
+        keyspace.key_count() as u64 * KEY_BYTES + messages / 10
     }));
     let mut trackers: Vec<Client> = (0..10).map(|_| server.client()).collect();
     trackers[0].words("CONFIG SET maxmemory 0");
@@ -153,10 +153,13 @@ fn what_is_on_its_way_to_clients_is_not_evicted_for() {
     config.maxmemory_policy = "allkeys-random";
     let now = engine::Host::now(&*server.host);
     assert_eq!(server.engine.make_room(&config, now), Room::Enough);
-    assert_eq!(server.engine.keyspace.key_count(), 80);
+    let evicted = 100 - server.engine.keyspace.key_count();
+    // What is shared is not taken off for each of the ten: or a key or two would seem to be enough for now.
+    assert!((10..=20).contains(&evicted), "{evicted}");
     for tracker in &mut trackers {
-        assert_eq!(std::iter::from_fn(|| tracker.poll()).count(), 20);
+        assert_eq!(std::iter::from_fn(|| tracker.poll()).count(), evicted);
     }
     assert_eq!(server.engine.make_room(&config, now), Room::Enough);
-    assert_eq!(server.engine.keyspace.key_count(), 80);
+    // The clients themselves take a little less by now.
+    assert!((80..=84).contains(&server.engine.keyspace.key_count()), "{}", server.engine.keyspace.key_count());
 }
