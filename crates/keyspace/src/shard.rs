@@ -61,6 +61,11 @@ impl<H: KeyHasher> Database<H> {
             agenda: Agenda::default(),
         }
     }
+
+    /// About what is kept because something older may still arrive, or somebody lacks it.
+    pub fn remembered_bytes(&self) -> usize {
+        self.recent.bytes() + self.table.due_bytes() + size_of_val(&*self.cancelled_by_flush)
+    }
 }
 
 impl<H: KeyHasher> Shard<H> {

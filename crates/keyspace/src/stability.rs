@@ -133,7 +133,7 @@ impl Keyspace {
         let of_shard = |index: usize| {
             let guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
             let databases = guard.at(index).databases.iter();
-            databases.map(|database| database.recent.bytes() + database.table.due_bytes()).sum::<usize>()
+            databases.map(Database::remembered_bytes).sum::<usize>()
         };
         (0..self.shards.count()).map(of_shard).sum()
     }

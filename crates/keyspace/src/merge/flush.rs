@@ -1,6 +1,6 @@
 //! FLUSHDB and FLUSHALL: a clear of a whole database in one shard.
 
-use super::operations::assumed_by;
+use super::operations::{assumed_by, note_cancelled};
 use super::{Author, Merge, version_of};
 use crate::KeyHash;
 use crate::garbage::Garbage;
@@ -23,7 +23,8 @@ pub(crate) fn flush(
         return;
     }
     database.flushed = author.origins.newest(database.flushed, author.version);
-    database.cancelled_by_flush.extend(assumed_by(author.version, author.row));
+    assumed_by(author.version, author.row)
+        .for_each(|cancellation| note_cancelled(&mut database.cancelled_by_flush, cancellation));
     // Keys about which more has to be remembered than that they are gone.
     let mut keys: Vec<Box<[u8]>> = database.recent.keys().map(|key| Box::from(&**key)).collect();
     // Keys that are newer as a whole, as the flush comes late; and those that something late, of another

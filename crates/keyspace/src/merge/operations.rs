@@ -438,7 +438,8 @@ pub(crate) fn assumed_by(by: Version, row: Row<'_>) -> impl Iterator<Item = Canc
     })
 }
 
-fn note_cancelled(cancelled: &mut Vec<Cancellation>, Cancellation { newest, by }: Cancellation) {
+/// One for each pair of origins: of the increments, and of the clears.
+pub(crate) fn note_cancelled(cancelled: &mut Vec<Cancellation>, Cancellation { newest, by }: Cancellation) {
     let is_same = |noted: &&mut Cancellation| (noted.newest.origin, noted.by.origin) == (newest.origin, by.origin);
     match cancelled.iter_mut().find(is_same) {
         Some(noted) => {

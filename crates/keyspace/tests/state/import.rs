@@ -82,6 +82,23 @@ fn what_is_written_while_a_data_set_comes_takes_all_of_it_for_seen() {
     }
 }
 
+/// Its source may never come back.
+#[test]
+fn flushes_during_a_data_set_that_never_ends_are_not_remembered_one_by_one() {
+    let (there, here) = (keyspace(1), keyspace(2));
+    let theirs = commit(&there, NOW_MS, |txn| txn.string_set(b"n", b"1", SetDeadline::Clear)).0;
+    let import = begin(&here, theirs, true);
+    let remembered = [1, 1000].map(|flushes| {
+        for _ in 0..flushes {
+            commit(&here, NOW_MS, |txn| drop(txn.flush_db()));
+        }
+        here.remembered_bytes()
+    });
+    import.end(&here, false, |_| ());
+    assert!(remembered[0] > 0, "a flush cancels what is still to come");
+    assert_eq!(remembered[0], remembered[1]);
+}
+
 #[test]
 fn what_is_left_to_the_log_comes_with_it() {
     let later: [Write<'_>; 3] = [
