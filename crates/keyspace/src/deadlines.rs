@@ -20,7 +20,7 @@ pub(crate) struct Deadlines {
     /// others stay until everybody has seen them: who has not would hold a deadline before them to be in force.
     writes: SmallVec<[Write; 1]>,
     /// The last one. Who has not seen its cause must be told of it with the data set.
-    death: Option<Death>,
+    death: Option<Box<Death>>,
 }
 
 /// A deadline that came into force.
@@ -54,7 +54,7 @@ impl Deadlines {
     /// `None` where there are no writes.
     pub(crate) fn from_parts(mut writes: Vec<Write>, death: Option<Death>, origins: &Origins) -> Option<Deadlines> {
         writes.sort_by(|a, b| origins.compare(a.version, b.version));
-        (!writes.is_empty()).then(|| Deadlines { writes: SmallVec::from_vec(writes), death })
+        (!writes.is_empty()).then(|| Deadlines { writes: SmallVec::from_vec(writes), death: death.map(Box::new) })
     }
 
     /// What the register holds.
@@ -71,7 +71,7 @@ impl Deadlines {
     }
 
     pub(crate) fn death(&self) -> Option<Death> {
-        self.death
+        self.death.as_deref().copied()
     }
 
     /// EXPIRE and PERSIST.
@@ -86,8 +86,8 @@ impl Deadlines {
     /// A deadline has come into force elsewhere.
     pub(crate) fn die(&mut self, origins: &Origins, death: Death) {
         self.restart(origins, death.at, None);
-        if self.death.is_none_or(|known| origins.newer(death.at, known.at)) {
-            self.death = Some(death);
+        if self.death().is_none_or(|known| origins.newer(death.at, known.at)) {
+            self.death = Some(Box::new(death));
         }
     }
 
@@ -113,7 +113,7 @@ impl Deadlines {
             match self.writes[at].expiry() {
                 Some(expiry) if horizon.passed(expiry) && next.is_none_or(|next| origins.newer(next, expiry)) => {
                     died = Some(expiry);
-                    self.death = Some(Death { at: expiry, cause: version });
+                    self.death = Some(Box::new(Death { at: expiry, cause: version }));
                     self.writes[at] = Write { version: expiry, deadline_ms: None };
                     self.writes.drain(..at);
                     at = 0;

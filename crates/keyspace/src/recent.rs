@@ -1,6 +1,7 @@
 //! The side table of a shard: what has to be known, beside the entries themselves, about keys that
 //! were written in about the last round trip (docs/decisions/0001-convergence.md).
 
+pub(crate) mod creations;
 pub(crate) mod stream;
 
 use crate::KeyType;
@@ -8,11 +9,13 @@ use crate::deadlines::Deadlines;
 use crate::lifetimes::Lifetimes;
 use crate::list::ListRegisters;
 use crate::merge::operations::{Horizon, LazyOperations, Operation, Operations};
-use crate::version::{Origins, Version};
+use crate::version::Version;
 use effect::{Collection, Stamp};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
+use creations::Creations;
 use stream::StreamRecord;
 
 /// The registers of one key. A key without a record is as if it had been Put whole at its version.
@@ -30,8 +33,7 @@ pub(crate) struct Record {
     pub(crate) clear: Version,
     /// There may have been none: it says only that the key was as it is at that version.
     pub(crate) is_at_rest: bool,
-    /// By `KeyType`: the newest effect that makes the key one of this type.
-    pub(crate) creations: [Version; KeyType::COUNT],
+    pub(crate) creations: Creations,
     /// The entry, where there is one, has the newest of them.
     pub(crate) deadlines: Deadlines,
     /// On the string.
@@ -117,10 +119,6 @@ impl Record {
     /// `flushed`: the newest flush of the database.
     pub(crate) fn new(entry: Option<(KeyType, Version, Option<u64>)>, flushed: Version) -> Record {
         let clear = entry.map_or(flushed, |(_, version, _)| version);
-        let mut creations = [Version::ZERO; KeyType::COUNT];
-        if let Some((key_type, version, _)) = entry {
-            creations[key_type as usize] = version;
-        }
         Record {
             queued: Stamp::ZERO,
             weighed: 0,
@@ -128,7 +126,7 @@ impl Record {
             newest: clear,
             clear,
             is_at_rest: entry.is_some(),
-            creations,
+            creations: entry.map_or_else(Creations::default, |(key_type, version, _)| Creations::One(key_type, version)),
             deadlines: Deadlines::new(clear, entry.and_then(|(_, _, deadline_ms)| deadline_ms)),
             operations: LazyOperations::default(),
             members: Elements::default(),
@@ -145,12 +143,6 @@ impl Record {
     pub(crate) fn tombstone(entry: Option<(KeyType, Version, Option<u64>)>, version: Version) -> Record {
         let clear = Record { newest: version, clear: version, is_at_rest: false, ..Record::new(entry, version) };
         Record { deadlines: Deadlines::new(version, None), ..clear }
-    }
-
-    /// The newest creation as any type but `key_type`: what is older is dead for it.
-    pub(crate) fn newest_of_others(&self, key_type: KeyType, origins: &Origins) -> Version {
-        let others = self.creations.iter().enumerate().filter(|(index, _)| *index != key_type as usize);
-        others.fold(Version::ZERO, |newest, (_, version)| origins.newest(newest, *version))
     }
 
     /// Is something known of single parts of what the key is as a `key_type`?
@@ -265,7 +257,7 @@ impl Record {
 
     /// Is all known that says what the key is as a whole?
     fn is_known(&self, horizon: &Horizon<'_>) -> bool {
-        self.creations.iter().chain([&self.clear, &self.newest]).all(|version| horizon.known(*version))
+        self.creations.all(|version| horizon.known(version)) && horizon.known(self.clear) && horizon.known(self.newest)
     }
 
     /// Is nothing left that the entry itself does not say?
@@ -280,12 +272,19 @@ impl Record {
     }
 }
 
-/// Records by key, and the order in which they are looked at again.
+/// A record in its place.
+struct Remembered {
+    hash: u64,
+    key: Box<[u8]>,
+    record: Record,
+}
+
+/// Records by key, and the order in which they are looked at again. Every `hash` is the table's, of the key.
 #[derive(Default)]
 pub(crate) struct Recent {
-    records: HashMap<Arc<[u8]>, Box<Record>, KeyedHash>,
-    /// Each record once, and some that are gone or were made anew. About ascending: by the newest stamp at the time.
-    queue: VecDeque<(Stamp, Arc<[u8]>)>,
+    records: HashTable<Box<Remembered>>,
+    /// Hashes of keys: each record once, and some that are gone or were made anew. About ascending: by the newest stamp at the time.
+    queue: VecDeque<(Stamp, u64)>,
     /// About how much memory all of it takes.
     bytes: usize,
 }
@@ -298,36 +297,42 @@ impl Recent {
 
     /// The same without the record.
     fn place_bytes(key: &[u8]) -> usize {
-        const PLACES: usize = 3 * size_of::<(Stamp, Arc<[u8]>)>();
-        2 * size_of::<usize>() + key.len() + PLACES
+        const PLACES: usize = 2 * size_of::<Box<Remembered>>() + size_of::<(Stamp, u64)>();
+        size_of::<Remembered>() - size_of::<Record>() + key.len() + PLACES
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Record> {
-        if self.records.is_empty() {
-            return None;
-        }
-        self.records.get(key).map(|record| &**record)
+    pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<&Record> {
+        Some(&self.records.find(hash, is_of(hash, key))?.record)
     }
 
     /// The record of `key`; a new one is looked at when `stamp` is stable.
-    pub(crate) fn entry(&mut self, key: &[u8], stamp: Stamp, new: impl FnOnce() -> Record) -> &mut Record {
-        if !self.records.contains_key(key) {
-            let key: Arc<[u8]> = key.into();
-            self.bytes += Self::place_bytes(&key);
-            self.queue.push_back((stamp, key.clone()));
-            return self.records.entry(key).or_insert_with(|| Box::new(Record { queued: stamp, weighed: 0, ..new() }));
-        }
-        self.records.get_mut(key).expect("there, as was just seen")
+    pub(crate) fn entry(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        stamp: Stamp,
+        new: impl FnOnce() -> Record,
+    ) -> &mut Record {
+        let place = match self.records.entry(hash, is_of(hash, key), |remembered| remembered.hash) {
+            Entry::Occupied(place) => place,
+            Entry::Vacant(place) => {
+                self.bytes += Self::place_bytes(key);
+                self.queue.push_back((stamp, hash));
+                let record = Record { queued: stamp, weighed: 0, ..new() };
+                place.insert(Box::new(Remembered { hash, key: key.into(), record }))
+            }
+        };
+        &mut place.into_mut().record
     }
 
-    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Box<Record>> {
-        let record = self.records.remove(key)?;
-        self.bytes -= record.weighed + Self::place_bytes(key);
-        Some(record)
+    pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Record> {
+        let (remembered, _) = self.records.find_entry(hash, is_of(hash, key)).ok()?.remove();
+        self.bytes -= remembered.record.weighed + Self::place_bytes(key);
+        Some(remembered.record)
     }
 
     /// A record grew by so many bytes, as its `weigh` says.
@@ -340,34 +345,50 @@ impl Recent {
         self.bytes
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &Arc<[u8]>> {
-        self.records.keys()
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Record)> {
-        self.records.iter().map(|(key, record)| (&**key, &**record))
+        self.records.iter().map(|remembered| (&*remembered.key, &remembered.record))
     }
 
-    /// The key of the next record that may have become stable; it is to be given to `put_back` or `remove`.
-    pub(crate) fn pop_due(&mut self, horizon: &Horizon<'_>) -> Option<Arc<[u8]>> {
+    /// The hash of the next record that may have become stable, and in `key` its key; it is to be given to `put_back` or `remove`.
+    pub(crate) fn pop_due(&mut self, horizon: &Horizon<'_>, key: &mut Vec<u8>) -> Option<u64> {
         while self.queue.front().is_some_and(|(stamp, _)| *stamp <= horizon.clock) {
-            let (queued, key) = self.queue.pop_front()?;
-            if self.records.get(&key).is_some_and(|record| record.queued == queued) {
-                return Some(key);
+            let (queued, hash) = self.queue.pop_front()?;
+            let is_it = |remembered: &Box<Remembered>| remembered.hash == hash && remembered.record.queued == queued;
+            if let Some(remembered) = self.records.find(hash, is_it) {
+                key.clear();
+                key.extend_from_slice(&remembered.key);
+                return Some(hash);
             }
         }
         None
     }
 
     /// To be looked at again when what is in the record now is stable.
-    pub(crate) fn put_back(&mut self, key: Arc<[u8]>) {
-        if let Some(record) = self.records.get_mut(&key) {
-            record.queued = record.newest.stamp;
-            self.queue.push_back((record.queued, key));
+    pub(crate) fn put_back(&mut self, hash: u64, key: &[u8]) {
+        if let Some(remembered) = self.records.find_mut(hash, is_of(hash, key)) {
+            remembered.record.queued = remembered.record.newest.stamp;
+            self.queue.push_back((remembered.record.queued, hash));
         }
+    }
+
+    /// Hashes of the next keys that `pop_due` may give. Starts to load their records.
+    pub(crate) fn upcoming(&self, count: usize) -> impl Iterator<Item = u64> + '_ {
+        self.queue.iter().take(count).map(|(_, hash)| {
+            // To look whether it is the right one would mean to wait for it.
+            if let Some(likely) = self.records.find(*hash, |_| true) {
+                let start: *const Remembered = &**likely;
+                const LINE: usize = 64;
+                (0..size_of::<Remembered>()).step_by(LINE).for_each(|at| stdx::prefetch(start.wrapping_byte_add(at)));
+            }
+            *hash
+        })
     }
 
     pub(crate) fn queue_len(&self) -> usize {
         self.queue.len()
     }
+}
+
+fn is_of(hash: u64, key: &[u8]) -> impl Fn(&Box<Remembered>) -> bool {
+    move |remembered| remembered.hash == hash && *remembered.key == *key
 }

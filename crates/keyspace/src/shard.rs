@@ -7,6 +7,7 @@ use crate::table::{KeyHasher, Table};
 use crate::version::Version;
 use effect::Stamp;
 use std::cell::Cell;
+use thin_vec::ThinVec;
 use values::EncodingLimits;
 
 /// One database's part of a shard.
@@ -16,7 +17,7 @@ pub(crate) struct Database<H> {
     /// The newest flush of the database.
     pub flushed: Version,
     /// What flushes of this node cancel of a data set that is on its way.
-    pub cancelled_by_flush: Vec<Cancellation>,
+    pub cancelled_by_flush: ThinVec<Cancellation>,
     /// Not older than any key that has no record.
     pub newest_plain: Stamp,
     /// See `View::type_clashes`.
@@ -55,7 +56,7 @@ impl<H: KeyHasher> Database<H> {
             table: Table::new(hasher),
             recent: Recent::default(),
             flushed: Version::ZERO,
-            cancelled_by_flush: Vec::new(),
+            cancelled_by_flush: ThinVec::new(),
             newest_plain: Stamp::ZERO,
             type_clashes: 0,
             agenda: Agenda::default(),

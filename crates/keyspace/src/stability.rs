@@ -11,6 +11,10 @@ use crate::version::{OriginIndex, Row, Version};
 use crate::{EventClass, KeyEvent, KeyHash, KeyType, Keyspace};
 use effect::{Stamp, VersionVector};
 use std::sync::atomic::Ordering;
+use values::Prefetch;
+
+/// So many records are on their way from memory while others are looked at.
+const AT_ONCE: usize = 16;
 
 /// What time has done to a key, without an effect.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +72,7 @@ impl Keyspace {
         let known: Vec<Stamp> = horizon.causal.iter().map(|mark| mark.stamp.min(horizon.clock)).collect();
         self.note_decided(&known);
         *self.known.lock() = known;
-        let mut done = true;
+        let (mut done, mut key) = (true, Vec::new());
         for index in 0..self.shards.count() {
             let mut guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
             let shard = guard.at_mut(index);
@@ -82,9 +86,14 @@ impl Keyspace {
                         done &= due <= budget;
                         break;
                     }
-                    let Some(key) = database.recent.pop_due(horizon) else { break };
-                    let mut merge =
-                        Merge { database, limits: &shard.limits, author, hash: KeyHash.hash(&key), key: &key };
+                    if looked_at % AT_ONCE == 0 {
+                        let Database { table, recent, .. } = &*database;
+                        [Prefetch::Bucket, Prefetch::Entries]
+                            .into_iter()
+                            .for_each(|step| recent.upcoming(AT_ONCE).for_each(|hash| table.prefetch(hash, step)));
+                    }
+                    let Some(hash) = database.recent.pop_due(horizon, &mut key) else { break };
+                    let mut merge = Merge { database, limits: &shard.limits, author, hash, key: &key };
                     let (key_type, was_there) = (merge.key_type(), merge.is_in_sight());
                     let Stabilized { is_stable, died, members_died } = merge.stabilize(horizon);
                     let is_gone = was_there && !merge.is_in_sight();
@@ -99,7 +108,7 @@ impl Keyspace {
                         tell(ByTime::Changed { db, key: &key, was_there });
                     }
                     if !is_stable {
-                        database.recent.put_back(key);
+                        database.recent.put_back(hash, &key);
                     }
                 }
             }

@@ -183,13 +183,18 @@ pub(crate) enum Undo {
     Integer(i64),
     Value(Box<[u8]>),
     Score(f64),
-    Patch {
-        offset: usize,
-        bytes: Box<[u8]>,
-        len: usize,
-    },
+    Patch(Box<Patch>),
     /// Of a dense HyperLogLog: bytes in the order in which they were overwritten.
     Bytes(Box<[(usize, [u8; 2])]>),
+}
+
+/// What was there before bytes were overwritten.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Patch {
+    offset: usize,
+    bytes: Box<[u8]>,
+    /// Of the whole string.
+    len: usize,
 }
 
 impl Action {
@@ -229,7 +234,7 @@ impl Undo {
             Undo::Integer(value) => cell.write(StringRef::Int(*value)),
             Undo::Value(value) => cell.write(StringRef::Bytes(value)),
             Undo::Score(score) => cell.set_score(*score),
-            Undo::Patch { offset, bytes, len } => cell.patch(*offset, bytes, *len),
+            Undo::Patch(old) => cell.patch(old.offset, &old.bytes, old.len),
             Undo::Bytes(pairs) => pairs.iter().rev().for_each(|(at, pair)| patch_pair(cell, *at, *pair)),
         }
     }
@@ -292,7 +297,7 @@ fn overwrite(cell: &mut impl Cell, offset: u64, bytes: &[u8]) -> Undo {
         })
     });
     let undo = match old {
-        Some((bytes, len)) => Undo::Patch { offset: offset.min(len), bytes, len },
+        Some((bytes, len)) => Undo::Patch(Box::new(Patch { offset: offset.min(len), bytes, len })),
         None => {
             cell.write(StringRef::Bytes(b""));
             Undo::Remove

@@ -132,7 +132,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     }
 
     fn fields_delete<'m, F: Fields>(&mut self, names: impl Iterator<Item = &'m [u8]> + Clone) -> usize {
-        let dead = self.record.newest_of_others(F::KEY_TYPE, self.author.origins);
+        let dead = self.record.creations.newest_of_others(F::KEY_TYPE, self.author.origins);
         let is_alive = self.author.is_newer_than(self.record.clear) && self.author.is_newer_than(dead);
         let removed = if is_alive && self.has::<F>() && !self.has_deadlines(F::COLLECTION) {
             self.write_fields::<F>(names.map(|name| (name, None)))

@@ -45,7 +45,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         let is_simple = |entry: &Entry| !matches!(entry.key_type(), KeyType::List | KeyType::Stream);
         entry.is_none_or(is_simple)
             && self.author.is_newer_than(entry.map_or(*flushed, version_of))
-            && recent.get(self.key).is_none()
+            && recent.get(self.hash, self.key).is_none()
     }
 
     /// A clear of such a key leaves nothing but itself.
@@ -54,7 +54,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         let Database { table, recent, .. } = &mut *self.database;
         let entry = table.remove(hash, key);
         let known = entry.as_ref().map(|entry| (entry.key_type(), version_of(entry), entry.deadline_ms()));
-        let record = recent.entry(key, author.version.stamp, || Record::tombstone(known, author.version));
+        let record = recent.entry(hash, key, author.version.stamp, || Record::tombstone(known, author.version));
         record.operations.note_assumed(author.version, author.row);
         let grown = record.weigh();
         recent.note_growth(grown);
@@ -126,14 +126,14 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>) -> Stabilized {
         // Most of what goes is like this, and there is much of it after a DEL of very many keys.
         if self.entry().is_none()
-            && self.database.recent.get(self.key).is_some_and(|record| record.is_settled(horizon, None))
+            && self.database.recent.get(self.hash, self.key).is_some_and(|record| record.is_settled(horizon, None))
         {
-            self.database.recent.remove(self.key);
+            self.database.recent.remove(self.hash, self.key);
             return Stabilized { is_stable: true, died: false, members_died: 0 };
         }
         let stabilized = self.with_record(|parts| parts.stabilize(horizon));
         if stabilized.is_stable {
-            let list = self.database.recent.remove(self.key).and_then(|record| record.list);
+            let list = self.database.recent.remove(self.hash, self.key).and_then(|record| record.list);
             if let Some(mut entry) = self.entry_mut() {
                 let version = version_of(&entry);
                 if let (Some(stored), Some(list)) = (entry.stored_list_mut(), list) {

@@ -58,7 +58,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         }
         self.with_record(|parts| {
             let author = parts.author;
-            let dead = parts.record.newest_of_others(collection.into(), author.origins);
+            let dead = parts.record.creations.newest_of_others(collection.into(), author.origins);
             if !author.is_older_than(parts.record.clear) && author.is_newer_than(dead) {
                 parts.register(collection, member).restart(author.origins, author.version, deadline_ms);
             }
@@ -117,7 +117,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         deadline_ms: Option<u64>,
     ) {
         let author = self.author;
-        let dead = self.record.newest_of_others(collection.into(), author.origins);
+        let dead = self.record.creations.newest_of_others(collection.into(), author.origins);
         if author.is_newer_than(self.record.clear) && author.is_newer_than(dead) {
             for member in members {
                 self.register(collection, member).write(author.origins, author.version, deadline_ms);

@@ -140,7 +140,7 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
     fn with_record<R>(&mut self, rule: impl FnOnce(&mut Parts<'_, 'a, H>) -> R) -> R {
         let Database { table, recent, flushed, type_clashes, agenda, .. } = &mut *self.database;
         let (hash, key, author) = (self.hash, self.key, self.author);
-        let record = recent.entry(key, author.version.stamp, || {
+        let record = recent.entry(hash, key, author.version.stamp, || {
             let mut entry = table.find_mut(hash, key);
             let known = entry.as_ref().map(|entry| (entry.key_type(), version_of(entry), entry.deadline_ms()));
             if let Some((KeyType::List, version, _)) = known
@@ -171,17 +171,17 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
             // A collection without a record is one that nobody has written to lately.
             return;
         }
-        let is_described = self.database.recent.get(self.key).is_some_and(|record| {
+        let is_described = self.database.recent.get(self.hash, self.key).is_some_and(|record| {
             // Something newer may have been left to the log by a transfer of state: the entry must not say that it is here.
             record.clear == version
                 && record.newest == version
                 && record.deadlines.newest().version == version
                 && record.deadlines.writes().len() == 1
                 && KeyType::ALL.into_iter().all(|key_type| !record.has_registers(key_type))
-                && record.newest_of_others(key_type, origins) == Version::ZERO
+                && record.creations.newest_of_others(key_type, origins) == Version::ZERO
         });
         if is_described {
-            self.database.recent.remove(self.key);
+            self.database.recent.remove(self.hash, self.key);
             self.database.newest_plain = self.database.newest_plain.max(version.stamp);
             if let Some(mut entry) = self.entry_mut() {
                 entry.set_has_recent(false);
@@ -259,16 +259,16 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let lives = |creation: Version| creation != Version::ZERO && !origins.newer(*clear, creation);
         let is_unseen = |creation: Version| lives(creation) && !row.covers(version, creation);
         let mut others = KeyType::ALL.into_iter().filter(|other| *other != key_type);
-        if !lives(creations[key_type as usize]) && others.any(|other| is_unseen(creations[other as usize])) {
+        if !lives(creations.get(key_type)) && others.any(|other| is_unseen(creations.get(other))) {
             *self.type_clashes += 1;
         }
     }
 
     fn become_type(&mut self, key_type: KeyType) -> bool {
         let Author { origins, version, .. } = self.author;
-        let own = &mut self.record.creations[key_type as usize];
-        *own = origins.newest(*own, version);
-        let newest = !origins.newer(self.record.newest_of_others(key_type, origins), version);
+        let creations = &mut self.record.creations;
+        creations.set(key_type, origins.newest(creations.get(key_type), version));
+        let newest = !origins.newer(self.record.creations.newest_of_others(key_type, origins), version);
         if self.has_other_types(key_type) {
             let cut = Cut { at: version, cause: Cause::TypeClash, wins: !self.author.is_older_than(self.record.clear) };
             self.cut_others(key_type, cut);

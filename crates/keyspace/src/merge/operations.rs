@@ -5,8 +5,8 @@ use super::cell::{Action, Cell, Undo};
 use crate::version::{OriginIndex, Origins, Row, Version};
 use crate::view::StringRef;
 use effect::Stamp;
-use std::collections::VecDeque;
 use std::ops::Deref;
+use thin_vec::ThinVec;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
@@ -40,12 +40,13 @@ pub(crate) enum Cause<'a> {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Operations {
-    list: VecDeque<Operation>,
+    /// Ascending.
+    list: ThinVec<Operation>,
     /// Increments that an expiry has put to sleep; all older than those in the list.
-    asleep: Vec<Operation>,
+    asleep: ThinVec<Operation>,
     mode: Mode,
     /// For a transfer of state: what is missing here without being in one of these is part of the base.
-    cancelled: Vec<Cancellation>,
+    cancelled: ThinVec<Cancellation>,
 }
 
 /// Increments that a clear had seen, which may itself have lost against a newer one since. What a clear has seen of an
@@ -72,7 +73,7 @@ impl Operation {
 }
 
 static NO_OPERATIONS: Operations =
-    Operations { list: VecDeque::new(), asleep: Vec::new(), mode: Mode::Ordered, cancelled: Vec::new() };
+    Operations { list: ThinVec::new(), asleep: ThinVec::new(), mode: Mode::Ordered, cancelled: ThinVec::new() };
 
 impl Default for Operations {
     fn default() -> Operations {
@@ -133,7 +134,7 @@ impl Operations {
             list.sort_by(|a, b| origins.compare(a.version, b.version));
             list.dedup_by_key(|operation| operation.version);
         }
-        Operations { list: awake.into(), asleep, mode: Mode::Ordered, cancelled }
+        Operations { list: awake.into(), asleep: asleep.into(), mode: Mode::Ordered, cancelled: cancelled.into() }
     }
 
     /// Drops some that are not done yet.
@@ -175,7 +176,7 @@ impl Operations {
         if self.list.is_empty() {
             self.mode = Mode::of(cell);
         }
-        let at = match self.list.back() {
+        let at = match self.list.last() {
             Some(last) if origins.newer(last.version, version) => {
                 self.list.partition_point(|operation| origins.newer(version, operation.version))
             }
@@ -207,8 +208,8 @@ impl Operations {
         let is_newer = |operation: &Operation| origins.newer(operation.version, at);
         match cause {
             Cause::Clear(row) => {
-                let asleep = std::mem::take(&mut self.asleep);
-                asleep.into_iter().rev().for_each(|operation| self.list.push_front(operation));
+                let awake = std::mem::replace(&mut self.list, std::mem::take(&mut self.asleep));
+                self.list.extend(awake);
                 let cancelled = &mut self.cancelled;
                 self.list.retain(|operation| {
                     let is_seen = !is_newer(operation) && row.covers(at, operation.version);
@@ -329,9 +330,8 @@ impl Operations {
                 keep
             }),
             Mode::Ordered => {
-                while self.list.front().is_some_and(&settled) {
-                    self.list.pop_front();
-                }
+                let count = self.list.iter().take_while(|operation| settled(operation)).count();
+                self.list.drain(..count);
             }
         }
     }
@@ -381,11 +381,11 @@ impl Operations {
     }
 
     fn undo_from(&mut self, at: usize, cell: &mut impl Cell) {
-        self.list.range(at..).rev().for_each(|operation| operation.undo.apply(cell));
+        self.list[at..].iter().rev().for_each(|operation| operation.undo.apply(cell));
     }
 
     fn redo_from(&mut self, at: usize, cell: &mut impl Cell) {
-        self.list.range_mut(at..).for_each(|operation| operation.undo = operation.action.apply(cell));
+        self.list[at..].iter_mut().for_each(|operation| operation.undo = operation.action.apply(cell));
     }
 }
 
@@ -413,7 +413,7 @@ impl Mode {
     }
 
     /// The mode for these operations on the same base.
-    fn with_magnitude(self, list: &VecDeque<Operation>) -> Mode {
+    fn with_magnitude(self, list: &[Operation]) -> Mode {
         match self {
             Mode::Counter { base, .. } => {
                 let mut mode = Mode::Counter { base, magnitude: base.map_or(0, i64::unsigned_abs) };
@@ -439,7 +439,7 @@ pub(crate) fn assumed_by(by: Version, row: Row<'_>) -> impl Iterator<Item = Canc
 }
 
 /// One for each pair of origins: of the increments, and of the clears.
-pub(crate) fn note_cancelled(cancelled: &mut Vec<Cancellation>, Cancellation { newest, by }: Cancellation) {
+pub(crate) fn note_cancelled(cancelled: &mut ThinVec<Cancellation>, Cancellation { newest, by }: Cancellation) {
     let is_same = |noted: &&mut Cancellation| (noted.newest.origin, noted.by.origin) == (newest.origin, by.origin);
     match cancelled.iter_mut().find(is_same) {
         Some(noted) => {

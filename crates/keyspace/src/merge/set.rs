@@ -73,7 +73,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     }
 
     fn set_remove<'m>(&mut self, members: impl Iterator<Item = &'m [u8]> + Clone) -> usize {
-        let dead = self.record.newest_of_others(KeyType::Set, self.author.origins);
+        let dead = self.record.creations.newest_of_others(KeyType::Set, self.author.origins);
         if !self.author.is_newer_than(self.record.clear) || !self.author.is_newer_than(dead) {
             return 0;
         }

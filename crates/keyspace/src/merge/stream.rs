@@ -226,7 +226,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let is_alive = if creates {
             self.create(KeyType::Stream)
         } else {
-            author.is_newer_than(self.record.newest_of_others(KeyType::Stream, author.origins))
+            author.is_newer_than(self.record.creations.newest_of_others(KeyType::Stream, author.origins))
         };
         let is_admitted = if creates { self.admits_addition() } else { author.is_newer_than(self.record.clear) };
         if !is_alive || !is_admitted {
@@ -266,7 +266,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             None => None,
         };
         let mut record = self.record.stream.take().unwrap_or_default();
-        let is_created = origins.newer(self.record.creations[KeyType::Stream as usize], cut.at);
+        let is_created = origins.newer(self.record.creations.get(KeyType::Stream), cut.at);
         let stays = base.is_some() || (old.is_some() && is_created);
         let had_entry = old.is_some();
         let new = cut_content(&mut record, origins, cut.at, old.unwrap_or_default(), base, self.limits);

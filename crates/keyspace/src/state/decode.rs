@@ -135,8 +135,11 @@ impl<'a, 'o> Reader<'a, 'o> {
         let mut record = Record::new(None, Version::ZERO);
         record.newest = self.version()?;
         record.clear = self.version()?;
-        for index in 0..KeyType::COUNT {
-            record.creations[index] = self.version()?;
+        for key_type in KeyType::ALL {
+            let version = self.version()?;
+            if version != Version::ZERO {
+                record.creations.set(key_type, version);
+            }
         }
         record.deadlines = self.deadlines()?;
         record.operations = self.operations()?.into();

@@ -142,7 +142,7 @@ impl Chunk {
     fn record(&mut self, record: &Record) {
         self.version(record.newest);
         self.version(record.clear);
-        record.creations.iter().for_each(|version| self.version(*version));
+        record.creations.iter().for_each(|(_, version)| self.version(version));
         self.deadlines(&record.deadlines);
         self.operations(&record.operations);
         self.number(record.members.len() as u64);

@@ -146,15 +146,16 @@ impl Import {
     ) {
         let Database { table, recent, .. } = database;
         let is_missing = |entry: &&Entry| {
-            let record = if entry.has_recent() { recent.get(entry.key()) } else { None };
+            let record = if entry.has_recent() { recent.get(KeyHash.hash(entry.key()), entry.key()) } else { None };
             covers(&self.theirs, version_of(entry))
                 && record.is_none_or(|record| !self.has_unseen(record))
                 && !received.contains(&identity(db, entry.key()))
         };
         let missing: Vec<Box<[u8]>> = table.iter().filter(is_missing).map(|entry| Box::from(entry.key())).collect();
         for key in missing {
-            table.remove(KeyHash.hash(&key), &key);
-            recent.remove(&key);
+            let hash = KeyHash.hash(&key);
+            table.remove(hash, &key);
+            recent.remove(hash, &key);
             changed(Change::Key { db, key: &key, deleted: true });
         }
     }

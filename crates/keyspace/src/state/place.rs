@@ -83,7 +83,7 @@ impl KeyState {
 impl Place<'_> {
     /// Of the newest effect on the key; `None` where nothing is known of it.
     pub(super) fn version(&self) -> Option<Version> {
-        match self.database.recent.get(self.key) {
+        match self.database.recent.get(self.hash, self.key) {
             Some(record) => Some(record.newest),
             None => self.database.table.find(self.hash, self.key).map(version_of),
         }
@@ -91,7 +91,7 @@ impl Place<'_> {
 
     /// Does one version describe the key?
     pub(super) fn is_whole(&self) -> bool {
-        self.database.recent.get(self.key).is_none()
+        self.database.recent.get(self.hash, self.key).is_none()
     }
 
     pub(super) fn encoded(&self) -> Option<(Vec<u8>, Option<u64>)> {
@@ -112,7 +112,7 @@ impl Place<'_> {
 
     /// Takes the key out of the table.
     pub(super) fn take(&mut self) -> KeyState {
-        let mut record = self.database.recent.remove(self.key).map(|record| *record);
+        let mut record = self.database.recent.remove(self.hash, self.key);
         let entry = self.database.table.find(self.hash, self.key);
         let (version, deadline_ms) = entry.map_or((None, None), |entry| (entry.version(), entry.deadline_ms()));
         let entry_type = entry.map(Entry::key_type);
@@ -175,7 +175,7 @@ impl Place<'_> {
             let newest = record.newest;
             let there = self.database.table.find(self.hash, self.key).map(Entry::key_type);
             record.keep_operations_of(there);
-            self.database.recent.entry(self.key, newest.stamp, || record);
+            self.database.recent.entry(self.hash, self.key, newest.stamp, || record);
             self.merge(Version::ZERO, Row::All).redo_operations();
         }
     }
@@ -287,7 +287,7 @@ impl Place<'_> {
         unseen: impl Fn(Version) -> bool,
     ) {
         self.reapply_cancelled(record);
-        for (key_type, version) in KeyType::ALL.into_iter().zip(record.creations) {
+        for (key_type, version) in record.creations.iter() {
             if unseen(version) {
                 self.merge(version, row).note_creation(key_type);
             }
@@ -324,7 +324,7 @@ impl Place<'_> {
             let (absent, blank) = (Stream::new(), StreamRecord::default());
             let stream = if let Some(Value::Stream(stream)) = &value { stream } else { &absent };
             let registers = record.stream.as_deref().unwrap_or(&blank);
-            let created = record.creations[KeyType::Stream as usize];
+            let created = record.creations.get(KeyType::Stream);
             self.reapply_stream(registers, stream, created, row, &unseen);
         }
         for (collection, member, register) in record.lifetimes.iter() {
@@ -382,7 +382,7 @@ impl Place<'_> {
 
     /// What clears here have cancelled, also of what has not come yet: in a record that says nothing else.
     pub(super) fn cancelled(&self) -> Option<Record> {
-        let record = self.database.recent.get(self.key);
+        let record = self.database.recent.get(self.hash, self.key);
         let mut cancelled = Record::new(None, self.database.flushed);
         let of_flush = &self.database.cancelled_by_flush;
         cancelled.operations.note_cancelled(record.map_or(&[], |record| record.operations.cancelled()));
@@ -404,7 +404,7 @@ impl Place<'_> {
     pub(super) fn cancel_again(&mut self, cancelled: &Record) {
         self.reapply_cancelled(cancelled);
         let of_key = cancelled.operations.cancelled();
-        let Some(record) = self.database.recent.get(self.key).filter(|_| !of_key.is_empty()) else { return };
+        let Some(record) = self.database.recent.get(self.hash, self.key).filter(|_| !of_key.is_empty()) else { return };
         let of = |elements: &Elements<Field>| -> Vec<Box<[u8]>> {
             let incremented = elements.iter().filter(|(_, field)| !field.increments.is_idle());
             incremented.map(|(name, _)| name.clone()).collect()
@@ -416,7 +416,7 @@ impl Place<'_> {
 
     /// Cancels the increments that they had seen, who have nothing of the key.
     pub(super) fn cancel_seen(&mut self, seen: &[Stamp]) {
-        let Some(mut record) = self.database.recent.get(self.key).cloned() else { return };
+        let Some(mut record) = self.database.recent.get(self.hash, self.key).cloned() else { return };
         let by = self.database.flushed;
         let elements = record.fields.values_mut().chain(record.scores.values_mut());
         let all = elements.map(|field| &mut field.increments).chain([&mut record.operations]);

@@ -164,7 +164,7 @@ impl Txn<'_> {
     fn identities(&self, key: &[u8], ranges: &[Range<usize>]) -> Vec<Run> {
         let hash = self.view.hash_of(key);
         let database = &self.view.guard.shard(hash).databases[self.view.db as usize];
-        if let Some(list) = database.recent.get(key).and_then(|record| record.list.as_ref()) {
+        if let Some(list) = database.recent.get(hash, key).and_then(|record| record.list.as_ref()) {
             return list.sequence.parts(ranges);
         }
         let Some(entry) = database.table.find(hash, key) else { return Vec::new() };

@@ -401,7 +401,7 @@ impl<'k> Txn<'k> {
                 self.notify(EventClass::EXPIRED, "expired", key);
             }
             // A deadline whose key went away elsewhere at the same time would come down on the new one.
-            None if self.switches.peers && database.recent.get(key).is_some_and(Record::has_deadline) => {
+            None if self.switches.peers && database.recent.get(hash, key).is_some_and(Record::has_deadline) => {
                 self.remove(key);
             }
             _ => {}
@@ -422,7 +422,7 @@ impl<'k> Txn<'k> {
             Some(ValueRef::SortedSet(set)) => set.contains(member),
             _ => false,
         };
-        let register = database.recent.get(key).and_then(|record| record.lifetimes.get(collection, member));
+        let register = database.recent.get(hash, key).and_then(|record| record.lifetimes.get(collection, member));
         let deadline_ms = match register {
             Some(register) => register.current(),
             None => entry.and_then(Entry::expiring).and_then(|elements| elements.deadline_ms(member)),
