@@ -195,6 +195,7 @@ mod tag {
     pub(super) const PUT_WITH_DEADLINE: u8 = 0x08;
     pub(super) const PERSIST_MEMBERS: u8 = 0x09;
     pub(super) const EXPIRE_MEMBERS: u8 = 0x0a;
+    pub(super) const RESTATE: u8 = 0x0b;
     pub(super) const PUBLISH: u8 = 0x0e;
     pub(super) const PUBLISH_SHARDED: u8 = 0x0f;
     pub(super) const SET: u8 = 0x10;
@@ -246,6 +247,7 @@ impl<'b> EffectWriter<'b> {
             Effect::FlushDb => self.tagged(tag::FLUSH_DB),
             Effect::FlushAll => self.tagged(tag::FLUSH_ALL),
             Effect::Delete { key } => self.tagged(tag::DELETE).bytes(key),
+            Effect::Restate { key } => self.tagged(tag::RESTATE).bytes(key),
             Effect::Expire { key, deadline_ms: None } => self.tagged(tag::PERSIST).bytes(key),
             Effect::Expire { key, deadline_ms: Some(ms) } => self.tagged(tag::EXPIRE).bytes(key).number(ms),
             Effect::Publish { channel, payload, sharded } => {
@@ -397,6 +399,7 @@ impl<'a> EffectReader<'a> {
             tag::FLUSH_DB => Effect::FlushDb,
             tag::FLUSH_ALL => Effect::FlushAll,
             tag::DELETE => Effect::Delete { key: take_bytes(rest)? },
+            tag::RESTATE => Effect::Restate { key: take_bytes(rest)? },
             tag::PERSIST => Effect::Expire { key: take_bytes(rest)?, deadline_ms: None },
             tag::EXPIRE => Effect::Expire { key: take_bytes(rest)?, deadline_ms: Some(take_varint(rest)?) },
             tag::PERSIST_MEMBERS => Effect::ExpireMembers {

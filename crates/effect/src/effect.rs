@@ -123,6 +123,9 @@ pub enum Effect<'a> {
     ListRemove { key: &'a [u8], elements: Identities<'a> },
     /// An element gets another value; the newest wins.
     ListSet { key: &'a [u8], element: Identities<'a>, value: &'a [u8] },
+    /// The Put or Delete that follows says anew what the key is, as some nodes may differ about it: whoever has written on it what its
+    /// author had not seen says that again. Changes nothing.
+    Restate { key: &'a [u8] },
     /// Everything in the selected database that is older goes (FLUSHDB).
     FlushDb,
     /// The same for every database (FLUSHALL).
@@ -135,7 +138,11 @@ impl<'a> Effect<'a> {
     /// The key that it changes; `None` where it changes a whole database, or nothing.
     pub fn key(&self) -> Option<&'a [u8]> {
         match *self {
-            Effect::Select { .. } | Effect::FlushDb | Effect::FlushAll | Effect::Publish { .. } => None,
+            Effect::Select { .. }
+            | Effect::FlushDb
+            | Effect::FlushAll
+            | Effect::Publish { .. }
+            | Effect::Restate { .. } => None,
             Effect::Set { key, .. }
             | Effect::Increment { key, .. }
             | Effect::IncrementFloat { key, .. }

@@ -107,7 +107,11 @@ impl Engine {
 /// `now_ms`: what has a deadline before is gone.
 fn event_of(effect: &Effect<'_>, now_ms: u64) -> Option<(EventClass, &'static str)> {
     Some(match effect {
-        Effect::Select { .. } | Effect::FlushDb | Effect::FlushAll | Effect::Publish { .. } => return None,
+        Effect::Select { .. }
+        | Effect::FlushDb
+        | Effect::FlushAll
+        | Effect::Publish { .. }
+        | Effect::Restate { .. } => return None,
         Effect::Set { .. } => (EventClass::STRING, "set"),
         Effect::Increment { .. } => (EventClass::STRING, "incrby"),
         Effect::IncrementFloat { .. } => (EventClass::STRING, "incrbyfloat"),

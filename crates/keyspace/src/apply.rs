@@ -4,6 +4,7 @@ use crate::codec;
 use crate::garbage::Garbage;
 use crate::list::Selection;
 use crate::merge::cell::Action;
+use crate::txn::restate::by_origin;
 use crate::version::{Row, Version};
 use crate::{KeyHash, Keyspace, Txn, merge::Merge};
 use effect::{DecodeError, Effect, EffectReader, Identities};
@@ -89,6 +90,9 @@ impl Txn<'_> {
             Effect::FlushAll => return Ok(self.flush(0..self.databases(), version, row)),
             _ => {}
         }
+        if let (Effect::Restate { .. }, Row::Seen(seen)) = (effect, row) {
+            self.restates = Some(by_origin(seen));
+        }
         let Some(key) = effect.key() else { return Ok(Garbage::default()) };
         if let Effect::Put { value, deadline_ms, .. } = *effect {
             let decoded = codec::decode(value)?;
@@ -104,7 +108,7 @@ impl Txn<'_> {
     }
 }
 
-fn apply_to_key(merge: &mut Merge<'_, '_, KeyHash>, effect: &Effect<'_>) {
+pub(crate) fn apply_to_key(merge: &mut Merge<'_, '_, KeyHash>, effect: &Effect<'_>) {
     match *effect {
         Effect::Set { value, deadline, .. } => merge.string_set(value, deadline),
         Effect::Increment { delta, .. } => merge.string_operation(Action::Add(delta)),
@@ -167,7 +171,12 @@ fn apply_to_key(merge: &mut Merge<'_, '_, KeyHash>, effect: &Effect<'_>) {
         }
         Effect::ListRemove { elements, .. } => merge.list_remove(&named(merge, &elements)),
         Effect::ListSet { element, value, .. } => merge.list_set(&named(merge, &element), value),
-        Effect::Select { .. } | Effect::Put { .. } | Effect::FlushDb | Effect::FlushAll | Effect::Publish { .. } => {}
+        Effect::Select { .. }
+        | Effect::Put { .. }
+        | Effect::FlushDb
+        | Effect::FlushAll
+        | Effect::Publish { .. }
+        | Effect::Restate { .. } => {}
     }
 }
 

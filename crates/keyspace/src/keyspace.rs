@@ -215,6 +215,11 @@ impl Keyspace {
         self.origins.intern(origin)
     }
 
+    /// The index of this node's own origin.
+    pub fn own_index(&self) -> usize {
+        usize::from(self.stamping.own().0)
+    }
+
     pub fn origin(&self, index: OriginIndex) -> Option<Origin> {
         self.origins.origin(index)
     }

@@ -10,12 +10,13 @@ use crate::lifetimes::Lifetimes;
 use crate::list::ListRegisters;
 use crate::merge::operations::{Horizon, LazyOperations, Operation, Operations};
 use crate::version::Version;
+use creations::Creations;
 use effect::{Collection, Stamp};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
-use creations::Creations;
+use std::sync::Arc;
 use stream::StreamRecord;
 
 /// The registers of one key. A key without a record is as if it had been Put whole at its version.
@@ -33,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) clear: Version,
     /// There may have been none: it says only that the key was as it is at that version.
     pub(crate) is_at_rest: bool,
+    /// It only says anew what the key was (`Effect::Restate`) by somebody who had seen so much of each origin.
+    pub(crate) restated: Option<Arc<[Version]>>,
     pub(crate) creations: Creations,
     /// The entry, where there is one, has the newest of them.
     pub(crate) deadlines: Deadlines,
@@ -126,7 +129,9 @@ impl Record {
             newest: clear,
             clear,
             is_at_rest: entry.is_some(),
-            creations: entry.map_or_else(Creations::default, |(key_type, version, _)| Creations::One(key_type, version)),
+            restated: None,
+            creations: entry
+                .map_or_else(Creations::default, |(key_type, version, _)| Creations::One(key_type, version)),
             deadlines: Deadlines::new(clear, entry.and_then(|(_, _, deadline_ms)| deadline_ms)),
             operations: LazyOperations::default(),
             members: Elements::default(),
@@ -310,13 +315,7 @@ impl Recent {
     }
 
     /// The record of `key`; a new one is looked at when `stamp` is stable.
-    pub(crate) fn entry(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        stamp: Stamp,
-        new: impl FnOnce() -> Record,
-    ) -> &mut Record {
+    pub(crate) fn entry(&mut self, hash: u64, key: &[u8], stamp: Stamp, new: impl FnOnce() -> Record) -> &mut Record {
         let place = match self.records.entry(hash, is_of(hash, key), |remembered| remembered.hash) {
             Entry::Occupied(place) => place,
             Entry::Vacant(place) => {
@@ -353,8 +352,8 @@ impl Recent {
     pub(crate) fn pop_due(&mut self, horizon: &Horizon<'_>, key: &mut Vec<u8>) -> Option<u64> {
         while self.queue.front().is_some_and(|(stamp, _)| *stamp <= horizon.clock) {
             let (queued, hash) = self.queue.pop_front()?;
-            let is_it = |remembered: &Box<Remembered>| remembered.hash == hash && remembered.record.queued == queued;
-            if let Some(remembered) = self.records.find(hash, is_it) {
+            let found = self.records.find(hash, |place| place.hash == hash && place.record.queued == queued);
+            if let Some(remembered) = found {
                 key.clear();
                 key.extend_from_slice(&remembered.key);
                 return Some(hash);

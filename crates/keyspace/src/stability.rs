@@ -37,6 +37,11 @@ impl Keyspace {
         self.known.lock().clone()
     }
 
+    /// Up to which of its effects everybody has seen an origin.
+    pub(crate) fn known_of(&self, origin: OriginIndex) -> Stamp {
+        self.known.lock().get(usize::from(origin.0)).copied().unwrap_or(Stamp::ZERO)
+    }
+
     /// Up to which stamp of each origin its effects may have become part of bases here, without a trace: everybody who
     /// counted had seen them.
     pub fn decided(&self) -> VersionVector {
@@ -133,6 +138,7 @@ impl Keyspace {
             stamping: switches.stamping,
             peers: switches.peers,
             late: false,
+            restates: None,
             access: self.access(self.stamping.last().ms()),
         }
     }

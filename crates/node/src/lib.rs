@@ -29,6 +29,7 @@ mod doubts;
 mod info;
 mod journal;
 mod machine;
+mod rewrites;
 mod shared;
 mod store;
 mod token;

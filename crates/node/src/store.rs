@@ -1,9 +1,12 @@
 //! The keyspace as the mesh's store.
 
 use crate::doubts::{Doubts, Place};
+use crate::rewrites::Rewrites;
 use effect::{Effect, EffectReader, Origin, Stamp, VersionVector};
 use engine::{Author, Engine};
-use keyspace::{CausalMark, Change, Checked, Horizon, Import, Keyspace, OriginIndex, Row, Scope, Txn, Version};
+use keyspace::{
+    CausalMark, Change, Checked, Horizon, Import, Keyspace, OriginIndex, Restated, Row, Scope, Txn, Version,
+};
 use mesh::{Cursor, Now, Record, Store, Watermarks};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -26,6 +29,7 @@ pub(crate) struct KeyspaceStore {
     /// The keyspace has not yet been through with it.
     is_stabilizing: bool,
     doubts: Doubts,
+    rewrites: Rewrites,
     late: Arc<LateRecords>,
     /// The data set that is being received.
     import: Option<Import>,
@@ -52,6 +56,7 @@ impl KeyspaceStore {
             causal: Vec::new(),
             is_stabilizing: false,
             doubts: Doubts::new(dice),
+            rewrites: Rewrites::default(),
             late,
             import: None,
             hashes: Vec::new(),
@@ -69,20 +74,33 @@ impl KeyspaceStore {
             self.is_stabilizing = false;
         }
         self.doubts.set_now(now.monotonic_ms);
+        self.rewrites.set_now(now.monotonic_ms);
     }
 
     /// Says anew what late records have made doubtful. Before anything is applied in this turn: a commit has seen
-    /// what the mesh says that it has.
-    pub(crate) fn settle_doubts(&mut self, now: Now) {
+    /// what the mesh says that it has, `seen`.
+    pub(crate) fn settle_doubts(&mut self, seen: &VersionVector, now: Now) {
+        let Some(engine) = self.engine.upgrade() else { return };
+        for lost in std::mem::take(&mut self.rewrites.lost) {
+            let mut txn = self.keyspace.begin(Scope::Keys(&[self.keyspace.hash(&lost.key)]), lost.db, now.unix_ms);
+            txn.say_again(&lost);
+            engine.commit(&mut txn, Author::default());
+        }
         // While a data set comes in, keys may still be without it.
         if self.doubts.is_empty() || self.keyspace.is_half_imported() {
             return;
         }
-        let Some(engine) = self.engine.upgrade() else { return };
+        if self.fill_seen(seen).is_err() {
+            return;
+        }
         for _ in 0..SETTLE_KEYS {
             let Some((db, key)) = self.doubts.pop_due(now.monotonic_ms) else { return };
             let mut txn = self.keyspace.begin(Scope::Keys(&[self.keyspace.hash(&key)]), db, now.unix_ms);
-            txn.restate(&key);
+            // All of it is seen, but somebody else may say the key anew who has not seen it.
+            let restated = Version { stamp: Stamp::MAX, origin: OriginIndex::NONE };
+            let writes = txn.own_writes(&key, restated);
+            self.rewrites.restate((db, key.clone()), restated, Stamp::MAX, writes);
+            txn.restate(&key, &self.seen);
             engine.commit(&mut txn, Author::default());
             self.late.keys_restated.fetch_add(1, Relaxed);
         }
@@ -102,7 +120,7 @@ impl KeyspaceStore {
     /// When there is something to do, in `Now::monotonic_ms`.
     pub(crate) fn deadline_ms(&self) -> Option<u64> {
         let doubts_ms = self.doubts.next_ms().filter(|_| !self.keyspace.is_half_imported());
-        if self.is_stabilizing { Some(0) } else { doubts_ms }
+        if self.is_stabilizing || !self.rewrites.lost.is_empty() { Some(0) } else { doubts_ms }
     }
 
     fn index(&mut self, origin: Origin) -> Result<OriginIndex, String> {
@@ -199,6 +217,13 @@ impl Store for KeyspaceStore {
         for effect in EffectReader::new(record.effects) {
             let effect = effect.map_err(|error| error.to_string())?;
             let version = Version { stamp, origin };
+            if let Effect::Restate { key } = effect {
+                // The Put or Delete itself comes next.
+                let restated = Version { stamp: stamp.plus(1), ..version };
+                let writes = txn.own_writes(key, restated);
+                let seen = self.seen.get(self.keyspace.own_index()).copied().unwrap_or(Stamp::ZERO);
+                self.rewrites.restate((txn.db(), key.to_vec()), restated, seen, writes);
+            }
             let freed = txn.apply(&effect, version, Row::Seen(&self.seen)).map_err(|error| error.to_string())?;
             if !freed.is_empty() {
                 garbage.push(freed);
@@ -270,6 +295,9 @@ impl Store for KeyspaceStore {
     fn import(&mut self, bytes: &[u8]) -> Result<(), String> {
         let mut import = self.import.take().ok_or("no import was begun")?;
         let merged = import.merge(&self.keyspace, bytes, |change| self.observe_change(change));
+        for Restated { place, version, seen, writes } in import.take_restated() {
+            self.rewrites.restate(place, version, seen, writes);
+        }
         self.import = Some(import);
         merged.map_err(|error| error.to_string())
     }

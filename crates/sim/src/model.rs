@@ -415,7 +415,7 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value
         }
         match effect {
             Effect::Select { .. } => unreachable!("resolved above"),
-            Effect::Publish { .. } => {}
+            Effect::Publish { .. } | Effect::Restate { .. } => {}
             Effect::FlushDb | Effect::FlushAll => {
                 for ((key_db, _), key) in &mut keys {
                     if matches!(effect, Effect::FlushAll) || *key_db == db {

@@ -8,6 +8,7 @@ use crate::recent::Record;
 use crate::shard::Database;
 use crate::table::{KeyHasher, Slot};
 use crate::{KeyType, Version};
+use std::sync::Arc;
 use values::{Hash, SortedSet};
 
 /// What has become of a key when what is stable about it was forgotten.
@@ -55,6 +56,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         let entry = table.remove(hash, key);
         let known = entry.as_ref().map(|entry| (entry.key_type(), version_of(entry), entry.deadline_ms()));
         let record = recent.entry(hash, key, author.version.stamp, || Record::tombstone(known, author.version));
+        record.restated = author.restates.map(Arc::clone);
         record.operations.note_assumed(author.version, author.row);
         let grown = record.weigh();
         recent.note_growth(grown);
@@ -168,6 +170,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         if won {
             self.record.clear = self.author.version;
             self.record.is_at_rest = false;
+            self.record.restated = self.author.restates.map(Arc::clone);
         }
         let is_alive = base.as_ref().is_none_or(|base| self.become_type(base.key_type()));
         let base = base.filter(|_| won && is_alive);

@@ -25,6 +25,7 @@ use crate::recent::Record;
 use crate::shard::Database;
 use crate::table::{EntryMut, KeyHasher, Slot, Table};
 use crate::version::{Origins, Row, Version};
+use std::sync::Arc;
 use values::{EncodingLimits, Hash, SortedSet};
 
 /// Whose effect it is, and how much has to be remembered of it.
@@ -39,6 +40,8 @@ pub(crate) struct Author<'a> {
     pub(crate) peers: bool,
     /// What the effect should have met may be forgotten.
     pub(crate) late: bool,
+    /// It says anew what the key is, having seen so much of each origin.
+    pub(crate) restates: Option<&'a Arc<[Version]>>,
     pub(crate) access: Access,
 }
 

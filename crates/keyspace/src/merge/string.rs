@@ -58,7 +58,8 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
                 entry.overwrite(NewValue::Bytes(value), Header { access, ..header });
             }
             Slot::Vacant(vacant) => {
-                if author.peers && (database.recent.get(self.hash, self.key).is_some() || !author.is_newer_than(database.flushed))
+                if author.peers
+                    && (database.recent.get(self.hash, self.key).is_some() || !author.is_newer_than(database.flushed))
                 {
                     return false;
                 }

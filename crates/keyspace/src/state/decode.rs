@@ -14,6 +14,7 @@ use crate::version::{OriginIndex, Origins, Version};
 use effect::{DecodeError, End, NodeId, Origin, Stamp, Step, take_varint};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use values::{Position, StreamId};
 
 /// So many effects are looked at for one run of identities, and no more.
@@ -135,6 +136,7 @@ impl<'a, 'o> Reader<'a, 'o> {
         let mut record = Record::new(None, Version::ZERO);
         record.newest = self.version()?;
         record.clear = self.version()?;
+        record.restated = self.seen()?;
         for key_type in KeyType::ALL {
             let version = self.version()?;
             if version != Version::ZERO {
@@ -332,6 +334,14 @@ impl<'a, 'o> Reader<'a, 'o> {
             unknown => return Err(DecodeError::UnknownTag(unknown).into()),
         };
         Ok(Operation::new(version, action))
+    }
+
+    fn seen(&mut self) -> Result<Option<Arc<[Version]>>, ImportError> {
+        let mut seen = Vec::new();
+        for _ in 0..self.number()? {
+            seen.push(self.version()?);
+        }
+        Ok((!seen.is_empty()).then(|| seen.into()))
     }
 
     fn version(&mut self) -> Result<Version, ImportError> {

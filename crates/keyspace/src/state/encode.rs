@@ -142,6 +142,7 @@ impl Chunk {
     fn record(&mut self, record: &Record) {
         self.version(record.newest);
         self.version(record.clear);
+        self.seen(record.restated.as_deref());
         record.creations.iter().for_each(|(_, version)| self.version(version));
         self.deadlines(&record.deadlines);
         self.operations(&record.operations);
@@ -266,6 +267,13 @@ impl Chunk {
             self.version(cancellation.newest);
             self.version(cancellation.by);
         }
+    }
+
+    /// Of a clear that only says anew what the key was: what its author had seen. Nothing where it is none.
+    fn seen(&mut self, seen: Option<&[Version]>) {
+        let seen = seen.unwrap_or_default();
+        self.number(seen.len() as u64);
+        seen.iter().for_each(|version| self.version(*version));
     }
 
     fn version(&mut self, version: Version) {

@@ -57,7 +57,8 @@ impl Keyspace {
             }
         }
         bucket = database.table.scan(bucket, |entry| {
-            let record = if entry.has_recent() { database.recent.get(self.hash(entry.key()), entry.key()) } else { None };
+            let record =
+                if entry.has_recent() { database.recent.get(self.hash(entry.key()), entry.key()) } else { None };
             chunk.key(db, entry.key(), Some(entry), record, &shard.limits);
         });
         let index = if bucket == 0 { index + 1 } else { index };

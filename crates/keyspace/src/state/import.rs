@@ -9,11 +9,24 @@ use crate::merge::{Author, flush, version_of};
 use crate::recent::Record;
 use crate::shard::{Database, Shard};
 use crate::table::KeyHasher;
+use crate::txn::OwnWrite;
+use crate::txn::restate::own_writes;
 use crate::version::{OriginIndex, Row, Version, covers};
 use crate::{Change, KeyHash, Keyspace};
 use effect::{Stamp, VersionVector};
 use std::collections::HashSet;
 use values::EncodingLimits;
+
+/// A key that a data set has said anew (`Effect::Restate`).
+pub struct Restated {
+    /// Database and key.
+    pub place: (u32, Vec<u8>),
+    pub version: Version,
+    /// What its author had seen of what this node has written.
+    pub seen: Stamp,
+    /// See `Txn::own_writes`.
+    pub writes: Vec<OwnWrite>,
+}
 
 /// A data set of another node on its way into ours. Nothing else from other nodes is applied meanwhile.
 pub struct Import {
@@ -32,6 +45,8 @@ pub struct Import {
     received: Option<HashSet<u64>>,
     newest: Stamp,
     context: u64,
+    /// Keys that it says anew.
+    restated: Vec<Restated>,
 }
 
 impl Import {
@@ -71,7 +86,17 @@ impl Import {
         }
         let context = ticket.raise_context();
         drop(ticket);
-        Ok(Import { theirs, ours, ours_is_base, have_all_forgotten, decided, received, newest, context })
+        Ok(Import {
+            theirs,
+            ours,
+            ours_is_base,
+            have_all_forgotten,
+            decided,
+            received,
+            newest,
+            context,
+            restated: Vec::new(),
+        })
     }
 
     /// The context version of what is committed here from now on.
@@ -101,6 +126,11 @@ impl Import {
             }
         }
         Ok(())
+    }
+
+    /// What it has said anew since this was last asked.
+    pub fn take_restated(&mut self) -> Vec<Restated> {
+        std::mem::take(&mut self.restated)
     }
 
     /// That was all: what they do not have any more goes here, too. `complete` is false where the rest did
@@ -238,6 +268,14 @@ impl Import {
         let (db, key, limits) = (item.db, item.key, &shard.limits);
         let author = keyspace.nobody();
         let mut place = Place { database, limits, author, hash, key };
+        if let Some((record, seen)) =
+            item.record.as_ref().and_then(|record| Some((record, record.restated.as_deref()?)))
+        {
+            let own = keyspace.stamping.own();
+            let seen = seen.iter().find(|seen| seen.origin == own).map_or(Stamp::ZERO, |seen| seen.stamp);
+            let writes = own_writes(keyspace, place.database, (hash, key), record.clear);
+            self.restated.push(Restated { place: (db, key.to_vec()), version: record.clear, seen, writes });
+        }
         let own = place.version();
         // Only what is not seen of theirs may be new, and ours stays.
         let ours_stays = match own {

@@ -13,7 +13,7 @@ mod stream;
 
 pub use decode::ImportError;
 pub use export::Cursor;
-pub use import::Import;
+pub use import::{Import, Restated};
 
 /// First byte of each item of a chunk.
 mod item {

@@ -503,7 +503,9 @@ impl Place<'_> {
             Some(Value::List(_)) => None,
             None => None,
         };
-        self.merge(record.clear, row).clear_value(base);
+        let mut merge = self.merge(record.clear, row);
+        merge.author.restates = record.restated.as_ref();
+        merge.clear_value(base);
     }
 }
 

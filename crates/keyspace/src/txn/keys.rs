@@ -118,15 +118,6 @@ impl Txn<'_> {
         }
     }
 
-    /// Says anew what the key is, by a Put or a Delete: what everybody makes of it from now on does not depend on what
-    /// came before.
-    pub fn restate(&mut self, key: &[u8]) {
-        match self.encoded(key) {
-            Some((value, deadline_ms)) => self.put(key, &value, deadline_ms),
-            None => self.remove(key),
-        }
-    }
-
     /// Replaces `key` by a set of these members (SINTERSTORE …); deletes it where there are none.
     pub fn store_set(&mut self, key: &[u8], members: Set) {
         if members.is_empty() {
@@ -193,7 +184,7 @@ impl Txn<'_> {
     }
 
     /// The value of a key as `Put` carries it, and its deadline.
-    fn encoded(&self, key: &[u8]) -> Option<(Vec<u8>, Option<u64>)> {
+    pub(super) fn encoded(&self, key: &[u8]) -> Option<(Vec<u8>, Option<u64>)> {
         let entry = self.view.find(key)?;
         Some((codec::encoded_entry(entry), entry.deadline_ms()))
     }

@@ -5,6 +5,7 @@ mod hashes;
 mod keys;
 mod lists;
 mod members;
+pub(crate) mod restate;
 mod sets;
 mod sorted_sets;
 mod streams;
@@ -27,6 +28,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use values::EncodingLimits;
 
+pub use restate::{LostWrites, OwnWrite};
 pub use sorted_sets::{ScoreCondition, ScoresWritten};
 pub use streams::{NewId, NotAdded};
 
@@ -65,6 +67,8 @@ pub struct Txn<'k> {
     changes: u64,
     /// See `Txn::apply_late`.
     late: bool,
+    /// The effect that comes next says anew what its key is, and its author had seen so much of each origin.
+    pub(crate) restates: Option<Arc<[Version]>>,
     /// Of the effects, by their number, those that changed nothing.
     silent: Vec<u64>,
     /// Those that touched only groups of a stream.
@@ -111,6 +115,7 @@ impl<'k> Txn<'k> {
             effects_db: 0,
             changes: 0,
             late: false,
+            restates: None,
             silent: Vec::new(),
             groups_only: Vec::new(),
             expired_members: Vec::new(),
@@ -365,6 +370,7 @@ impl<'k> Txn<'k> {
             stamping: self.switches.stamping,
             peers: self.switches.peers,
             late: self.late,
+            restates: None,
             access: self.view.keyspace.access(self.view.now_ms),
         }
     }
@@ -376,7 +382,8 @@ impl<'k> Txn<'k> {
         row: Row<'_>,
         rule: impl FnOnce(&mut Merge<'_, '_, KeyHash>) -> R,
     ) -> R {
-        let author = self.author(version, row);
+        let restates = self.restates.take();
+        let author = Author { restates: restates.as_ref(), ..self.author(version, row) };
         let hash = self.view.hash_of(key);
         let db = self.view.db as usize;
         let shard = self.view.guard.shard_mut(hash);
