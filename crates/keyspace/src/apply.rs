@@ -95,11 +95,12 @@ impl Txn<'_> {
         }
         let Some(key) = effect.key() else { return Ok(Garbage::default()) };
         if let Effect::Put { value, deadline_ms, .. } = *effect {
-            let decoded = codec::decode(value)?;
-            self.merge_as(key, version, row, |merge| {
-                let value = decoded.build(merge.limits);
-                merge.put(value, deadline_ms);
-            });
+            if let Some(value) = self.prepared.take(value) {
+                self.merge_as(key, version, row, |merge| merge.put(value, deadline_ms));
+            } else {
+                let decoded = codec::decode(value)?;
+                self.merge_as(key, version, row, |merge| merge.put(decoded.build(merge.limits), deadline_ms));
+            }
         } else {
             self.merge_as(key, version, row, |merge| apply_to_key(merge, effect));
         }

@@ -1,8 +1,10 @@
 //! Values <-> bytes, for `Effect::Put` and for the transfer of state: a type byte and the elements,
 //! as varint length and bytes each. docs/mesh-protocol.md has it byte by byte.
 
+mod assembly;
 mod stream;
 
+pub(crate) use assembly::Assembly;
 pub use stream::{EncodedStream, StreamPart};
 
 use crate::KeyType;

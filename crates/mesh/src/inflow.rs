@@ -45,6 +45,8 @@ pub(crate) enum Cause {
     Missing(Origin, Stamp),
     /// Its stamp is too far in the future: until then, in milliseconds since the Unix epoch.
     Clock(u64),
+    /// What can be done about it before it is applied is not done yet.
+    Preparation,
 }
 
 impl Inflow {
@@ -114,6 +116,10 @@ impl Inflow {
             self.waits_for = Some(cause);
         }
         self.held.push_back(record.to_owned());
+    }
+
+    pub(crate) fn is_preparing(&self) -> bool {
+        self.waits_for == Some(Cause::Preparation)
     }
 
     /// A tick has told of something that is not here.

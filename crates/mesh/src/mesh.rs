@@ -769,6 +769,9 @@ impl Mesh {
             if let Some(check_ms) = self.inflows.values().filter_map(Inflow::check_ms).min() {
                 sooner(check_ms);
             }
+            if self.inflows.values().any(Inflow::is_preparing) {
+                sooner(0);
+            }
         }
         deadline_ms
     }

@@ -189,6 +189,9 @@ impl Mesh {
             return Err("a record of our own that we do not know".to_owned());
         }
         self.admit(record.context.iter().chain(record.assumed).map(|(of, _)| *of).chain([origin]))?;
+        while !self.has_room(record) && self.prepare_held(store) {
+            self.apply_held(store, now);
+        }
         if let Some(link) = self.links.get_mut(&id) {
             link.announced.advance(origin, last);
         }
@@ -209,7 +212,12 @@ impl Mesh {
         }
         inflow.progress(last, now.monotonic_ms);
         let waiting = !inflow.held.is_empty();
-        let Some(cause) = self.missing_cause(record, now).or(waiting.then_some(Cause::Clock(0))) else {
+        let mut cause = self.missing_cause(record, now).or(waiting.then_some(Cause::Clock(0)));
+        // What is wrong with it `apply` says.
+        if cause.is_none() && self.has_room(record) && store.prepare(record) == Ok(false) {
+            cause = Some(Cause::Preparation);
+        }
+        let Some(cause) = cause else {
             self.apply(record, store, now)?;
             self.apply_held(store, now);
             return Ok(());
@@ -235,10 +243,10 @@ impl Mesh {
 
     fn hold(&mut self, record: &Record<'_>, cause: Cause, now: Now) {
         let origin = record.origin;
-        let applied = self.vector.get(origin);
+        let (applied, has_room) = (self.vector.get(origin), self.has_room(record));
         let Some(inflow) = self.inflows.get_mut(&origin) else { return };
-        self.counters.held_back += 1;
-        if self.held_bytes + held_size(record) > HELD_LIMIT {
+        self.counters.held_back += u64::from(cause != Cause::Preparation);
+        if !has_room {
             // The first of them says what has to come before it makes sense to ask for them again.
             inflow.suspended = inflow.waits_for.or(Some(cause));
             let freed = inflow.drop_held(applied);
@@ -261,11 +269,17 @@ impl Mesh {
                     self.log_line(Severity::Warning, text);
                 }
                 Cause::Missing(missing, stamp) => self.expect(missing, stamp, now),
+                Cause::Preparation => {}
             }
         }
         let Some(inflow) = self.inflows.get_mut(&origin) else { return };
         inflow.hold(record, cause);
         self.held_bytes += held_size(record);
+    }
+
+    /// May it wait, too?
+    fn has_room(&self, record: &Record<'_>) -> bool {
+        self.held_bytes + held_size(record) <= HELD_LIMIT
     }
 
     /// Applies a record whose causes are here.
@@ -330,6 +344,10 @@ impl Mesh {
         loop {
             let Some(origin) = self.ripe_origin(now) else { return };
             let Some(inflow) = self.inflows.get_mut(&origin) else { return };
+            if inflow.held.front().is_some_and(|record| store.prepare(&record.borrow()) == Ok(false)) {
+                inflow.waits_for = Some(Cause::Preparation);
+                continue;
+            }
             let Some(record) = inflow.held.pop_front() else { return };
             self.held_bytes -= held_size(&record.borrow());
             if let Err(error) = self.apply(&record.borrow(), store, now) {
@@ -353,6 +371,7 @@ impl Mesh {
         }
         let ripe = |inflow: &crate::inflow::Inflow| {
             inflow.waits_for.is_some_and(|cause| self.has_come(cause, now))
+                && !inflow.is_preparing()
                 && inflow.held.front().is_some_and(|record| self.missing_cause(&record.borrow(), now).is_none())
         };
         self.inflows.iter().find(|(_, inflow)| ripe(inflow)).map(|(origin, _)| *origin)
@@ -362,14 +381,28 @@ impl Mesh {
         match cause {
             Cause::Missing(origin, stamp) => self.vector.covers(origin, stamp),
             Cause::Clock(ripe_ms) => ripe_ms <= now.unix_ms,
+            Cause::Preparation => true,
         }
     }
 
-    /// On the timer: what waited for the clock, and feeders of what is missing.
+    /// Goes on with what is being prepared; where that is done, the record may go. True where there was any.
+    fn prepare_held(&mut self, store: &mut dyn Store) -> bool {
+        let mut any = false;
+        for inflow in self.inflows.values_mut().filter(|inflow| inflow.is_preparing()) {
+            any = true;
+            if inflow.held.front().is_none_or(|record| store.prepare(&record.borrow()) != Ok(false)) {
+                inflow.waits_for = Some(Cause::Clock(0));
+            }
+        }
+        any
+    }
+
+    /// On the timer: what was being prepared, what waited for the clock, and feeders of what is missing.
     pub(crate) fn release_held(&mut self, store: &mut dyn Store, now: Now) {
         if self.held_bytes == 0 {
             return;
         }
+        self.prepare_held(store);
         self.apply_held(store, now);
         let missing: Vec<(Origin, Stamp)> = self
             .inflows

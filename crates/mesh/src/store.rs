@@ -15,6 +15,10 @@ pub trait Store {
     /// Could `apply` take this record?
     fn check(&self, record: &Record<'_>) -> Result<(), String>;
 
+    /// Does a little of what takes long about a record and can be done before it is applied. False: it is to be called
+    /// again, with the same record.
+    fn prepare(&mut self, record: &Record<'_>) -> Result<bool, String>;
+
     /// Applies a record of another origin, who had seen, or takes for seen, `row` then. Returns the context version:
     /// local commits whose context is at least that have seen it.
     fn apply(&mut self, record: &Record<'_>, row: &VersionVector) -> Result<u64, String>;

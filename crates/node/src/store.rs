@@ -5,7 +5,8 @@ use crate::rewrites::Rewrites;
 use effect::{Effect, EffectReader, Origin, Stamp, VersionVector};
 use engine::{Author, Engine};
 use keyspace::{
-    CausalMark, Change, Checked, Horizon, Import, Keyspace, OriginIndex, Restated, Row, Scope, Txn, Version,
+    CausalMark, Change, Checked, Horizon, Import, Keyspace, OriginIndex, Preparation, Restated, Row, Scope, Txn,
+    Version,
 };
 use mesh::{Cursor, Now, Record, Store, Watermarks};
 use std::collections::HashMap;
@@ -33,6 +34,8 @@ pub(crate) struct KeyspaceStore {
     late: Arc<LateRecords>,
     /// The data set that is being received.
     import: Option<Import>,
+    /// Of each origin the record, by its first stamp, whose long values are being built.
+    preparations: HashMap<Origin, (Stamp, Preparation)>,
     hashes: Vec<u64>,
     seen: Vec<Stamp>,
 }
@@ -59,6 +62,7 @@ impl KeyspaceStore {
             rewrites: Rewrites::default(),
             late,
             import: None,
+            preparations: HashMap::new(),
             hashes: Vec::new(),
             seen: Vec::new(),
         }
@@ -195,6 +199,21 @@ impl Store for KeyspaceStore {
         self.checked(record, |_| ()).map(drop)
     }
 
+    fn prepare(&mut self, record: &Record<'_>) -> Result<bool, String> {
+        let Record { origin, first, effects, .. } = *record;
+        let preparation = match self.preparations.get_mut(&origin).filter(|(of, _)| *of == first) {
+            Some((_, preparation)) => preparation,
+            None => {
+                let Some(new) = Preparation::begin(&self.keyspace, effects).map_err(|error| error.to_string())? else {
+                    return Ok(true);
+                };
+                self.preparations.insert(origin, (first, new));
+                &mut self.preparations.get_mut(&origin).expect("just inserted").1
+            }
+        };
+        preparation.go_on(effects).map_err(|error| error.to_string())
+    }
+
     fn apply(&mut self, record: &Record<'_>, row: &VersionVector) -> Result<u64, String> {
         let mut hashes = std::mem::take(&mut self.hashes);
         hashes.clear();
@@ -211,6 +230,11 @@ impl Store for KeyspaceStore {
             txn.apply_late();
         } else {
             self.doubts.settle_by(record.effects, &self.seen);
+        }
+        if let Some((first, preparation)) = self.preparations.remove(&record.origin)
+            && first == record.first
+        {
+            txn.apply_prepared(preparation.finish());
         }
         let mut stamp = record.first;
         let mut garbage = Vec::new();
@@ -285,6 +309,7 @@ impl Store for KeyspaceStore {
         let import =
             Import::begin(&self.keyspace, theirs, decided, ours, replace).map_err(|error| error.to_string())?;
         let context = import.context();
+        self.preparations.clear();
         self.import = Some(import);
         if replace {
             self.observe_change(Change::Everything);

@@ -49,7 +49,7 @@ fn run(seed: u64) -> bool {
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut world = World::new(SmallRng::seed_from_u64(rng.random()), None, 64 << 10);
     world.add_host(vec![1, AWAY]);
-    (1..STRANGER).for_each(|_| drop(world.add_host(vec![HUB])));
+    (1..STRANGER).for_each(|_| _ = world.add_host(vec![HUB]));
     (0..SETTLING_STEPS).for_each(|_| world.step());
     let mut number = 0;
     let mut write = |world: &mut World, rng: &mut SmallRng, hosts: &[usize]| {

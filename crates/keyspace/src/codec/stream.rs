@@ -1,5 +1,6 @@
 //! Streams <-> bytes.
 
+use super::assembly::take_bytes;
 use effect::{DecodeError, put_varint, take_varint};
 use values::{Element, EncodingLimits, Group, Position, Stream, StreamId};
 
@@ -99,13 +100,6 @@ fn take_optional(rest: &mut &[u8]) -> Result<Option<u64>, DecodeError> {
     Ok(take_varint(rest)?.checked_sub(1))
 }
 
-fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
-    let len = usize::try_from(take_varint(rest)?).map_err(|_| DecodeError::Truncated)?;
-    let (bytes, tail) = rest.split_at_checked(len).ok_or(DecodeError::Truncated)?;
-    *rest = tail;
-    Ok(bytes)
-}
-
 impl<'a> EncodedStream<'a> {
     /// Checks all of it.
     pub(super) fn new(encoded: &'a [u8]) -> Result<EncodedStream<'a>, DecodeError> {
@@ -127,7 +121,7 @@ impl<'a> EncodedStream<'a> {
 
 /// A stream, as far as its parts have come.
 #[derive(Default)]
-struct Builder {
+pub(super) struct Builder {
     stream: Stream,
     last_id: StreamId,
     max_deleted_id: StreamId,
@@ -136,7 +130,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn add(&mut self, part: StreamPart<'_>, limits: &EncodingLimits) {
+    pub(super) fn add(&mut self, part: StreamPart<'_>, limits: &EncodingLimits) {
         match part {
             StreamPart::Head { last_id, max_deleted_id, entries_added } => {
                 (self.last_id, self.max_deleted_id, self.entries_added) = (last_id, max_deleted_id, entries_added);
@@ -157,7 +151,7 @@ impl Builder {
         }
     }
 
-    fn finish(mut self) -> Stream {
+    pub(super) fn finish(mut self) -> Stream {
         self.end_group();
         let Builder { mut stream, last_id, max_deleted_id, entries_added, .. } = self;
         stream.last_id = stream.last_id.max(last_id);
@@ -182,24 +176,57 @@ fn add_to_group(group: &mut Group, part: &StreamPart<'_>) {
     }
 }
 
+/// How far an encoding is read.
+#[derive(Default)]
+pub(super) struct Reader {
+    at: usize,
+    /// How many entries follow; `None` before the head.
+    entries: Option<u64>,
+}
+
 fn read(encoded: &[u8], part: &mut impl FnMut(StreamPart<'_>)) -> Result<(), DecodeError> {
-    let rest = &mut &encoded[..];
+    Reader::default().go_on(encoded, usize::MAX, part).map(drop)
+}
+
+impl Reader {
+    /// Reads up to `count` entries, and behind the last one what remains. True at the end.
+    pub(super) fn go_on(
+        &mut self,
+        encoded: &[u8],
+        count: usize,
+        part: &mut impl FnMut(StreamPart<'_>),
+    ) -> Result<bool, DecodeError> {
+        let rest = &mut encoded.get(self.at..).unwrap_or_default();
+        let mut entries = match self.entries {
+            Some(entries) => entries,
+            None => read_head(rest, part)?,
+        };
+        let mut fields = Vec::new();
+        for _ in 0..entries.min(count as u64) {
+            let id = take_id(rest)?;
+            fields.clear();
+            for _ in 0..take_varint(rest)? {
+                fields.push((Element::Bytes(take_bytes(rest)?), Element::Bytes(take_bytes(rest)?)));
+            }
+            part(StreamPart::Entry { id, fields: &fields });
+            entries -= 1;
+        }
+        if entries == 0 {
+            read_groups(rest, part)?;
+        }
+        (self.at, self.entries) = (encoded.len() - rest.len(), Some(entries));
+        Ok(entries == 0)
+    }
+}
+
+/// Returns how many entries follow.
+fn read_head(rest: &mut &[u8], part: &mut impl FnMut(StreamPart<'_>)) -> Result<u64, DecodeError> {
     part(StreamPart::Head {
         last_id: take_id(rest)?,
         max_deleted_id: take_id(rest)?,
         entries_added: take_varint(rest)?,
     });
-    let mut fields = Vec::new();
-    for _ in 0..take_varint(rest)? {
-        let id = take_id(rest)?;
-        fields.clear();
-        for _ in 0..take_varint(rest)? {
-            fields.push((Element::Bytes(take_bytes(rest)?), Element::Bytes(take_bytes(rest)?)));
-        }
-        part(StreamPart::Entry { id, fields: &fields });
-    }
-    read_groups(rest, part)?;
-    if rest.is_empty() { Ok(()) } else { Err(DecodeError::BadNumber) }
+    take_varint(rest)
 }
 
 fn read_groups(rest: &mut &[u8], part: &mut impl FnMut(StreamPart<'_>)) -> Result<(), DecodeError> {
@@ -221,5 +248,5 @@ fn read_groups(rest: &mut &[u8], part: &mut impl FnMut(StreamPart<'_>)) -> Resul
             part(StreamPart::Skipped { id: take_id(rest)? });
         }
     }
-    Ok(())
+    if rest.is_empty() { Ok(()) } else { Err(DecodeError::BadNumber) }
 }

@@ -21,7 +21,7 @@ use crate::stamping::{Switches, Ticket};
 use crate::table::EntryMut;
 use crate::version::{Row, Version, row_of};
 use crate::view::is_expired;
-use crate::{Change, EventClass, KeyEvent, KeyHash, KeyType, Keyspace, Scope, ValueError, View};
+use crate::{Change, EventClass, KeyEvent, KeyHash, KeyType, Keyspace, Prepared, Scope, ValueError, View};
 use effect::{Collection, Effect, EffectWriter, ItemsWriter, Stamp};
 use std::cell::Cell;
 use std::ops::Deref;
@@ -69,6 +69,8 @@ pub struct Txn<'k> {
     late: bool,
     /// The effect that comes next says anew what its key is, and its author had seen so much of each origin.
     pub(crate) restates: Option<Arc<[Version]>>,
+    /// Of what will be applied.
+    pub(crate) prepared: Prepared,
     /// Of the effects, by their number, those that changed nothing.
     silent: Vec<u64>,
     /// Those that touched only groups of a stream.
@@ -116,6 +118,7 @@ impl<'k> Txn<'k> {
             changes: 0,
             late: false,
             restates: None,
+            prepared: Prepared::default(),
             silent: Vec::new(),
             groups_only: Vec::new(),
             expired_members: Vec::new(),
@@ -357,6 +360,11 @@ impl<'k> Txn<'k> {
     /// add to a key of which nothing is remembered joins it.
     pub fn apply_late(&mut self) {
         self.late = true;
+    }
+
+    /// Values that the effects which follow put were built before.
+    pub fn apply_prepared(&mut self, prepared: Prepared) {
+        self.prepared = prepared;
     }
 
     fn author<'a>(&self, version: Version, row: Row<'a>) -> Author<'a>

@@ -314,6 +314,42 @@ fn an_effect_waits_for_its_cause() {
 }
 
 #[test]
+fn what_is_prepared_keeps_its_place_and_nobody_else() {
+    let mut network = Network::new(3, options());
+    for (one, other) in [(0, 1), (1, 2), (2, 0)] {
+        network.both(one, other);
+    }
+    network.run(1_500);
+    network.nodes[2].store.preparations = 100;
+    network.set(0, &[("long", "1")]);
+    network.set(0, &[("behind", "1")]);
+    network.run(50);
+    network.set(1, &[("other", "1")]);
+    network.run(20);
+    assert_eq!((network.value(2, "long"), network.value(2, "behind")), (None, None));
+    assert_eq!(network.value(2, "other"), None, "whoever wrote it had seen the long one");
+    network.settle(1_000);
+    assert_eq!(network.value(2, "behind").as_deref(), Some("1"));
+    assert_eq!(network.value(2, "other").as_deref(), Some("1"));
+}
+
+#[test]
+fn what_takes_too_much_room_is_not_prepared_any_longer() {
+    let mut network = Network::new(2, options());
+    network.both(0, 1);
+    network.run(500);
+    network.nodes[1].store.preparations = 10_000;
+    let large = "y".repeat(3 << 20);
+    for n in 0..15 {
+        network.set(0, &[(&format!("large:{n}"), &large)]);
+    }
+    network.run(1_000);
+    assert!(network.value(1, "large:3").is_some(), "there was no room for all to wait");
+    network.nodes[1].store.preparations = 10;
+    network.settle(2_000);
+}
+
+#[test]
 fn a_clock_far_ahead_is_stalled_and_knows_it() {
     let mut network = Network::new(3, Options { clock_skew_max_ms: 10_000, ..options() });
     for (one, other) in [(0, 1), (1, 2), (2, 0)] {

@@ -65,6 +65,15 @@ fn mesh_of_four() {
 }
 
 #[test]
+fn mesh_of_four_where_records_are_prepared() {
+    let mut network = full_mesh(4);
+    for (node, preparations) in network.nodes.iter_mut().zip([0, 1, 2, 3]) {
+        node.store.preparations = preparations;
+    }
+    check(network, 200);
+}
+
+#[test]
 fn one_way() {
     let mut network = Network::new(3, options());
     network.replicate(1, 0);
