@@ -205,6 +205,13 @@ impl Mesh {
         self.own
     }
 
+    /// What the neighbours have, as far as they have said.
+    pub fn announced(&self) -> VersionVector {
+        let mut announced = VersionVector::new();
+        self.links.values().for_each(|link| announced.merge(&link.announced));
+        announced
+    }
+
     /// What is applied here.
     pub fn vector(&self) -> &VersionVector {
         &self.vector

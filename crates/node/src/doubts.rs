@@ -5,7 +5,7 @@
 //! little later what the key is now, by an ordinary Put or Delete, unless somebody else was faster: what is below
 //! such a clear does not matter any more, and what is above it is placed exactly. See docs/decisions/0005-late-records.md.
 
-use effect::{Deadline, Effect, EffectReader, Stamp};
+use effect::{Deadline, Effect, EffectReader, Stamp, VersionVector};
 use keyspace::OriginIndex;
 use std::collections::{HashMap, VecDeque};
 
@@ -13,6 +13,12 @@ use std::collections::{HashMap, VecDeque};
 const DELAY_MS: u64 = 250;
 /// … and within so much more: not all of them at once, so that mostly one is enough.
 const SPREAD_MS: u64 = 750;
+
+/// Nobody says a key anew who lacks what its neighbours had when the time had come, but for at most so long, in milliseconds: what it
+/// lacks would have to be said again.
+const CATCH_UP_MS: u64 = 10_000;
+/// How often it is looked at, in milliseconds.
+const CHECK_MS: u64 = 20;
 
 /// A key in a database.
 pub(crate) type Place = (u32, Vec<u8>);
@@ -23,6 +29,14 @@ pub(crate) struct Doubts {
     keys: HashMap<Place, Doubt>,
     /// When each of them is to be said; those that were settled otherwise stay until their time comes.
     queue: VecDeque<(u64, Place)>,
+    /// What has to be here first.
+    goal: Option<Goal>,
+}
+
+struct Goal {
+    vector: VersionVector,
+    until_ms: u64,
+    check_ms: u64,
 }
 
 struct Doubt {
@@ -35,7 +49,7 @@ impl Doubts {
     /// `dice`: a number of this node.
     pub(crate) fn new(dice: u64) -> Doubts {
         let delay_ms = DELAY_MS + dice % SPREAD_MS;
-        Doubts { now_ms: 0, delay_ms, keys: HashMap::new(), queue: VecDeque::new() }
+        Doubts { now_ms: 0, delay_ms, keys: HashMap::new(), queue: VecDeque::new(), goal: None }
     }
 
     /// The monotonic clock as of late.
@@ -89,6 +103,26 @@ impl Doubts {
         }
     }
 
+    /// Is it time to say keys anew? `seen`: what is here; `announced`: what the neighbours have, as far as they have said.
+    pub(crate) fn may_speak(
+        &mut self,
+        seen: &VersionVector,
+        announced: impl FnOnce() -> VersionVector,
+        now_ms: u64,
+    ) -> bool {
+        if self.next_ms().is_none_or(|due_ms| due_ms > now_ms) {
+            return false;
+        }
+        let new = || Goal { vector: announced(), until_ms: now_ms + CATCH_UP_MS, check_ms: now_ms };
+        let goal = self.goal.get_or_insert_with(new);
+        let has_come = seen.dominates(&goal.vector) || goal.until_ms <= now_ms;
+        goal.check_ms = now_ms + CHECK_MS;
+        if has_come {
+            self.goal = None;
+        }
+        has_come
+    }
+
     /// The next key that is to be said now.
     pub(crate) fn pop_due(&mut self, now_ms: u64) -> Option<Place> {
         while self.next_ms()? <= now_ms {
@@ -102,14 +136,15 @@ impl Doubts {
     }
 
     pub(crate) fn next_ms(&self) -> Option<u64> {
-        self.queue.front().map(|(due_ms, _)| *due_ms)
+        let check_ms = self.goal.as_ref().map_or(0, |goal| goal.check_ms);
+        self.queue.front().map(|(due_ms, _)| check_ms.max(*due_ms))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use effect::EffectWriter;
+    use effect::{EffectWriter, NodeId, Origin};
 
     const LATE: OriginIndex = OriginIndex(1);
 
@@ -119,6 +154,23 @@ mod tests {
         doubts.add((0, b"k".to_vec()), LATE, Stamp(9));
         doubts.add((1, b"k".to_vec()), LATE, Stamp(9));
         doubts
+    }
+
+    #[test]
+    fn who_lacks_what_others_have_waits_for_it() {
+        let mut doubts = doubts();
+        let origin = Origin { node: NodeId(1), incarnation: 1 };
+        let vector = |stamp| {
+            let mut vector = VersionVector::new();
+            vector.advance(origin, Stamp(stamp));
+            vector
+        };
+        let mut ask = |seen, now_ms| doubts.may_speak(&vector(seen), || vector(20), now_ms);
+        assert!(!ask(20, DELAY_MS - 1), "too early");
+        assert!(!ask(19, DELAY_MS));
+        assert!(ask(20, DELAY_MS + CHECK_MS));
+        assert!(!ask(19, DELAY_MS + CHECK_MS));
+        assert!(ask(19, DELAY_MS + CHECK_MS + CATCH_UP_MS));
     }
 
     fn encoded(effects: &[Effect<'_>]) -> Vec<u8> {

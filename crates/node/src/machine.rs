@@ -47,7 +47,7 @@ impl Machine {
 
     pub(crate) fn turn(&mut self, now: Now) {
         self.now = now;
-        self.store.settle_doubts(self.mesh.vector(), now);
+        self.store.settle_doubts(self.mesh.vector(), || self.mesh.announced(), now);
         self.take_commits(now);
         self.mesh.turn(&mut self.store, now);
         self.store.turn(now);

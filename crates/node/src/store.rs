@@ -82,8 +82,8 @@ impl KeyspaceStore {
     }
 
     /// Says anew what late records have made doubtful. Before anything is applied in this turn: a commit has seen
-    /// what the mesh says that it has, `seen`.
-    pub(crate) fn settle_doubts(&mut self, seen: &VersionVector, now: Now) {
+    /// what the mesh says that it has, `seen`. `announced`: what its neighbours have.
+    pub(crate) fn settle_doubts(&mut self, seen: &VersionVector, announced: impl FnOnce() -> VersionVector, now: Now) {
         let Some(engine) = self.engine.upgrade() else { return };
         for lost in std::mem::take(&mut self.rewrites.lost) {
             let mut txn = self.keyspace.begin(Scope::Keys(&[self.keyspace.hash(&lost.key)]), lost.db, now.unix_ms);
@@ -94,7 +94,7 @@ impl KeyspaceStore {
         if self.doubts.is_empty() || self.keyspace.is_half_imported() {
             return;
         }
-        if self.fill_seen(seen).is_err() {
+        if !self.doubts.may_speak(seen, announced, now.monotonic_ms) || self.fill_seen(seen).is_err() {
             return;
         }
         for _ in 0..SETTLE_KEYS {

@@ -8,7 +8,9 @@ use sim::world::{World, address};
 const HISTORIES: u64 = 20;
 const SETTLING_STEPS: u64 = 600;
 const APART_STEPS: u64 = 600;
-const QUIET_STEPS: u64 = 3_000;
+const BUSY_STEPS: u64 = 1_500;
+/// Where assertions are on, long values are put together two elements a step.
+const QUIET_STEPS: u64 = 10_000;
 /// The hub, one that stays, one that is away for a while, and the stranger.
 const HUB: usize = 0;
 const AWAY: usize = 2;
@@ -71,7 +73,7 @@ fn run(seed: u64) -> bool {
     world.network.heal();
     world.network.block(HUB, AWAY);
     world.replicaof(HUB, &format!("{} 6379", address(STRANGER)));
-    (0..QUIET_STEPS / 2).for_each(|_| write(&mut world, &mut rng, &[HUB, 1, AWAY, STRANGER]));
+    (0..BUSY_STEPS).for_each(|_| write(&mut world, &mut rng, &[HUB, 1, AWAY, STRANGER]));
     world.network.heal();
     (0..QUIET_STEPS).for_each(|_| world.step());
 

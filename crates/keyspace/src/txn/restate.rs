@@ -75,7 +75,9 @@ impl Txn<'_> {
         let database = &self.view.guard.shard(hash).databases[self.view.db as usize];
         let is_newer = |version: Version| self.view.keyspace.origins.newer(version, restated);
         let Some(record) = database.recent.get(hash, key) else {
-            return database.table.find(hash, key).is_some_and(|entry| is_newer(version_of(entry)));
+            // Of single elements nothing is known any more: it is better to have them than to lose them.
+            let is_whole = matches!(effect, Effect::Put { .. } | Effect::Delete { .. });
+            return is_whole && database.table.find(hash, key).is_some_and(|entry| is_newer(version_of(entry)));
         };
         let is_element_newer = |collection, elements: Items<'_>| {
             elements.iter().next().and_then(|element| record.written(collection, element)).is_some_and(is_newer)
@@ -98,7 +100,7 @@ impl Txn<'_> {
             Effect::Put { .. } | Effect::Delete { .. } => is_newer(record.newest) && !says_anew(record.newest),
             _ => false,
         };
-        since || is_newer(record.clear) && !says_anew(record.clear)
+        since || is_newer(record.clear) && !record.is_at_rest && !says_anew(record.clear)
     }
 }
 
