@@ -48,7 +48,9 @@ pub use preparation::{Preparation, Prepared};
 pub use stability::ByTime;
 pub use stamping::Switches;
 pub use state::{Cursor, Import, ImportError, Restated};
-pub use txn::{Commit, LostWrites, NewId, NotAdded, OwnWrite, ScoreCondition, ScoresWritten, SetDeadline, Txn};
+pub use txn::{
+    Commit, LostWrites, NewId, NotAdded, OwnWrite, OwnWrites, ScoreCondition, ScoresWritten, SetDeadline, Txn,
+};
 pub use version::{OriginIndex, Row, Version};
 pub use view::{KeyType, StringRef, View};
 pub use walk::{Walk, Walked};

@@ -5,7 +5,7 @@
 
 use crate::doubts::Place;
 use effect::Stamp;
-use keyspace::{LostWrites, OwnWrite, Version};
+use keyspace::{LostWrites, OwnWrite, OwnWrites, Version};
 use std::collections::HashMap;
 
 /// How long after a key was said anew somebody may say so who has not heard of it, in milliseconds.
@@ -38,13 +38,16 @@ impl Rewrites {
     }
 
     /// A key is about to be said anew, at this version, by somebody who has seen `seen` of what this node has written.
-    pub(crate) fn restate(&mut self, place: Place, restated: Version, seen: Stamp, writes: Vec<OwnWrite>) {
+    pub(crate) fn restate(&mut self, place: Place, restated: Version, seen: Stamp, own: OwnWrites) {
         let until_ms = self.now_ms + KEEP_MS;
         let kept = self.kept.entry(place.clone()).or_insert(Kept { until_ms, writes: Vec::new() });
         kept.until_ms = until_ms;
-        kept.writes.extend(writes);
+        kept.writes.extend(own.writes);
         kept.writes.sort_by_key(|write| write.stamp);
-        let lost = kept.writes.extract_if(.., |write| write.stamp > seen);
+        // Where it loses against one that had seen them they are still there; but somebody who says it anew next may have heard
+        // of the loser only.
+        let is_lost = |write: &mut OwnWrite| write.stamp > seen && (own.wins || write.may_repeat);
+        let lost = kept.writes.extract_if(.., is_lost);
         let effects: Vec<u8> = lost.flat_map(|write| write.effects).collect();
         if kept.writes.is_empty() {
             self.kept.remove(&place);
@@ -61,20 +64,26 @@ mod tests {
     use super::*;
     use keyspace::OriginIndex;
 
-    fn restate(rewrites: &mut Rewrites, seen: u64, writes: &[u64]) -> Vec<u8> {
+    fn restate(rewrites: &mut Rewrites, wins: bool, seen: u64, writes: &[u64]) -> Vec<u8> {
         let restated = Version { stamp: Stamp(50), origin: OriginIndex(1) };
-        let write = |stamp: &u64| OwnWrite { stamp: Stamp(*stamp), effects: vec![*stamp as u8] };
-        rewrites.restate((0, b"k".to_vec()), restated, Stamp(seen), writes.iter().map(write).collect());
+        let write = |stamp: &u64| OwnWrite {
+            stamp: Stamp(*stamp),
+            effects: vec![*stamp as u8],
+            may_repeat: stamp.is_multiple_of(10),
+        };
+        let own = OwnWrites { writes: writes.iter().map(write).collect(), wins };
+        rewrites.restate((0, b"k".to_vec()), restated, Stamp(seen), own);
         std::mem::take(&mut rewrites.lost).into_iter().flat_map(|lost| lost.effects).collect()
     }
 
     #[test]
     fn what_one_had_seen_and_another_had_not_is_said_again_once() {
         let mut rewrites = Rewrites::default();
-        assert_eq!(restate(&mut rewrites, 20, &[30, 10, 20]), [30]);
-        assert_eq!(restate(&mut rewrites, 15, &[]), [20]);
-        assert_eq!(restate(&mut rewrites, 15, &[]), []);
+        assert_eq!(restate(&mut rewrites, true, 20, &[30, 10, 20, 15]), [30]);
+        assert_eq!(restate(&mut rewrites, false, 12, &[]), [20], "15 is still there, and would be twice");
+        assert_eq!(restate(&mut rewrites, true, 12, &[]), [15]);
+        assert_eq!(restate(&mut rewrites, true, 12, &[]), []);
         rewrites.set_now(KEEP_MS);
-        assert_eq!(restate(&mut rewrites, 0, &[]), [], "nobody says so after that long");
+        assert_eq!(restate(&mut rewrites, true, 0, &[]), [], "nobody says so after that long");
     }
 }

@@ -102,8 +102,7 @@ impl KeyspaceStore {
             let mut txn = self.keyspace.begin(Scope::Keys(&[self.keyspace.hash(&key)]), db, now.unix_ms);
             // All of it is seen, but somebody else may say the key anew who has not seen it.
             let restated = Version { stamp: Stamp::MAX, origin: OriginIndex::NONE };
-            let writes = txn.own_writes(&key, restated);
-            self.rewrites.restate((db, key.clone()), restated, Stamp::MAX, writes);
+            self.rewrites.restate((db, key.clone()), restated, Stamp::MAX, txn.own_writes(&key, restated));
             txn.restate(&key, &self.seen);
             engine.commit(&mut txn, Author::default());
             self.late.keys_restated.fetch_add(1, Relaxed);
@@ -244,9 +243,8 @@ impl Store for KeyspaceStore {
             if let Effect::Restate { key } = effect {
                 // The Put or Delete itself comes next.
                 let restated = Version { stamp: stamp.plus(1), ..version };
-                let writes = txn.own_writes(key, restated);
                 let seen = self.seen.get(self.keyspace.own_index()).copied().unwrap_or(Stamp::ZERO);
-                self.rewrites.restate((txn.db(), key.to_vec()), restated, seen, writes);
+                self.rewrites.restate((txn.db(), key.to_vec()), restated, seen, txn.own_writes(key, restated));
             }
             let freed = txn.apply(&effect, version, Row::Seen(&self.seen)).map_err(|error| error.to_string())?;
             if !freed.is_empty() {
@@ -320,8 +318,8 @@ impl Store for KeyspaceStore {
     fn import(&mut self, bytes: &[u8]) -> Result<(), String> {
         let mut import = self.import.take().ok_or("no import was begun")?;
         let merged = import.merge(&self.keyspace, bytes, |change| self.observe_change(change));
-        for Restated { place, version, seen, writes } in import.take_restated() {
-            self.rewrites.restate(place, version, seen, writes);
+        for Restated { place, version, seen, own } in import.take_restated() {
+            self.rewrites.restate(place, version, seen, own);
         }
         self.import = Some(import);
         merged.map_err(|error| error.to_string())

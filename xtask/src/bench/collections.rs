@@ -65,7 +65,7 @@ pub fn requests() -> Result<Table, Box<dyn Error>> {
     }
     let mut rows = Vec::new();
     for (workload, most) in WORKLOADS {
-        rows.extend(compare(&ours, &redis, workload, PIPELINE, REQUESTS, *most)?);
+        rows.extend(compare(&ours, &redis, workload, PIPELINE, REQUESTS, Target::RatioAtMost(*most))?);
     }
     Ok(Table { columns: BESIDE_REDIS, rows })
 }

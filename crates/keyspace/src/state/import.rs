@@ -9,7 +9,7 @@ use crate::merge::{Author, flush, version_of};
 use crate::recent::Record;
 use crate::shard::{Database, Shard};
 use crate::table::KeyHasher;
-use crate::txn::OwnWrite;
+use crate::txn::OwnWrites;
 use crate::txn::restate::own_writes;
 use crate::version::{OriginIndex, Row, Version, covers};
 use crate::{Change, KeyHash, Keyspace};
@@ -25,7 +25,7 @@ pub struct Restated {
     /// What its author had seen of what this node has written.
     pub seen: Stamp,
     /// See `Txn::own_writes`.
-    pub writes: Vec<OwnWrite>,
+    pub own: OwnWrites,
 }
 
 /// A data set of another node on its way into ours. Nothing else from other nodes is applied meanwhile.
@@ -273,8 +273,8 @@ impl Import {
         {
             let own = keyspace.stamping.own();
             let seen = seen.iter().find(|seen| seen.origin == own).map_or(Stamp::ZERO, |seen| seen.stamp);
-            let writes = own_writes(keyspace, place.database, (hash, key), record.clear);
-            self.restated.push(Restated { place: (db, key.to_vec()), version: record.clear, seen, writes });
+            let own = own_writes(keyspace, place.database, (hash, key), record.clear);
+            self.restated.push(Restated { place: (db, key.to_vec()), version: record.clear, seen, own });
         }
         let own = place.version();
         // Only what is not seen of theirs may be new, and ours stays.

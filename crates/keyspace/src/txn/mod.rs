@@ -28,7 +28,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use values::EncodingLimits;
 
-pub use restate::{LostWrites, OwnWrite};
+pub use restate::{LostWrites, OwnWrite, OwnWrites};
 pub use sorted_sets::{ScoreCondition, ScoresWritten};
 pub use streams::{NewId, NotAdded};
 

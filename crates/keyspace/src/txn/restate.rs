@@ -15,8 +15,9 @@ use crate::version::{OriginIndex, Version};
 use effect::{
     Collection, Effect, EffectReader, EffectWriter, End, GroupPosition, Items, ItemsWriter, ScoredItemsWriter, Stamp,
 };
+use std::collections::HashSet;
 use std::sync::Arc;
-use values::List;
+use values::{Element, List};
 
 /// What this node has written on a key and somebody has not seen who has said the key anew: it is to be said again.
 #[derive(Clone, Debug)]
@@ -33,6 +34,16 @@ pub struct LostWrites {
 pub struct OwnWrite {
     pub stamp: Stamp,
     pub effects: Vec<u8>,
+    /// It makes no difference how often it is done, or it is better to have it twice than not at all.
+    pub may_repeat: bool,
+}
+
+/// Those on a key that is said anew.
+#[derive(Clone, Debug)]
+pub struct OwnWrites {
+    pub writes: Vec<OwnWrite>,
+    /// Nothing newer has replaced the key whole.
+    pub wins: bool,
 }
 
 impl Txn<'_> {
@@ -49,7 +60,7 @@ impl Txn<'_> {
     }
 
     /// What this node has written on the key that goes where somebody says it anew at this version, and not everybody may have seen.
-    pub fn own_writes(&self, key: &[u8], restated: Version) -> Vec<OwnWrite> {
+    pub fn own_writes(&self, key: &[u8], restated: Version) -> OwnWrites {
         let hash = self.view.hash_of(key);
         let database = &self.view.guard.shard(hash).databases[self.view.db as usize];
         own_writes(self.view.keyspace, database, (hash, key), restated)
@@ -58,6 +69,8 @@ impl Txn<'_> {
     /// Says this again, but for what was written since.
     pub fn say_again(&mut self, lost: &LostWrites) {
         let restated = lost.restated;
+        // Whoever has said the list anew may have had a push all the same: from somebody who had said it anew before.
+        let mut there = None;
         for effect in EffectReader::new(&lost.effects).map_while(Result::ok) {
             let Some(key) = effect.key() else { continue };
             if self.is_written_since(key, &effect, restated) {
@@ -65,9 +78,24 @@ impl Txn<'_> {
             }
             match effect {
                 Effect::Put { value, deadline_ms, .. } => self.put(key, value, deadline_ms),
+                Effect::ListPush { end, elements, .. } => {
+                    let there = there.get_or_insert_with(|| self.elements_of(key));
+                    let missing = elements.iter().filter(|element| !there.contains(*element));
+                    let missing: Vec<Vec<u8>> = missing.map(<[u8]>::to_vec).collect();
+                    if !missing.is_empty() {
+                        let _ = self.list_push(key, end, missing.iter().map(Vec::as_slice));
+                    }
+                }
                 effect => self.merge(key, &effect, |merge| apply_to_key(merge, &effect)),
             }
         }
+    }
+
+    /// What is in a list; nothing where that would be too much.
+    fn elements_of(&self, key: &[u8]) -> HashSet<Vec<u8>> {
+        const MOST: usize = 100_000;
+        let list = self.list(key).ok().flatten().filter(|list| list.len() <= MOST);
+        list.into_iter().flat_map(|list| list.iter()).map(Element::to_vec).collect()
     }
 
     fn is_written_since(&self, key: &[u8], effect: &Effect<'_>, restated: Version) -> bool {
@@ -111,16 +139,20 @@ pub(crate) fn own_writes<H: KeyHasher>(
     database: &Database<H>,
     (hash, key): (u64, &[u8]),
     restated: Version,
-) -> Vec<OwnWrite> {
+) -> OwnWrites {
     let own = keyspace.stamping.own();
     let known = keyspace.known_of(own);
     let is_older = |version: Version| keyspace.origins.newer(restated, version);
-    let is_meant = |version: Version| version.origin == own && version.stamp > known && is_older(version);
     let (entry, record) = (database.table.find(hash, key), database.recent.get(hash, key));
+    // Who has said it anew himself has not written what was there: elements of a list have that as their version.
+    let says_anew =
+        |version: Version| record.is_some_and(|record| record.restated.is_some() && version == record.clear);
+    let is_meant =
+        |version: Version| version.origin == own && version.stamp > known && is_older(version) && !says_anew(version);
+    let wins = record.is_none_or(|record| record.is_at_rest || is_older(record.clear));
     let mut writes = Writes { key, writes: Vec::new(), is_meant };
     match record {
-        // What was said anew itself is not.
-        Some(record) if is_meant(record.clear) && record.restated.is_none() => writes.whole(entry, record.clear),
+        Some(record) if is_meant(record.clear) => writes.whole(entry, record.clear),
         Some(record) => writes.parts(entry, record),
         None => {
             let version = entry.map_or(Version::ZERO, version_of);
@@ -129,7 +161,7 @@ pub(crate) fn own_writes<H: KeyHasher>(
             }
         }
     }
-    writes.writes
+    OwnWrites { writes: writes.writes, wins }
 }
 
 struct Writes<'k, F> {
@@ -142,7 +174,19 @@ impl<F: Fn(Version) -> bool> Writes<'_, F> {
     fn push(&mut self, version: Version, effect: &Effect<'_>) {
         let mut effects = Vec::new();
         EffectWriter::new(&mut effects).push(effect);
-        self.writes.push(OwnWrite { stamp: version.stamp, effects });
+        let may_repeat = matches!(
+            effect,
+            Effect::SetAdd { .. }
+                | Effect::SetRemove { .. }
+                | Effect::HashSet { .. }
+                | Effect::HashDelete { .. }
+                | Effect::SortedSetAdd { .. }
+                | Effect::SortedSetRemove { .. }
+                | Effect::StreamAdd { .. }
+                | Effect::StreamGroupCreate { .. }
+                | Effect::ListPush { .. }
+        );
+        self.writes.push(OwnWrite { stamp: version.stamp, effects, may_repeat });
     }
 
     fn whole(&mut self, entry: Option<&Entry>, version: Version) {
