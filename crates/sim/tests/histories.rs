@@ -80,13 +80,14 @@ fn data_sets_that_come_in_pieces() {
 
 /// Increments that slept, deadlines written before those that the source had forgotten, list elements that came after the
 /// source's vector, ticks that waited for each other, deaths without a register of which somebody lacked the cause; ticks that told of
-/// what the source lacked, anchors of elements left to the log, increments asleep in nothing, deadlines that had been written over; in
-/// pieces, operations left to the log, and clears that met half of a data set.
+/// what the source lacked, anchors of elements left to the log, increments asleep in nothing, deadlines that had been written over, elements
+/// that came past their deadline with a Put; in pieces, operations left to the log, and clears that met half of a data set.
 #[test]
 fn data_sets_that_once_lost_something() {
     let short_logs = Scenario { short_logs: true, ..Scenario::default() };
     let in_pieces = Scenario { narrow_links: true, ..short_logs };
-    let seeds = [7002681, 7004742, 7001520, 7000281, 7007688, 7007867, 7009892, 7020884, 9000192, 9002109, 9200098];
+    let seeds =
+        [7002681, 7004742, 7001520, 7000281, 7007688, 7007867, 7009892, 7020884, 9000192, 9002109, 9200098, 60201822];
     let seeds_in_pieces = [2642, 3048, 3751, 5254, 7698, 8614, 8808, 9759, 21605, 13000203, 13002407];
     let histories = seeds.map(|seed| (short_logs, seed)).into_iter();
     for (scenario, seed) in histories.chain(seeds_in_pieces.map(|seed| (in_pieces, seed))) {

@@ -69,7 +69,8 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
     pub(crate) fn expire_member(&mut self, collection: Collection, member: &[u8], death: Death) {
         self.with_record(|parts| {
             let origins = parts.author.origins;
-            if origins.newer(death.at, parts.record.clear) {
+            // At the clear itself where the deadline was past by then (COPY of what is out of sight).
+            if !origins.newer(parts.record.clear, death.at) {
                 parts.register(collection, member).die(origins, death);
                 parts.member_dies(collection, member, death.at);
                 parts.drop_empty();
