@@ -150,6 +150,11 @@ impl Record {
         Record { deadlines: Deadlines::new(version, None), ..clear }
     }
 
+    /// Is this the version of a clear that only says anew what the key was?
+    pub(crate) fn says_anew(&self, version: Version) -> bool {
+        self.restated.is_some() && version == self.clear
+    }
+
     /// Is something known of single parts of what the key is as a `key_type`?
     pub(crate) fn has_registers(&self, key_type: KeyType) -> bool {
         let has_lifetimes = |collection| self.lifetimes.len(collection) > 0;
@@ -370,17 +375,20 @@ impl Recent {
         }
     }
 
-    /// Hashes of the next keys that `pop_due` may give. Starts to load their records.
-    pub(crate) fn upcoming(&self, count: usize) -> impl Iterator<Item = u64> + '_ {
-        self.queue.iter().take(count).map(|(_, hash)| {
-            // To look whether it is the right one would mean to wait for it.
-            if let Some(likely) = self.records.find(*hash, |_| true) {
-                let start: *const Remembered = &**likely;
-                const LINE: usize = 64;
-                (0..size_of::<Remembered>()).step_by(LINE).for_each(|at| stdx::prefetch(start.wrapping_byte_add(at)));
-            }
-            *hash
-        })
+    /// Hashes of the next keys that `pop_due` may give.
+    pub(crate) fn upcoming(&self, horizon: &Horizon<'_>, count: usize) -> impl Iterator<Item = u64> + Clone {
+        let due = self.queue.iter().take_while(move |(stamp, _)| *stamp <= horizon.clock);
+        due.take(count).map(|(_, hash)| *hash)
+    }
+
+    /// Starts to load a record.
+    pub(crate) fn prefetch(&self, hash: u64) {
+        const LINE: usize = 64;
+        // To look whether it is the right one would mean to wait for it.
+        if let Some(likely) = self.records.find(hash, |_| true) {
+            let start: *const Remembered = &**likely;
+            (0..size_of::<Remembered>()).step_by(LINE).for_each(|at| stdx::prefetch(start.wrapping_byte_add(at)));
+        }
     }
 
     pub(crate) fn queue_len(&self) -> usize {

@@ -3,6 +3,7 @@
 use crate::deadlines::stamp_of;
 use crate::entry::Entry;
 use crate::guard::Wanted;
+use crate::keyspace::{prefetch_in, prefetch_through};
 use crate::merge::operations::Horizon;
 use crate::merge::{Author, Expired, Merge, Stabilized};
 use crate::shard::{Database, Shard};
@@ -11,7 +12,6 @@ use crate::version::{OriginIndex, Row, Version};
 use crate::{EventClass, KeyEvent, KeyHash, KeyType, Keyspace};
 use effect::{Stamp, VersionVector};
 use std::sync::atomic::Ordering;
-use values::Prefetch;
 
 /// So many records are on their way from memory while others are looked at.
 const AT_ONCE: usize = 16;
@@ -93,9 +93,9 @@ impl Keyspace {
                     }
                     if looked_at % AT_ONCE == 0 {
                         let Database { table, recent, .. } = &*database;
-                        [Prefetch::Bucket, Prefetch::Entries]
-                            .into_iter()
-                            .for_each(|step| recent.upcoming(AT_ONCE).for_each(|hash| table.prefetch(hash, step)));
+                        let upcoming = recent.upcoming(horizon, AT_ONCE);
+                        upcoming.clone().for_each(|hash| recent.prefetch(hash));
+                        prefetch_through(upcoming, |hash, step| prefetch_in(table, hash, step));
                     }
                     let Some(hash) = database.recent.pop_due(horizon, &mut key) else { break };
                     let mut merge = Merge { database, limits: &shard.limits, author, hash, key: &key };

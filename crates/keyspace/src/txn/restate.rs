@@ -1,6 +1,7 @@
 //! A key is said anew (docs/decisions/0005-late-records.md), and what its author had not seen is said again by whoever wrote it.
 
 use super::Txn;
+use super::streams::fact;
 use crate::Keyspace;
 use crate::apply::apply_to_key;
 use crate::codec;
@@ -12,9 +13,7 @@ use crate::recent::{Elements, Field, Record};
 use crate::shard::Database;
 use crate::table::KeyHasher;
 use crate::version::{OriginIndex, Version};
-use effect::{
-    Collection, Effect, EffectReader, EffectWriter, End, GroupPosition, Items, ItemsWriter, ScoredItemsWriter, Stamp,
-};
+use effect::{Collection, Effect, EffectReader, EffectWriter, End, Items, ItemsWriter, ScoredItemsWriter, Stamp};
 use std::collections::HashSet;
 use std::sync::Arc;
 use values::{Element, List};
@@ -110,7 +109,6 @@ impl Txn<'_> {
         let is_element_newer = |collection, elements: Items<'_>| {
             elements.iter().next().and_then(|element| record.written(collection, element)).is_some_and(is_newer)
         };
-        let says_anew = |version: Version| record.restated.is_some() && version == record.clear;
         let since = match effect {
             Effect::SetAdd { members, .. } | Effect::SetRemove { members, .. } => {
                 is_element_newer(Collection::Set, *members)
@@ -125,10 +123,10 @@ impl Txn<'_> {
             }
             Effect::Expire { .. } => is_newer(record.deadlines.newest().version),
             // Another one who has said it anew had not seen it, either.
-            Effect::Put { .. } | Effect::Delete { .. } => is_newer(record.newest) && !says_anew(record.newest),
+            Effect::Put { .. } | Effect::Delete { .. } => is_newer(record.newest) && !record.says_anew(record.newest),
             _ => false,
         };
-        since || is_newer(record.clear) && !record.is_at_rest && !says_anew(record.clear)
+        since || is_newer(record.clear) && !record.is_at_rest && !record.says_anew(record.clear)
     }
 }
 
@@ -145,8 +143,7 @@ pub(crate) fn own_writes<H: KeyHasher>(
     let is_older = |version: Version| keyspace.origins.newer(restated, version);
     let (entry, record) = (database.table.find(hash, key), database.recent.get(hash, key));
     // Who has said it anew himself has not written what was there: elements of a list have that as their version.
-    let says_anew =
-        |version: Version| record.is_some_and(|record| record.restated.is_some() && version == record.clear);
+    let says_anew = |version: Version| record.is_some_and(|record| record.says_anew(version));
     let is_meant =
         |version: Version| version.origin == own && version.stamp > known && is_older(version) && !says_anew(version);
     let wins = record.is_none_or(|record| record.is_at_rest || is_older(record.clear));
@@ -336,9 +333,8 @@ impl<F: Fn(Version) -> bool> Writes<'_, F> {
         }
         for (name, register) in &registers.groups {
             let Some(group) = stream.group(name).filter(|_| (self.is_meant)(register.created)) else { continue };
-            let position =
-                GroupPosition { last_id: group.position.last_id.0, entries_read: group.position.entries_read };
-            self.push(register.created, &Effect::StreamGroupCreate { key, group: name, position });
+            let effect = Effect::StreamGroupCreate { key, group: name, position: fact(group.position) };
+            self.push(register.created, &effect);
         }
     }
 }

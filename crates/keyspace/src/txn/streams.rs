@@ -275,6 +275,6 @@ impl Txn<'_> {
     }
 }
 
-fn fact(position: Position) -> GroupPosition {
+pub(super) fn fact(position: Position) -> GroupPosition {
     GroupPosition { last_id: position.last_id.0, entries_read: position.entries_read }
 }
