@@ -1,6 +1,7 @@
 //! Tasks around the code: `cargo xtask TASK`.
 
 mod bench;
+mod chaos;
 mod client_libraries;
 mod docs;
 mod falsify;
@@ -31,6 +32,12 @@ const TASKS: &[Task] = &[
         summary: "measure beside redis-server: requests, collections, elements, mesh, memory, idle, join, workers, stalls, stalls-multi-master",
         run: bench::run,
     },
+    Task {
+        name: "chaos",
+        arguments: "[--help | OPTION ...]",
+        summary: "start nodes, write everywhere, damage them and their links; are all equal in the end, and is nothing lost?",
+        run: chaos::run,
+    },
     Task { name: "docs", arguments: "", summary: "make docs/commands.md from the table of commands", run: docs::run },
     Task {
         name: "falsify",
@@ -46,7 +53,7 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "mesh",
-        arguments: "[--nodes N] [--topology mesh|ring|chain|star]",
+        arguments: "[--nodes N] [--topology mesh|ring|double-ring|chain|star]",
         summary: "start nodes that are masters of each other, and watch them",
         run: mesh::run,
     },
@@ -59,7 +66,7 @@ const TASKS: &[Task] = &[
     Task {
         name: "soak",
         arguments: "[MINUTES]",
-        summary: "whether each rule can be broken on purpose; then simulation, differential and fuzz runs with new seeds, for long",
+        summary: "whether each rule can be broken on purpose; then simulation, differential, chaos and fuzz runs with new seeds, for long",
         run: soak::run,
     },
     Task { name: "test", arguments: "", summary: "install what tests need, build, run everything", run: test::run },

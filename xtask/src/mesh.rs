@@ -4,18 +4,14 @@ mod node;
 mod view;
 
 use crate::Outcome;
-use crate::process::{cargo, root, run as run_command};
+use crate::process::{build_server, interruption};
 use node::Node;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use std::fmt::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use std::{fs, io, thread};
+use testkit::{PASSWORD, Topology};
 
-const PASSWORD: &str = "mypassword123";
 const NODES_MAX: usize = 32;
 const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the loop looks whether it was asked to stop.
@@ -23,11 +19,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub fn run(arguments: &[String]) -> Outcome {
     let options = Options::parse(arguments)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone())?;
-    }
-    let program = build(options.debug)?;
+    let stop = interruption()?;
+    let program = build_server(options.debug)?;
     let directory = Directory::create()?;
     // Dropped in reverse order: the nodes stop before their folder goes.
     let mut nodes = start(&options, &program, &directory.path)?;
@@ -69,10 +62,7 @@ impl Options {
                         .ok_or_else(|| format!("--nodes takes a number from 1 to {NODES_MAX}"))?;
                 }
                 "--topology" => {
-                    options.topology = words
-                        .next()
-                        .and_then(Topology::from_name)
-                        .ok_or("--topology takes one of mesh, ring, chain, star")?;
+                    options.topology = words.next().and_then(Topology::from_name).ok_or_else(unknown_topology)?;
                 }
                 "--release" => options.debug = false,
                 "--debug" => options.debug = true,
@@ -83,61 +73,13 @@ impl Options {
     }
 }
 
-/// Which nodes are masters of which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Topology {
-    /// Everyone of everyone.
-    Mesh,
-    /// Each of the next one.
-    Ring,
-    /// Neighbours of each other.
-    Chain,
-    /// The first one of all others, and they of it.
-    Star,
-}
-
-impl Topology {
-    const ALL: [Topology; 4] = [Topology::Mesh, Topology::Ring, Topology::Chain, Topology::Star];
-
-    fn name(self) -> &'static str {
-        match self {
-            Topology::Mesh => "mesh",
-            Topology::Ring => "ring",
-            Topology::Chain => "chain",
-            Topology::Star => "star",
-        }
-    }
-
-    fn from_name(name: &str) -> Option<Topology> {
-        Topology::ALL.into_iter().find(|topology| topology.name() == name)
-    }
-
-    /// The masters of node `index` of `count`.
-    fn masters(self, index: usize, count: usize) -> Vec<usize> {
-        (0..count)
-            .filter(|&other| other != index)
-            .filter(|&other| match self {
-                Topology::Mesh => true,
-                Topology::Ring => other == (index + count - 1) % count,
-                Topology::Chain => other.abs_diff(index) == 1,
-                Topology::Star => other == 0 || index == 0,
-            })
-            .collect()
-    }
-}
-
-fn build(debug: bool) -> Result<PathBuf, Box<dyn std::error::Error>> {
-    let mut command = cargo(&["build", "--package", "server"]);
-    if !debug {
-        command.arg("--release");
-    }
-    run_command(&mut command)?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join(if debug { "debug" } else { "release" }).join("fluidB-server"))
+/// What the topologies are called.
+pub fn unknown_topology() -> String {
+    format!("--topology takes one of {}", Topology::ALL.map(Topology::name).join(", "))
 }
 
 fn start(options: &Options, program: &Path, directory: &Path) -> Result<Vec<Node>, Box<dyn std::error::Error>> {
-    let ports = free_ports(options.nodes)?;
+    let ports = testkit::free_ports(options.nodes)?;
     let mut nodes = Vec::new();
     for (index, &port) in ports.iter().enumerate() {
         let masters: Vec<u16> =
@@ -145,32 +87,6 @@ fn start(options: &Options, program: &Path, directory: &Path) -> Result<Vec<Node
         nodes.push(Node::start(program, &directory.join(format!("node-{}", index + 1)), port, &masters)?);
     }
     Ok(nodes)
-}
-
-/// Ports that nobody uses now; all are held until all are found, so they differ.
-fn free_ports(count: usize) -> io::Result<Vec<u16>> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<Result<_, _>>()?;
-    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
-}
-
-/// The configuration of the user documentation, for one node.
-fn config(directory: &Path, port: u16, masters: &[u16]) -> String {
-    let mut text = format!(
-        "bind 127.0.0.1\nport {port}\ndir {}\nlogfile {}\n\
-         requirepass {PASSWORD}\nmasterauth {PASSWORD}\nmulti-master yes\nactive-replica yes\n",
-        quoted(directory),
-        quoted(&directory.join("log"))
-    );
-    for master in masters {
-        let _ = writeln!(text, "replicaof 127.0.0.1 {master}");
-    }
-    text
-}
-
-/// A path as one word of a configuration line.
-fn quoted(path: &Path) -> String {
-    format!("\"{}\"", path.display().to_string().replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// A temporary folder, removed when dropped.
@@ -196,23 +112,6 @@ impl Drop for Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn masters(topology: Topology, count: usize) -> Vec<Vec<usize>> {
-        (0..count).map(|index| topology.masters(index, count)).collect()
-    }
-
-    #[test]
-    fn topologies_of_four() {
-        assert_eq!(masters(Topology::Mesh, 4), [[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]]);
-        assert_eq!(masters(Topology::Ring, 4), [[3], [0], [1], [2]]);
-        assert_eq!(masters(Topology::Chain, 4), [vec![1], vec![0, 2], vec![1, 3], vec![2]]);
-        assert_eq!(masters(Topology::Star, 4), [vec![1, 2, 3], vec![0], vec![0], vec![0]]);
-    }
-
-    #[test]
-    fn one_node_has_no_masters() {
-        assert!(Topology::ALL.into_iter().all(|topology| topology.masters(0, 1).is_empty()));
-    }
 
     #[test]
     fn options_are_checked() {

@@ -1,8 +1,13 @@
 //! Other programs.
 
 use crate::Outcome;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// The folder of the workspace.
 pub fn root() -> &'static Path {
@@ -37,6 +42,26 @@ pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
     command
+}
+
+/// Builds the server, with assertions where `debug`, and says where it is.
+pub fn build_server(debug: bool) -> Result<PathBuf, Box<dyn Error>> {
+    let mut command = cargo(&["build", "--package", "server"]);
+    if !debug {
+        command.arg("--release");
+    }
+    run(&mut command)?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    Ok(target.join(if debug { "debug" } else { "release" }).join("fluidB-server"))
+}
+
+/// Set once somebody wants us to end.
+pub fn interruption() -> io::Result<Arc<AtomicBool>> {
+    let asked = Arc::new(AtomicBool::new(false));
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, asked.clone())?;
+    }
+    Ok(asked)
 }
 
 fn show(command: &Command) -> String {

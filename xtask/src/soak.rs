@@ -1,14 +1,17 @@
 //! `cargo xtask soak [MINUTES]`: what `test` runs shortly, for long and with new seeds. First of all, whether every rule
 //! can still be broken on purpose.
 
-use crate::Outcome;
-use crate::falsify;
 use crate::process::{cargo, run as run_program};
+use crate::{Outcome, falsify};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const DEFAULT_MINUTES: u64 = 60;
 /// One turn of each kind; then the next kind has its turn.
 const TURN_SECONDS: u64 = 300;
+
+/// One run of `cargo xtask chaos`, all in.
+const CHAOS_RUN_SECONDS: u64 = 25;
 
 /// As many histories as the simulator should have shown right before a release.
 const HISTORIES: u64 = 100_000;
@@ -56,7 +59,7 @@ pub fn run(arguments: &[String]) -> Outcome {
     let mut histories = 0;
     while Instant::now() < end {
         for run in RUNS {
-            let left = end.saturating_duration_since(Instant::now()).as_secs().clamp(4, TURN_SECONDS);
+            let left = time_left(end).as_secs();
             eprintln!("{} {}: seed {seed}", run.package, run.test);
             let test = ["--package", run.package, "--test", run.test, "--", "--nocapture"];
             let mut command = cargo(&["test", "--release", "--locked"]);
@@ -68,8 +71,17 @@ pub fn run(arguments: &[String]) -> Outcome {
             // Streams count up from the seed: the next run must not repeat any.
             seed += 1_000_000;
         }
+        let runs = (time_left(end).as_secs() / CHAOS_RUN_SECONDS).max(1);
+        let arguments = ["chaos", "--seed", &seed.to_string(), "--runs", &runs.to_string()];
+        run_program(Command::new(std::env::current_exe()?).args(arguments))?;
+        seed += 1_000_000;
         histories += HISTORIES_PER_TURN;
     }
     println!("{histories} simulated histories, none diverged; a release wants {HISTORIES}");
     Ok(())
+}
+
+/// What is left of a turn: something always, so that every kind has its turn once.
+fn time_left(end: Instant) -> Duration {
+    end.saturating_duration_since(Instant::now()).clamp(Duration::from_secs(4), Duration::from_secs(TURN_SECONDS))
 }

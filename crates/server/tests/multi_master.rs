@@ -4,9 +4,10 @@ mod support;
 
 use std::process::Command;
 use std::thread;
-use support::mesh::{Damage, Mesh, Proxy, data_set, free_ports};
+use support::mesh::Mesh;
 use support::{call, eventually, start, text};
-use testkit::{Client, Connection, Reply};
+use testkit::dump::dump;
+use testkit::{Client, Connection, Damage, Proxy, Reply, free_ports};
 
 /// Every other node.
 fn all_others(count: usize) -> impl Fn(usize) -> Vec<usize> {
@@ -35,7 +36,7 @@ fn write(client: &mut Client, node: usize, round: usize) {
 
 fn write_everywhere(mesh: &Mesh, round: usize) {
     for (number, node) in mesh.nodes.iter().enumerate() {
-        write(&mut node.client(), number, round);
+        write(&mut node.client().unwrap(), number, round);
     }
 }
 
@@ -55,10 +56,10 @@ fn three_documented_nodes_converge() {
     mesh.wait_for_links(2);
     write_everywhere(&mesh, 0);
     converge_on(&mesh, 3);
-    let mut client = mesh.nodes[0].client();
+    let mut client = mesh.nodes[0].client().unwrap();
     assert_eq!(text(&call(&mut client, &["SET", "last", "from node 0"])), "OK");
     mesh.converge(|client| is(client, &["GET", "last"], "from node 0"));
-    let roles = mesh.nodes.iter().map(|node| node.client().info("replication").unwrap());
+    let roles = mesh.nodes.iter().map(|node| node.client().unwrap().info("replication").unwrap());
     for info in roles {
         let role = info.iter().find(|(name, _)| name == "role").map(|(_, role)| role.trim());
         assert_eq!(role, Some("active-replica"));
@@ -72,7 +73,7 @@ fn nodes_with_several_workers_converge() {
     thread::scope(|scope| {
         for round in 0..3 {
             for (number, node) in mesh.nodes.iter().enumerate() {
-                scope.spawn(move || write(&mut node.client(), number, round));
+                scope.spawn(move || write(&mut node.client().unwrap(), number, round));
             }
         }
     });
@@ -86,9 +87,9 @@ fn a_node_that_was_killed_comes_back_with_everything() {
     write_everywhere(&mesh, 0);
     converge_on(&mesh, 3);
     mesh.nodes[2].kill();
-    write(&mut mesh.nodes[0].client(), 0, 1);
-    write(&mut mesh.nodes[1].client(), 1, 1);
-    mesh.nodes[2].start();
+    write(&mut mesh.nodes[0].client().unwrap(), 0, 1);
+    write(&mut mesh.nodes[1].client().unwrap(), 1, 1);
+    mesh.nodes[2].start().unwrap();
     converge_on(&mesh, 5);
     write_everywhere(&mesh, 2);
     converge_on(&mesh, 8);
@@ -96,8 +97,8 @@ fn a_node_that_was_killed_comes_back_with_everything() {
 
 #[test]
 fn links_that_are_cut_stalled_or_half_closed_lose_nothing() {
-    let ports = free_ports(2);
-    let proxies = [Proxy::to(ports[0]), Proxy::to(ports[1])];
+    let ports = free_ports(2).unwrap();
+    let proxies = [0, 1].map(|node: usize| Proxy::to(ports[node]).unwrap());
     let mesh = Mesh::start_at("", &ports, |node| vec![proxies[1 - node].port]);
     mesh.wait_for_links(1);
     let mut writes = 0;
@@ -119,10 +120,10 @@ fn a_ring_with_a_stopped_node_serves_and_converges_when_it_goes_on() {
     converge_on(&mesh, 5);
     mesh.nodes[2].signal("STOP");
     for number in [0, 1, 3, 4] {
-        write(&mut mesh.nodes[number].client(), number, 1);
+        write(&mut mesh.nodes[number].client().unwrap(), number, 1);
     }
     // What node 3 wrote reaches node 1 the long way round.
-    let mut client = mesh.nodes[1].client();
+    let mut client = mesh.nodes[1].client().unwrap();
     eventually("node 1 has the writes of node 3", || is(&mut client, &["SISMEMBER", "members", "1:3:49"], "1"));
     mesh.nodes[2].signal("CONT");
     converge_on(&mesh, 9);
@@ -139,7 +140,7 @@ fn nodes_that_were_apart_beyond_their_logs_lose_nothing() {
         for (node, master) in links {
             let port = mesh.nodes[master].port.to_string();
             let words = [&["REPLICAOF"], words, &["127.0.0.1", &port]].concat();
-            assert_eq!(text(&call(&mut mesh.nodes[node].client(), &words)), "OK");
+            assert_eq!(text(&call(&mut mesh.nodes[node].client().unwrap(), &words)), "OK");
         }
     };
     replicaof(&["REMOVE"]);
@@ -147,17 +148,17 @@ fn nodes_that_were_apart_beyond_their_logs_lose_nothing() {
     for round in 1..4 {
         write_everywhere(&mesh, round);
         for node in &mesh.nodes {
-            let mut client = node.client();
+            let mut client = node.client().unwrap();
             (0..5).for_each(|_| assert_eq!(text(&call(&mut client, &["SET", "filler", &filler])), "OK"));
             call(&mut client, &["DEL", "filler"]);
         }
     }
-    assert!(is(&mut mesh.nodes[2].client(), &["GET", "counter"], "300"), "it was alone");
+    assert!(is(&mut mesh.nodes[2].client().unwrap(), &["GET", "counter"], "300"), "it was alone");
     replicaof(&[]);
     converge_on(&mesh, 12);
     for node in &mesh.nodes {
         assert!(node.log().contains("The data set is complete"));
-        let conflicts = call(&mut node.client(), &["MESH", "CONFLICTS"]);
+        let conflicts = call(&mut node.client().unwrap(), &["MESH", "CONFLICTS"]);
         let late = conflicts.elements().unwrap().iter().skip_while(|name| text(name) != "late-records").nth(1);
         assert_eq!(late, Some(&Reply::Integer(0)));
     }
@@ -165,9 +166,9 @@ fn nodes_that_were_apart_beyond_their_logs_lose_nothing() {
 
 #[test]
 fn a_dead_and_an_unresolvable_master_delay_nobody() {
-    let ports = free_ports(3);
+    let ports = free_ports(3).unwrap();
     let mesh = Mesh::start_at("", &ports[..2], |node| vec![ports[2], ports[1 - node]]);
-    let mut client = mesh.nodes[0].client();
+    let mut client = mesh.nodes[0].client().unwrap();
     assert_eq!(text(&call(&mut client, &["REPLICAOF", "no-such-host.invalid", "6379"])), "OK");
     write_everywhere(&mesh, 0);
     converge_on(&mesh, 2);
@@ -175,7 +176,7 @@ fn a_dead_and_an_unresolvable_master_delay_nobody() {
 
 #[test]
 fn an_active_replica_merges_both_ways() {
-    let ports = free_ports(2);
+    let ports = free_ports(2).unwrap();
     let mesh = Mesh::start_at("multi-master no\n", &ports, |node| vec![ports[1 - node]]);
     mesh.wait_for_links(1);
     write_everywhere(&mesh, 0);
@@ -189,12 +190,12 @@ fn a_classic_replica_takes_over_the_data_set_and_refuses_writes() {
     write(&mut client, 0, 0);
     let replica = start(&["--replicaof", "127.0.0.1", &master.address.port().to_string()]);
     let mut reader = replica.client().unwrap();
-    eventually("the data sets are equal", || data_set(&mut reader) == data_set(&mut client));
+    eventually("the data sets are equal", || dump(&mut reader).unwrap() == dump(&mut client).unwrap());
     assert!(is(&mut reader, &["GET", "counter"], "50"));
     let refused = call(&mut reader, &["SET", "k", "v"]);
     assert_eq!(refused, Reply::Error(b"READONLY You can't write against a read only replica.".to_vec()));
     write(&mut client, 0, 1);
-    eventually("the data sets are equal again", || data_set(&mut reader) == data_set(&mut client));
+    eventually("the data sets are equal again", || dump(&mut reader).unwrap() == dump(&mut client).unwrap());
     assert_eq!(text(&call(&mut reader, &["REPLICAOF", "NO", "ONE"])), "OK");
     eventually("it takes writes", || is(&mut reader, &["SET", "k", "v"], "OK"));
 }
@@ -221,7 +222,7 @@ fn a_replica_that_nobody_talks_to_dials_its_master() {
 fn a_shutdown_waits_until_the_others_have_everything_and_can_be_called_off() {
     let mut mesh = Mesh::start_with("shutdown-timeout 60\n", 2, all_others(2));
     mesh.wait_for_links(1);
-    let (mut client, mut ending) = (mesh.nodes[0].client(), mesh.nodes[0].client());
+    let (mut client, mut ending) = (mesh.nodes[0].client().unwrap(), mesh.nodes[0].client().unwrap());
     assert_eq!(call(&mut client, &["SHUTDOWN", "ABORT"]), Reply::Error(b"ERR No shutdown in progress.".to_vec()));
     mesh.nodes[1].signal("STOP");
     call(&mut client, &["SET", "before", "1"]);
@@ -245,7 +246,7 @@ fn a_shutdown_waits_until_the_others_have_everything_and_can_be_called_off() {
     eventually("its log says that the other has everything", || {
         mesh.nodes[0].log().contains("1 of 1 replicas are in sync when shutting down.")
     });
-    let mut survivor = mesh.nodes[1].client();
+    let mut survivor = mesh.nodes[1].client().unwrap();
     assert!(is(&mut survivor, &["EXISTS", "before", "after"], "2"));
     mesh.nodes[0].kill();
 }
@@ -260,7 +261,7 @@ fn nodes_that_evict_stay_equal() {
         for (number, node) in mesh.nodes.iter().enumerate() {
             let value = &value;
             scope.spawn(move || {
-                let mut client = node.client();
+                let mut client = node.client().unwrap();
                 for key in 0..2000 {
                     call(&mut client, &["SET", &format!("{number}:{key}"), value]);
                 }
@@ -272,7 +273,7 @@ fn nodes_that_evict_stay_equal() {
         let count = info.iter().find(|(name, _)| name == "evicted_keys").map(|(_, count)| count.trim().to_string());
         count.and_then(|count| count.parse::<u64>().ok()).unwrap_or(0)
     };
-    assert!(evicted(&mut mesh.nodes[0].client()) + evicted(&mut mesh.nodes[1].client()) > 500);
+    assert!(evicted(&mut mesh.nodes[0].client().unwrap()) + evicted(&mut mesh.nodes[1].client().unwrap()) > 500);
     mesh.converge(|client| {
         let size = call(client, &["DBSIZE"]).integer().unwrap();
         (100..2000).contains(&size)

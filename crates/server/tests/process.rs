@@ -6,8 +6,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use support::{call, eventually, program, signal, start, text};
-use testkit::Client;
+use support::{call, eventually, program, start, text};
+use testkit::{Client, signal};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(program()).args(arguments).output().unwrap()

@@ -40,7 +40,7 @@ impl ServerProcess {
     }
 
     fn attempt(template: &Command) -> io::Result<ServerProcess> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_ports(1)?[0]));
         let directory = std::env::temp_dir().join(format!("testkit-{}-{}", std::process::id(), address.port()));
         fs::create_dir_all(&directory)?;
         let log = fs::File::create(directory.join("log"))?;
@@ -128,6 +128,15 @@ pub fn redis_server() -> Option<PathBuf> {
     found
 }
 
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// Ports that nobody uses now; all are held until all are found, so they differ.
+pub fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let listeners = (0..count).map(bind).collect::<io::Result<Vec<_>>>()?;
+    listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+}
+
+/// Sends a signal by its name without SIG.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(status.is_ok_and(|status| status.success()), "kill -{name} {pid}");
 }

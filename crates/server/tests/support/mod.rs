@@ -6,7 +6,6 @@ pub mod mesh;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 use testkit::{Client, Reply, ServerProcess};
 
@@ -65,10 +64,4 @@ pub fn call(client: &mut Client, words: &[&str]) -> Reply {
 
 pub fn text(reply: &Reply) -> String {
     String::from_utf8_lossy(reply.bytes().unwrap_or_default()).into_owned()
-}
-
-/// Sends a signal by its name without SIG.
-pub fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
-    assert!(status.success(), "kill -{name} {pid}");
 }

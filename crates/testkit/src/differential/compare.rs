@@ -25,7 +25,7 @@ pub(super) fn equal(comparison: Comparison, queued: &[Comparison], left: &Reply,
 }
 
 /// The reply with its elements in order, so that two of them can be compared; its type stays.
-pub(super) fn sorted(reply: &Reply) -> Reply {
+pub(crate) fn sorted(reply: &Reply) -> Reply {
     let mut reply = reply.clone();
     if let Reply::Array(elements) | Reply::Set(elements) = &mut reply {
         elements.sort();

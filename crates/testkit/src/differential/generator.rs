@@ -1,8 +1,8 @@
 //! Random operations from the recipes, reproducible by seed.
 
-use super::grammar::{Node, parse};
 use super::recipes::{LISTENING, RECIPES, Recipe};
 use super::{Comparison, Operation};
+use crate::grammar::{Node, Source, parse};
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -90,82 +90,10 @@ impl Generator {
         });
         let (_, node, comparison) = picked.expect("left is below the sum of all weights");
         let mut arguments = Vec::new();
-        self.expand(node, &mut arguments);
+        node.expand(self, &mut arguments);
         let comparison = *comparison;
         *of(self) = recipes;
         (arguments, comparison)
-    }
-
-    fn expand(&mut self, node: &Node, arguments: &mut Vec<Vec<u8>>) {
-        match node {
-            Node::Literal(word) => arguments.push(word.as_bytes().to_vec()),
-            Node::Random(kind) => {
-                let argument = self.argument(kind);
-                arguments.push(argument);
-            }
-            Node::Sequence(nodes) => nodes.iter().for_each(|node| self.expand(node, arguments)),
-            Node::OneOf(nodes) => {
-                let index = self.random.random_range(0..nodes.len());
-                self.expand(&nodes[index], arguments);
-            }
-            Node::Optional(node) => {
-                if self.chance(50) {
-                    self.expand(node, arguments);
-                }
-            }
-            Node::Repeated(node) => {
-                let most = if self.chance(3) { 40 } else { 4 };
-                for _ in 0..self.random.random_range(1..=most) {
-                    self.expand(node, arguments);
-                }
-            }
-        }
-    }
-
-    fn argument(&mut self, kind: &str) -> Vec<u8> {
-        let number = |value: i64| value.to_string().into_bytes();
-        match kind {
-            "key" => self.any_key(),
-            "string" | "hll" | "set" | "hash" | "zset" | "list" | "geo" | "stream" if self.chance(4) => self.any_key(),
-            "string" | "hll" | "set" | "hash" | "zset" | "lexical" | "list" | "geo" | "stream" => self.key(kind),
-            // Ids that meet again; what is added within the last millisecond always comes in.
-            "entry" => format!("{}-{}", self.random.random_range(0..8), self.random.random_range(0..30)).into_bytes(),
-            "next" => self.pick(&["7-*", "7-*", "7-*", "6-*", "7-9", "7-40", "3-2"]),
-            "from" => self.pick(&["-", "(7-2", "7", "5-3", "(6-0", "0"]),
-            "to" => self.pick(&["+", "+", "(7-9", "7", "6-5"]),
-            "group" => self.pick(&["g", "h"]),
-            "consumer" => self.pick(&["alice", "bob"]),
-            "value" => self.value(),
-            "member" | "field" => self.element(),
-            "integer" => self.integer(),
-            "float" => self.float(),
-            "score" => self.score(),
-            // Not at the same place twice: what is equally near may come in any order.
-            "longitude" => format!("{:.6}", self.random.random_range(-180.0..180.0)).into_bytes(),
-            "latitude" => format!("{:.6}", self.random.random_range(-85.0..85.0)).into_bytes(),
-            "radius" => number(*[1, 100, 3000, 8000, 30_000].choose(&mut self.random).expect("not empty")),
-            // Zero is not to become negative: a tree of ours knows but one zero.
-            "weight" => self.pick(&["1", "2", "0.5", "3.25", "inf"]),
-            "bound" => [self.pick(&["", "", "("]), self.score()].concat(),
-            "edge" if self.chance(20) => self.pick(&["-", "+"]),
-            "edge" => [self.pick(&["[", "("]), self.element()].concat(),
-            "small" => number(self.random.random_range(0..12)),
-            "bit" => number(self.random.random_range(0..2000)),
-            "count" => number(self.random.random_range(1..50)),
-            "index" => number(self.random.random_range(-30..30)),
-            "db" => number(self.random.random_range(0..3)),
-            // Far from now, so that no key expires on one side only.
-            "seconds" => number(*[5000, 100_000, 0, -1].choose(&mut self.random).expect("not empty")),
-            "milliseconds" => number(*[5_000_000, 99_999_999, 0, -5].choose(&mut self.random).expect("not empty")),
-            "at" => number((FAR_AWAY_SECONDS + self.random.random_range(0..4)) as i64),
-            "at_ms" => number((FAR_AWAY_SECONDS * 1000 + self.random.random_range(0..4000)) as i64),
-            "width" => self.pick(&["u1", "u2", "u8", "u16", "u63", "i1", "i3", "i5", "i64"]),
-            "channel" => self.pick(&["news", "sport", "s1", "__keyspace@0__:s1"]),
-            "channels" => self.pick(&["*", "s*", "n?ws", "__keyevent*", "__key*"]),
-            "pattern" => self.pick(&["*", "s*", "*1", "?[12]", "[^s]*", "m?", "nothing"]),
-            "type" => self.pick(&["string", "set", "hash", "list", "zset", "stream"]),
-            _ => unreachable!("no such argument in the grammar: {kind}"),
-        }
     }
 
     fn key(&mut self, kind: &str) -> Vec<u8> {
@@ -276,6 +204,58 @@ impl Generator {
         }
         let len = if self.chance(20) { self.random.random_range(1..100) } else { self.random.random_range(1..10) };
         (self.random.random_range(0..CONNECTIONS), len)
+    }
+}
+
+impl Source for Generator {
+    fn random(&mut self) -> &mut SmallRng {
+        &mut self.random
+    }
+
+    fn argument(&mut self, kind: &'static str) -> Vec<u8> {
+        let number = |value: i64| value.to_string().into_bytes();
+        match kind {
+            "key" => self.any_key(),
+            "string" | "hll" | "set" | "hash" | "zset" | "list" | "geo" | "stream" if self.chance(4) => self.any_key(),
+            "string" | "hll" | "set" | "hash" | "zset" | "lexical" | "list" | "geo" | "stream" => self.key(kind),
+            // Ids that meet again; what is added within the last millisecond always comes in.
+            "entry" => format!("{}-{}", self.random.random_range(0..8), self.random.random_range(0..30)).into_bytes(),
+            "next" => self.pick(&["7-*", "7-*", "7-*", "6-*", "7-9", "7-40", "3-2"]),
+            "from" => self.pick(&["-", "(7-2", "7", "5-3", "(6-0", "0"]),
+            "to" => self.pick(&["+", "+", "(7-9", "7", "6-5"]),
+            "group" => self.pick(&["g", "h"]),
+            "consumer" => self.pick(&["alice", "bob"]),
+            "value" => self.value(),
+            "member" | "field" => self.element(),
+            "integer" => self.integer(),
+            "float" => self.float(),
+            "score" => self.score(),
+            // Not at the same place twice: what is equally near may come in any order.
+            "longitude" => format!("{:.6}", self.random.random_range(-180.0..180.0)).into_bytes(),
+            "latitude" => format!("{:.6}", self.random.random_range(-85.0..85.0)).into_bytes(),
+            "radius" => number(*[1, 100, 3000, 8000, 30_000].choose(&mut self.random).expect("not empty")),
+            // Zero is not to become negative: a tree of ours knows but one zero.
+            "weight" => self.pick(&["1", "2", "0.5", "3.25", "inf"]),
+            "bound" => [self.pick(&["", "", "("]), self.score()].concat(),
+            "edge" if self.chance(20) => self.pick(&["-", "+"]),
+            "edge" => [self.pick(&["[", "("]), self.element()].concat(),
+            "small" => number(self.random.random_range(0..12)),
+            "bit" => number(self.random.random_range(0..2000)),
+            "count" => number(self.random.random_range(1..50)),
+            "index" => number(self.random.random_range(-30..30)),
+            "db" => number(self.random.random_range(0..3)),
+            // Far from now, so that no key expires on one side only.
+            "seconds" => number(*[5000, 100_000, 0, -1].choose(&mut self.random).expect("not empty")),
+            "milliseconds" => number(*[5_000_000, 99_999_999, 0, -5].choose(&mut self.random).expect("not empty")),
+            "at" => number((FAR_AWAY_SECONDS + self.random.random_range(0..4)) as i64),
+            "at_ms" => number((FAR_AWAY_SECONDS * 1000 + self.random.random_range(0..4000)) as i64),
+            "width" => self.pick(&["u1", "u2", "u8", "u16", "u63", "i1", "i3", "i5", "i64"]),
+            "channel" => self.pick(&["news", "sport", "s1", "__keyspace@0__:s1"]),
+            "channels" => self.pick(&["*", "s*", "n?ws", "__keyevent*", "__key*"]),
+            "pattern" => self.pick(&["*", "s*", "*1", "?[12]", "[^s]*", "m?", "nothing"]),
+            "type" => self.pick(&["string", "set", "hash", "list", "zset", "stream"]),
+            _ => unreachable!("no such argument in the grammar: {kind}"),
+        }
     }
 }
 

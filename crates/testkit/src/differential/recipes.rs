@@ -4,6 +4,8 @@ use super::Comparison::{
     self, Encoding, Exact, Exec, Heard, Iteration, Near, Pairs, Pop, RandomKey, Sample, Unordered,
 };
 
+use crate::grammar;
+
 pub(super) type Recipe = (u32, &'static str, Comparison);
 
 /// Seconds and milliseconds that two servers may be apart when they compute a deadline.
@@ -271,14 +273,7 @@ pub(super) const LISTENING: &[Recipe] = &[
     (2, "GET string", Heard),
 ];
 
-/// The names of all commands in the recipes, of containers with every literal word that may be a subcommand: "xgroup|create".
+/// The names of all commands in the recipes (`grammar::names`).
 pub fn commands() -> impl Iterator<Item = String> {
-    RECIPES.iter().chain(LISTENING).flat_map(|(_, line, _)| -> Vec<String> {
-        let words = line.split([' ', '(', ')', '[', ']', '|']).filter(|word| !word.is_empty());
-        let words: Vec<String> = words.map(str::to_ascii_lowercase).collect();
-        // Alternatives come first where the name is one of them.
-        let names = if line.starts_with('(') { words.clone() } else { words[..1].to_vec() };
-        let subcommands = words[1..].iter().map(|word| format!("{}|{word}", words[0])).collect();
-        [names, subcommands].concat()
-    })
+    RECIPES.iter().chain(LISTENING).flat_map(|(_, line, _)| grammar::names(line))
 }

@@ -2,7 +2,8 @@
 
 use super::compare::{equal, sorted};
 use super::generator::{CONNECTIONS, Generator, LISTENER};
-use super::{Comparison, Operation, dump, listener, minimise};
+use super::{Comparison, Operation, listener, minimise};
+use crate::dump;
 use crate::script::Protocol;
 use crate::{Client, Connection, Reply, ServerProcess, quote, request};
 use std::time::{Duration, Instant};

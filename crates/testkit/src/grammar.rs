@@ -1,9 +1,12 @@
 //! A small grammar of command lines: `SET string value [NX|XX] [EX seconds|KEEPTTL]`.
-//! Lower-case words are random arguments (`generator`), others and those with a star stand for themselves, `[ ]` is optional,
+//! Lower-case words are random arguments (`Source`), others and those with a star stand for themselves, `[ ]` is optional,
 //! `( )` groups, `|` separates alternatives, a trailing `+` repeats one to four times.
 
+use rand::Rng;
+use rand::rngs::SmallRng;
+
 #[derive(Debug, PartialEq)]
-pub(super) enum Node {
+pub(crate) enum Node {
     Literal(&'static str),
     Random(&'static str),
     Sequence(Vec<Node>),
@@ -12,8 +15,51 @@ pub(super) enum Node {
     Repeated(Box<Node>),
 }
 
+/// Where random arguments come from.
+pub(crate) trait Source {
+    fn random(&mut self) -> &mut SmallRng;
+    /// An argument of this kind: the grammar's word.
+    fn argument(&mut self, kind: &'static str) -> Vec<u8>;
+}
+
+impl Node {
+    /// The words of one command line.
+    pub(crate) fn expand(&self, source: &mut impl Source, words: &mut Vec<Vec<u8>>) {
+        match self {
+            Node::Literal(word) => words.push(word.as_bytes().to_vec()),
+            Node::Random(kind) => words.push(source.argument(kind)),
+            Node::Sequence(nodes) => nodes.iter().for_each(|node| node.expand(source, words)),
+            Node::OneOf(nodes) => {
+                let index = source.random().random_range(0..nodes.len());
+                nodes[index].expand(source, words);
+            }
+            Node::Optional(node) => {
+                if source.random().random_ratio(1, 2) {
+                    node.expand(source, words);
+                }
+            }
+            Node::Repeated(node) => {
+                let most = if source.random().random_ratio(3, 100) { 40 } else { 4 };
+                for _ in 0..source.random().random_range(1..=most) {
+                    node.expand(source, words);
+                }
+            }
+        }
+    }
+}
+
+/// The names of commands that a line may be, of containers with every literal word that may be a subcommand: "xgroup|create".
+pub(crate) fn names(line: &str) -> Vec<String> {
+    let words = line.split([' ', '(', ')', '[', ']', '|']).filter(|word| !word.is_empty());
+    let words: Vec<String> = words.map(str::to_ascii_lowercase).collect();
+    // Alternatives come first where the name is one of them.
+    let names = if line.starts_with('(') { words.clone() } else { words[..1].to_vec() };
+    let subcommands = words[1..].iter().map(|word| format!("{}|{word}", words[0])).collect();
+    [names, subcommands].concat()
+}
+
 /// Panics on a malformed grammar: they are all constants of this crate.
-pub(super) fn parse(text: &'static str) -> Node {
+pub(crate) fn parse(text: &'static str) -> Node {
     let mut tokens = tokens(text);
     tokens.reverse();
     let node = alternatives(&mut tokens);

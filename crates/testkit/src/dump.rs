@@ -1,25 +1,25 @@
 //! The whole data set, read through commands.
 
-use super::compare::sorted;
+use crate::differential::sorted;
 use crate::{Client, Reply};
 use std::collections::BTreeMap;
 use std::io;
 
 /// One key: its value with unordered things sorted, and its deadline.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
+pub struct Entry {
     pub value: Reply,
     /// Milliseconds since the Unix epoch; -1: none.
     pub deadline_ms: i64,
 }
 
 /// Keys and entries by database and name.
-pub(super) type Dump = BTreeMap<(usize, Vec<u8>), Entry>;
+pub type Dump = BTreeMap<(usize, Vec<u8>), Entry>;
 
 /// Fewer where the server has fewer.
 const DATABASES: usize = 16;
 
-pub(super) fn dump(client: &mut Client) -> io::Result<Dump> {
+pub fn dump(client: &mut Client) -> io::Result<Dump> {
     let mut dump = Dump::new();
     for db in 0..DATABASES {
         if client.call(&["SELECT", &db.to_string()])?.is_error() {
@@ -27,26 +27,7 @@ pub(super) fn dump(client: &mut Client) -> io::Result<Dump> {
         }
         let keys = client.call(&["KEYS", "*"])?;
         for key in keys.elements().unwrap_or_default().iter().filter_map(Reply::bytes) {
-            let kind = client.call(&[b"TYPE", key])?;
-            let read: &[u8] = match kind.bytes() {
-                Some(b"string") => b"GET",
-                Some(b"set") => b"SMEMBERS",
-                Some(b"hash") => b"HGETALL",
-                Some(b"list") => b"LRANGE",
-                Some(b"zset") => b"ZRANGE",
-                Some(b"stream") => b"XRANGE",
-                _ => return Err(io::Error::other(format!("a key of type {kind}"))),
-            };
-            let value = match read {
-                b"LRANGE" => client.call(&[read, key, b"0", b"-1"])?,
-                b"XRANGE" => Reply::Array(vec![
-                    client.call(&[read, key, b"-", b"+"])?,
-                    groups(client.call(&[&b"XINFO"[..], b"GROUPS", key])?),
-                ]),
-                b"HGETALL" => pairs(client.call(&[read, key])?),
-                b"ZRANGE" => client.call(&[read, key, b"0", b"-1", b"WITHSCORES"])?,
-                _ => sorted(&client.call(&[read, key])?),
-            };
+            let value = value(client, key)?;
             let deadline_ms = client.call(&[b"PEXPIRETIME", key])?.integer().unwrap_or(-2);
             dump.insert((db, key.to_vec()), Entry { value, deadline_ms });
         }
@@ -55,8 +36,26 @@ pub(super) fn dump(client: &mut Client) -> io::Result<Dump> {
     Ok(dump)
 }
 
+/// The value of a key, unordered things sorted; `Null` where there is none.
+pub fn value(client: &mut Client, key: &[u8]) -> io::Result<Reply> {
+    let kind = client.call(&[b"TYPE", key])?;
+    Ok(match kind.bytes() {
+        Some(b"none") => Reply::Null,
+        Some(b"string") => client.call(&[b"GET", key])?,
+        Some(b"set") => sorted(&client.call(&[b"SMEMBERS", key])?),
+        Some(b"hash") => pairs(client.call(&[b"HGETALL", key])?),
+        Some(b"list") => client.call(&[b"LRANGE", key, b"0", b"-1"])?,
+        Some(b"zset") => client.call(&[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"])?,
+        Some(b"stream") => Reply::Array(vec![
+            client.call(&[b"XRANGE", key, b"-", b"+"])?,
+            groups(client.call(&[&b"XINFO"[..], b"GROUPS", key])?),
+        ]),
+        _ => return Err(io::Error::other(format!("a key of type {kind}"))),
+    })
+}
+
 /// The first key that differs, in words.
-pub(super) fn difference(left: &Dump, right: &Dump, tolerance_ms: u64) -> Option<String> {
+pub fn difference(left: &Dump, right: &Dump, tolerance_ms: u64) -> Option<String> {
     for key in left.keys().chain(right.keys()) {
         let same = match (left.get(key), right.get(key)) {
             (Some(left), Some(right)) => {
