@@ -51,8 +51,13 @@ pub fn build_server(debug: bool) -> Result<PathBuf, Box<dyn Error>> {
         command.arg("--release");
     }
     run(&mut command)?;
+    Ok(built_server(debug))
+}
+
+/// Where the built server is.
+pub fn built_server(debug: bool) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    Ok(target.join(if debug { "debug" } else { "release" }).join("fluidB-server"))
+    target.join(if debug { "debug" } else { "release" }).join("fluidB-server")
 }
 
 /// Set once somebody wants us to end.

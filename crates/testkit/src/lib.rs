@@ -19,7 +19,7 @@ pub mod script;
 
 pub use client::{Client, request};
 pub use decode::{Malformed, decode};
-pub use node::{Node, PASSWORD, connect};
+pub use node::{Node, PASSWORD, connect, masters_up};
 pub use process::{ServerProcess, free_ports, redis_server, signal};
 pub use proxy::{Damage, Proxy};
 pub use reply::{Reply, quote};

@@ -59,10 +59,8 @@ impl Node {
     /// Waits until it has so many links to masters that are up, and has joined them.
     pub fn wait_for_links(&self, count: usize) -> io::Result<()> {
         self.wait(&format!("{count} links"), |client| {
-            let info = client.info("replication")?;
-            let is_up = |(name, value): &&(String, String)| name.ends_with("_link_status") && value.trim() == "up";
-            let up = info.iter().filter(is_up).filter(|(name, _)| name != "master_global_link_status").count();
-            Ok(up == count && info.iter().any(|(name, value)| name == "mesh_joined" && value.trim() == "1"))
+            let joined = client.info("replication")?.contains(&("mesh_joined".to_owned(), "1".to_owned()));
+            Ok(joined && masters_up(client)? == count)
         })
     }
 
@@ -131,6 +129,15 @@ pub fn connect(port: u16) -> io::Result<Client> {
         Reply::Status(_) => Ok(client),
         reply => Err(io::Error::other(reply.to_string())),
     }
+}
+
+/// How many masters a node has whose links are up.
+pub fn masters_up(client: &mut Client) -> io::Result<usize> {
+    let info = client.info("replication")?;
+    let is_up = |(name, status): &&(String, String)| {
+        name.ends_with("_link_status") && name != "master_global_link_status" && status == "up"
+    };
+    Ok(info.iter().filter(is_up).count())
 }
 
 /// The configuration of the user documentation, for one node.

@@ -161,3 +161,58 @@ impl Shared {
         drop(self.changed.wait_while(self.lock(), stalled));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A port where everything comes back.
+    fn echo() -> u16 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                thread::spawn(move || io::copy(&mut stream.try_clone().unwrap(), &mut stream));
+            }
+        });
+        port
+    }
+
+    fn connect(proxy: &Proxy) -> TcpStream {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port)).unwrap()
+    }
+
+    #[test]
+    fn what_passes_is_late_and_in_order() {
+        let delay = Duration::from_millis(40);
+        let proxy = Proxy::slow(echo(), delay).unwrap();
+        let mut stream = connect(&proxy);
+        let sent: Vec<u8> = (0..100_000_u32).map(|number| number as u8).collect();
+        let mut received = vec![0; sent.len()];
+        let started = Instant::now();
+        stream.write_all(&sent).unwrap();
+        stream.read_exact(&mut received).unwrap();
+        assert!(received == sent);
+        assert!(started.elapsed() >= delay, "half of it at least, both ways");
+    }
+
+    #[test]
+    fn a_stall_holds_up_and_a_cut_closes() {
+        let proxy = Proxy::to(echo()).unwrap();
+        let mut stream = connect(&proxy);
+        proxy.set(Damage::Stall);
+        stream.write_all(b"a").unwrap();
+        stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        assert!(stream.read(&mut [0]).is_err());
+        stream.set_read_timeout(None).unwrap();
+        proxy.set(Damage::None);
+        assert_eq!(stream.read(&mut [0]).unwrap(), 1);
+        proxy.set(Damage::Cut);
+        let is_closed = |stream: &mut TcpStream| matches!(stream.read(&mut [0]), Ok(0) | Err(_));
+        assert!(is_closed(&mut stream) && is_closed(&mut connect(&proxy)));
+        proxy.set(Damage::None);
+        let mut stream = connect(&proxy);
+        stream.write_all(b"b").unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap(), 1);
+    }
+}

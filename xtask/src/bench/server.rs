@@ -1,12 +1,12 @@
 //! Measured servers: ours and Redis's, each on one core, and what the kernel knows about them.
 
-use crate::process::{find, root};
+use crate::process::{built_server, find};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use testkit::{ServerProcess, redis_server};
+use testkit::{ServerProcess, masters_up, redis_server};
 
 /// The core of the server under load, and the one of everything else.
 pub const SERVER_CORE: &str = "0";
@@ -24,10 +24,7 @@ pub enum Product {
 impl Product {
     fn program(self) -> io::Result<PathBuf> {
         match self {
-            Product::FluidB => {
-                let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-                Ok(folder.join("release/fluidB-server"))
-            }
+            Product::FluidB => Ok(built_server(false)),
             Product::Redis => redis_server().ok_or_else(|| io::Error::other("redis-server is not installed")),
         }
     }
@@ -78,13 +75,7 @@ pub fn connect_mesh(nodes: &[&ServerProcess]) -> io::Result<()> {
         }
     }
     for node in nodes {
-        wait_for("the links", || {
-            let info = node.client()?.info("replication")?;
-            let up = info
-                .iter()
-                .filter(|(key, value)| key.ends_with("_link_status") && key.starts_with("master_") && value == "up");
-            Ok(up.filter(|(key, _)| key != "master_global_link_status").count() == nodes.len() - 1)
-        })?;
+        wait_for("the links", || Ok(masters_up(&mut node.client()?)? == nodes.len() - 1))?;
     }
     Ok(())
 }

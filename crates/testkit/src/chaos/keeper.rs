@@ -202,3 +202,34 @@ fn element(reply: &Reply) -> String {
         _ => text(reply),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lost_doubled_or_invented_is_told() {
+        let addition = |element: &str, acknowledged| Addition {
+            slot: 0,
+            element: element.to_owned(),
+            amount: 1,
+            begun: Duration::ZERO,
+            acknowledged,
+        };
+        let of = |elements: &[(&str, bool)]| Ledger {
+            additions: elements.iter().map(|(element, acknowledged)| addition(element, *acknowledged)).collect(),
+            refused: None,
+        };
+        let ledgers = [of(&[("0:1", true), ("0:2", false)]), of(&[("1:1", true)])];
+        let slot = Slot::of(0, &ledgers, &[false, true]);
+        let compare = |found: &[&str]| {
+            let found: Vec<String> = found.iter().map(|element| element.to_string()).collect();
+            slot.compare("LRANGE", &found)
+        };
+        assert_eq!(compare(&["0:1"]), Vec::<String>::new());
+        assert_eq!(compare(&["1:1", "0:2", "0:1"]), Vec::<String>::new());
+        assert_eq!(compare(&["0:2"]), ["LRANGE: 1 of 1 are lost: 0:1 of 0.000 s"]);
+        assert_eq!(compare(&["0:1", "0:1"]), ["LRANGE: 1 of 1 are there twice"]);
+        assert_eq!(compare(&["0:1", "0:3"]), ["LRANGE: 1 of 1 nobody has added: 0:3"]);
+    }
+}
