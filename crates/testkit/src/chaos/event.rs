@@ -93,7 +93,11 @@ impl Event {
             }
             Kind::Kick(whose) => _ = cluster.nodes[self.node].client()?.call(&["CLIENT", "KILL", "TYPE", whose])?,
             Kind::Kill => {
-                cluster.nodes[self.node].kill();
+                let node = &mut cluster.nodes[self.node];
+                if let Some(status) = node.exit_status() {
+                    return Err(io::Error::other(format!("it had ended: {status}")));
+                }
+                node.kill();
                 cluster.killed[self.node] = true;
                 rest(self.lasts);
                 cluster.nodes[self.node].start()?;
