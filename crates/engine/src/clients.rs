@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, fence};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, fence};
 
 /// How a connection came in; fixed for its life.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ pub struct Connection {
     pub local_address: String,
     pub file_descriptor: i32,
     pub unix_socket: bool,
-    /// Which worker runs it.
+    /// Which worker took it in; `Client::worker` has it now.
     pub worker: usize,
     /// From this machine: loopback or a unix socket (protected-mode, enable-debug-command).
     pub local: bool,
@@ -78,6 +78,7 @@ pub struct Client {
     pub connection: Connection,
     pub connected_ms: u64,
     pub names: Mutex<Names>,
+    worker: AtomicUsize,
     kind: AtomicU8,
     killed: AtomicBool,
     unblock: AtomicU8,
@@ -140,6 +141,7 @@ impl Client {
     fn new(id: u64, connection: Connection, mailbox: Mailbox, now: Now) -> Client {
         Client {
             id,
+            worker: AtomicUsize::new(connection.worker),
             connection,
             connected_ms: now.unix_ms(),
             names: Mutex::new(Names { user: "default".into(), ..Names::default() }),
@@ -179,6 +181,23 @@ impl Client {
             redirection_broken: AtomicBool::new(false),
             broadcast: AtomicBool::new(false),
         }
+    }
+
+    /// Which worker to wake for it. What it is woken for must be there before: if the client is just moving, its new worker
+    /// sees that when it has arrived, whoever was woken.
+    pub fn worker(&self) -> usize {
+        fence(SeqCst);
+        self.worker.load(Relaxed)
+    }
+
+    /// Its worker gives it to another one.
+    pub fn move_to(&self, worker: usize) {
+        self.worker.store(worker, Relaxed);
+    }
+
+    /// The worker that it was given to has it. To be followed by `Session::resume`.
+    pub fn arrive(&self) {
+        fence(SeqCst);
     }
 
     pub fn kind(&self) -> ClientKind {

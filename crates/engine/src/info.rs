@@ -152,7 +152,9 @@ fn server(context: &mut SessionContext<'_>, lines: &mut Lines<'_>) {
     lines.add("lru_clock", context.now.unix_seconds() & 0xff_ffff);
     lines.add("executable", &process.executable);
     lines.add("config_file", &process.config_file);
-    lines.add("io_threads_active", u8::from(config.server_threads > 1));
+    let active_workers = context.engine.host.active_workers();
+    lines.add("io_threads_active", u8::from(active_workers > 1));
+    lines.add("server_threads_active", active_workers);
     if let Some(left_ms) = context.engine.host.shutdown_in_ms() {
         lines.add("shutdown_in_milliseconds", left_ms);
     }

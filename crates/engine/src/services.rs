@@ -100,6 +100,18 @@ pub trait Host: Send + Sync {
     /// The thread that owns this client's session calls `Session::resume` soon. Called with locks
     /// held and from any thread: it must only enqueue.
     fn wake(&self, client: &Client);
+    /// How many workers serve clients now.
+    fn active_workers(&self) -> usize {
+        1
+    }
+    /// So many workers serve clients from now on, whatever they have to do (DEBUG WORKERS).
+    fn fix_workers(&self, count: usize) {
+        let _ = count;
+    }
+    /// Another worker serves this client soon, unless replies to it wait to be sent (DEBUG CLIENT-WORKER).
+    fn move_client(&self, client: &Client, worker: usize) {
+        let _ = (client, worker);
+    }
     /// Blocks the calling thread (DEBUG SLEEP).
     fn sleep(&self, duration: Duration);
     /// Begins an orderly shutdown; `Err` where it cannot be done.

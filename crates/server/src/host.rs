@@ -100,7 +100,19 @@ impl Host for ServerHost {
     }
 
     fn wake(&self, client: &Client) {
-        self.hub.post(client.connection.worker, Message::Wake { client: client.id });
+        self.hub.post(client.worker(), Message::Wake { client: client.id });
+    }
+
+    fn active_workers(&self) -> usize {
+        self.hub.crew.active()
+    }
+
+    fn fix_workers(&self, count: usize) {
+        self.hub.crew.fix(count);
+    }
+
+    fn move_client(&self, client: &Client, worker: usize) {
+        self.hub.post(client.worker(), Message::Move { client: client.id, to: worker });
     }
 
     fn sleep(&self, duration: Duration) {

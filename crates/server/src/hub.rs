@@ -1,5 +1,7 @@
 //! What the worker threads share to reach each other: one inbox each, and the wish to end.
 
+use crate::connection::Connection;
+use crate::crew::Crew;
 use crate::stream::Stream;
 use mio::Waker;
 use parking_lot::Mutex;
@@ -15,6 +17,10 @@ pub const MAIN_WORKER: usize = 0;
 pub enum Message {
     /// A new client to serve.
     Client(Stream),
+    /// A client that another worker has served so far.
+    Moved(Box<Connection>),
+    /// This client is to go to another worker.
+    Move { client: u64, to: usize },
     /// The session of this client is to be looked at again.
     Wake { client: u64 },
     /// A client turned out to be another node. To the main worker only.
@@ -41,10 +47,10 @@ struct Inbox {
 }
 
 pub struct Hub {
+    pub crew: Crew,
     inboxes: Vec<Inbox>,
-    /// Clients that are connected, over all workers, and how many of them each worker serves.
+    /// Clients that are connected, over all workers.
     clients: AtomicUsize,
-    clients_of: Vec<AtomicUsize>,
     /// A shutdown was asked for, which may wait for other nodes.
     shutting_down: AtomicBool,
     /// `Now::monotonic_us`; 0: none waits.
@@ -60,13 +66,13 @@ thread_local! {
 impl Hub {
     /// One waker per worker.
     pub fn new(wakers: Vec<Waker>) -> Hub {
-        let clients_of = wakers.iter().map(|_| AtomicUsize::new(0)).collect();
+        let crew = Crew::new(wakers.len());
         let inbox = |waker| Inbox { messages: Mutex::default(), posted: AtomicBool::new(false), waker };
         let inboxes = wakers.into_iter().map(inbox).collect();
         Hub {
+            crew,
             inboxes,
             clients: AtomicUsize::new(0),
-            clients_of,
             shutting_down: AtomicBool::new(false),
             shutdown_at_us: AtomicU64::new(0),
             ending: AtomicBool::new(false),
@@ -76,10 +82,7 @@ impl Hub {
     /// Called by each worker's thread, first.
     pub fn enter(&self, worker: usize) {
         CURRENT.set(worker);
-    }
-
-    pub fn workers(&self) -> usize {
-        self.inboxes.len()
+        self.crew.enter(worker);
     }
 
     /// Enqueues only, so it may be called under any lock.
@@ -109,22 +112,20 @@ impl Hub {
         }
     }
 
-    /// Counts a new client and says which worker has the fewest; `None`: there are `limit` already.
+    /// Counts a new client and says which worker is to have it; `None`: there are `limit` already.
     pub fn admit(&self, limit: usize) -> Option<usize> {
         let admitted = self
             .clients
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |clients| (clients < limit).then_some(clients + 1));
         admitted.ok()?;
-        let load = |worker: &usize| self.clients_of[*worker].load(Ordering::Relaxed);
-        let worker = (0..self.workers()).min_by_key(load).unwrap_or(MAIN_WORKER);
-        self.clients_of[worker].fetch_add(1, Ordering::Relaxed);
+        let worker = self.crew.fewest_clients();
+        self.crew.count_client(worker);
         Some(worker)
     }
 
     /// A client that `admit` had counted is gone.
-    pub fn dismiss(&self, worker: usize) {
+    pub fn dismiss(&self) {
         self.clients.fetch_sub(1, Ordering::Relaxed);
-        self.clients_of[worker].fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Asks the main worker to end everything as soon as the other nodes have what this one has.
@@ -156,7 +157,7 @@ impl Hub {
     /// Ends all workers after their current turn.
     pub fn end(&self) {
         self.ending.store(true, Ordering::Release);
-        (0..self.workers()).for_each(|worker| self.nudge(worker));
+        (0..self.inboxes.len()).for_each(|worker| self.nudge(worker));
     }
 
     pub fn is_ending(&self) -> bool {

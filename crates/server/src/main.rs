@@ -4,6 +4,7 @@
 mod allocator;
 mod connection;
 mod crash;
+mod crew;
 mod disposal;
 mod files;
 mod host;
@@ -14,6 +15,7 @@ mod listener;
 mod log;
 mod moderation;
 mod reactor;
+mod scaling;
 mod serve;
 mod signals;
 mod slots;

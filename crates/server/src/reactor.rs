@@ -41,6 +41,8 @@ const SHUTDOWN_INTERVAL_US: u64 = 10_000;
 
 pub struct Reactor {
     index: usize,
+    /// There are no other workers.
+    is_alone: bool,
     poll: Poll,
     hub: Arc<Hub>,
     engine: Arc<Engine>,
@@ -76,6 +78,7 @@ impl Reactor {
         let now = engine.host.now();
         Reactor {
             index,
+            is_alone: hub.crew.workers() == 1,
             poll,
             hub,
             desk: Desk::new(engine::Worker::new(&engine)),
@@ -216,6 +219,12 @@ impl Reactor {
     fn receive(&mut self, message: Message) {
         match message {
             Message::Client(stream) => self.welcome(stream),
+            Message::Moved(connection) => self.adopt(*connection),
+            Message::Move { client, to } => {
+                if let Some(&index) = self.by_client.get(&client) {
+                    self.give(index, to);
+                }
+            }
             Message::Wake { client } => {
                 if let Some(&index) = self.by_client.get(&client) {
                     self.resume(index);
@@ -283,7 +292,7 @@ impl Reactor {
         }
     }
 
-    /// Gives a new connection to the worker with the fewest, or turns it away.
+    /// Gives a new connection to the worker with the fewest of those that take part, or turns it away.
     fn admit(&mut self, mut stream: Stream) {
         let config = self.engine.config.load();
         let refusal = if config.protected_mode && config.requirepass.is_empty() && !stream.is_local() {
@@ -301,15 +310,9 @@ impl Reactor {
     }
 
     /// Begins to serve a connection that `admit` counted.
-    fn welcome(&mut self, mut stream: Stream) {
+    fn welcome(&mut self, stream: Stream) {
         let config = self.engine.config.load();
         listener::set_keepalive(&stream, config.tcp_keepalive);
-        let index = self.connections.next_index();
-        if let Err(error) = self.poll.registry().register(&mut stream, Token(index), Interest::READABLE) {
-            log::warning!("A connection cannot be watched: {error}");
-            self.hub.dismiss(self.index);
-            return;
-        }
         let connection = engine::Connection {
             address: stream.peer_name(&config.unixsocket),
             local_address: stream.local_name(&config.unixsocket),
@@ -319,8 +322,56 @@ impl Reactor {
             local: stream.is_local(),
         };
         let session = Session::new(&self.engine, connection, self.now);
-        self.by_client.insert(session.client.id, index);
-        self.connections.insert(Connection::new(stream, session, self.now));
+        self.install(Connection::new(stream, session, self.now));
+    }
+
+    /// Makes a connection, which is counted here, one of this worker's.
+    fn install(&mut self, mut connection: Connection) -> Option<usize> {
+        let index = self.connections.next_index();
+        if let Err(error) = self.poll.registry().register(&mut connection.stream, Token(index), Interest::READABLE) {
+            log::warning!("A connection cannot be watched: {error}");
+            self.hub.crew.discount_client(self.index);
+            self.hub.dismiss();
+            return None;
+        }
+        self.over_soft_limit += connection.over_soft_limit_since_us.is_some() as usize;
+        self.by_client.insert(connection.session.client.id, index);
+        Some(self.connections.insert(connection))
+    }
+
+    /// Goes on with a connection that another worker has served so far.
+    fn adopt(&mut self, mut connection: Connection) {
+        connection.queued = false;
+        connection.session.client.arrive();
+        // Whoever had something for it meanwhile may have woken the worker that no longer had it, or this one too early.
+        if let Some(index) = self.install(connection) {
+            self.resume(index);
+        }
+    }
+
+    /// Gives a connection to another worker. Not while a reply waits to be sent, so that an end of the server finds it.
+    fn give(&mut self, index: usize, to: usize) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        if to == self.index || connection.session.out.unsent() > 0 {
+            return;
+        }
+        connection.session.client.move_to(to);
+        if let Some(connection) = self.detach(index) {
+            self.hub.crew.count_client(to);
+            self.hub.post(to, Message::Moved(Box::new(connection)));
+        }
+    }
+
+    /// A connection had a turn because its client sent something: notes that, and gives it away where that is due.
+    fn note_busy(&mut self, index: usize) {
+        if self.is_alone {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        self.hub.crew.count_busy(self.index, &mut connection.counted_in);
+        if let Some(to) = self.hub.crew.next_home(self.index) {
+            self.give(index, to);
+        }
     }
 
     fn connection_event(&mut self, index: usize, event: &Event) {
@@ -337,6 +388,7 @@ impl Reactor {
         } else if !connection.queued {
             self.moderation.note_round(self.now.monotonic_us.saturating_sub(connection.last_active_us));
             self.serve(index);
+            self.note_busy(index);
         }
     }
 
@@ -385,6 +437,7 @@ impl Reactor {
                 && std::mem::take(&mut connection.queued)
             {
                 self.serve(index);
+                self.note_busy(index);
             }
         }
     }
@@ -430,6 +483,9 @@ impl Reactor {
         }
         self.next_memory_us = now_us + MEMORY_INTERVAL_US;
         self.engine.stats.sample(self.now);
+        if !self.is_alone {
+            self.hub.crew.review(now_us, || self.engine.stats.totals().commands_processed);
+        }
         allocator::note_peak();
         if now_us >= self.next_sweep_us && !self.engine.cron_paused() {
             self.next_sweep_us = now_us + SWEEP_INTERVAL_US;
@@ -527,10 +583,17 @@ impl Reactor {
 
     /// Takes a connection out of everything that knows of it.
     fn remove(&mut self, index: usize) -> Option<Connection> {
+        let connection = self.detach(index)?;
+        self.hub.dismiss();
+        Some(connection)
+    }
+
+    /// Makes a connection none of this worker's.
+    fn detach(&mut self, index: usize) -> Option<Connection> {
         let mut connection = self.connections.remove(index)?;
         self.over_soft_limit -= connection.over_soft_limit_since_us.is_some() as usize;
         self.by_client.remove(&connection.session.client.id);
-        self.hub.dismiss(self.index);
+        self.hub.crew.discount_client(self.index);
         if let Err(error) = self.poll.registry().deregister(&mut connection.stream) {
             log::warning!("A connection cannot be taken out of the poll: {error}");
         }

@@ -5,7 +5,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
-use support::{PATIENCE, call, eventually, exchange, is_closed, raw, start, text};
+use support::{PATIENCE, call, eventually, exchange, is_closed, raw, start, start_workers, text};
 use testkit::{Client, Connection, Reply, request};
 
 /// How many requests a deep pipeline holds: far more than any buffer.
@@ -238,7 +238,7 @@ fn one_flooding_client_does_not_starve_the_others() {
 
 #[test]
 fn clients_of_several_workers_reach_each_other() {
-    let server = start(&["--server-threads", "3"]);
+    let server = start_workers(3, &[]);
     let mut clients: Vec<Client> = (0..9).map(|_| server.client().unwrap()).collect();
     let ids: Vec<i64> = clients.iter_mut().map(|client| call(client, &["CLIENT", "ID"]).integer().unwrap()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
@@ -259,7 +259,7 @@ fn clients_of_several_workers_reach_each_other() {
 
 #[test]
 fn a_pause_holds_writes_back_on_every_worker() {
-    let server = start(&["--server-threads", "2"]);
+    let server = start_workers(2, &[]);
     let mut operator = server.client().unwrap();
     let mut writers: Vec<Client> = (0..4).map(|_| server.client().unwrap()).collect();
     assert_eq!(text(&call(&mut operator, &["CLIENT", "PAUSE", "100000", "WRITE"])), "OK");
@@ -347,7 +347,7 @@ fn commands_may_have_other_names_or_none() {
 #[test]
 fn messages_reach_the_subscribers_of_every_worker_in_one_order() {
     const MESSAGES: usize = 500;
-    let server = start(&["--server-threads", "2"]);
+    let server = start_workers(2, &[]);
     let mut subscribers: Vec<Client> = (0..6).map(|_| server.client().unwrap()).collect();
     for subscriber in &mut subscribers {
         call(subscriber, &["SUBSCRIBE", "news"]);

@@ -68,8 +68,11 @@ fn three_documented_nodes_converge() {
 
 #[test]
 fn nodes_with_several_workers_converge() {
-    let mesh = Mesh::start_with("server-threads 3\n", 3, all_others(3));
+    let mesh = Mesh::start_with("server-threads 3\nenable-debug-command yes\n", 3, all_others(3));
     mesh.wait_for_links(2);
+    for node in &mesh.nodes {
+        assert_eq!(text(&call(&mut node.client(), &["DEBUG", "WORKERS", "3"])), "OK");
+    }
     thread::scope(|scope| {
         for round in 0..3 {
             for (number, node) in mesh.nodes.iter().enumerate() {

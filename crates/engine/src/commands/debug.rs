@@ -33,6 +33,7 @@ type Run = fn(&mut SessionContext<'_>, Args<'_>, &mut Out) -> Reply;
 const SUBCOMMANDS: &[(&str, usize, usize, Run, &str)] = &[
     ("assert", 0, 0, crash, "Crash."),
     ("change-repl-id", 0, 0, accept, "Accepted; a node keeps its identity."),
+    ("client-worker", 1, 2, client_worker, "<id> [worker]: which worker serves a client; have another one do it."),
     ("config-rewrite-force-all", 0, 0, rewrite_all, "Write every directive into the configuration file."),
     ("dict-resizing", 1, 1, accept, "Accepted; the table never rehashes as a whole."),
     ("digest", 0, 0, digest, "A digest of the data set."),
@@ -61,6 +62,7 @@ const SUBCOMMANDS: &[(&str, usize, usize, Run, &str)] = &[
     ("set-skip-checksum-validation", 1, 1, accept, "Accepted; there are no payloads to check yet."),
     ("sleep", 1, 1, sleep, "<seconds>: block the thread."),
     ("stringmatch-len", 2, 2, stringmatch_len, "<length> <pattern>: match a pattern against so many bytes."),
+    ("workers", 1, 1, workers, "<count>: so many workers serve clients from now on, whatever they have to do."),
 ];
 
 fn debug(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
@@ -110,6 +112,31 @@ fn quicklist(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) ->
 
 fn rewrite_all(context: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
     rewrite_file(context, Appended::Everything, out)
+}
+
+fn client_worker(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    let id = integer(args.at(0))?;
+    let client = context.engine.clients.get(id as u64).ok_or(Fault::Text("ERR No such client ID"))?;
+    if args.len() == 1 {
+        out.integer(client.worker() as i64);
+        return Ok(());
+    }
+    context.engine.host.move_client(&client, worker_number(context, args.at(1), 0)?);
+    out.ok();
+    Ok(())
+}
+
+fn workers(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {
+    context.engine.host.fix_workers(worker_number(context, args.at(0), 1)?);
+    out.ok();
+    Ok(())
+}
+
+/// A number of the workers that there are, counted from `first`.
+fn worker_number(context: &SessionContext<'_>, argument: &[u8], first: i64) -> Result<usize, Fault> {
+    let last = first + i64::from(context.config().server_threads) - 1;
+    let number = integer(argument)?;
+    if (first..=last).contains(&number) { Ok(number as usize) } else { Err(Fault::Text("ERR there is no such worker")) }
 }
 
 fn pause_cron(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Reply {

@@ -52,6 +52,8 @@ pub struct Connection {
     pub queued: bool,
     /// `Now::monotonic_us` of the last request.
     pub last_active_us: u64,
+    /// The window in which it was counted as busy (`Crew::count_busy`).
+    pub counted_in: u32,
     /// Since when more output waits than the soft limit allows (`Now::monotonic_us`).
     pub over_soft_limit_since_us: Option<u64>,
 }
@@ -95,6 +97,7 @@ impl Connection {
             awaits_room: false,
             queued: false,
             last_active_us: now.monotonic_us,
+            counted_in: 0,
             over_soft_limit_since_us: None,
         }
     }

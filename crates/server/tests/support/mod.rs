@@ -20,6 +20,15 @@ pub fn start(arguments: &[&str]) -> ServerProcess {
     ServerProcess::start(program(), arguments).expect("the server starts")
 }
 
+/// A server whose clients are spread over so many workers, whatever they do.
+pub fn start_workers(count: usize, arguments: &[&str]) -> ServerProcess {
+    let count = count.to_string();
+    let server = start(&[&["--server-threads", &count, "--enable-debug-command", "yes"], arguments].concat());
+    let fixed = call(&mut server.client().expect("the server accepts"), &["DEBUG", "WORKERS", &count]);
+    assert_eq!(text(&fixed), "OK");
+    server
+}
+
 /// Waits until the condition holds.
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
