@@ -3,9 +3,10 @@
 
 use crate::scaling::{self, Decision, Scaling, Window};
 use crate::sys::ThreadClock;
+use engine::stats::WorkerStats;
 use parking_lot::Mutex;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// A window is at least so long, …
 const WINDOW_US: u64 = 50_000;
@@ -28,7 +29,7 @@ pub struct Crew {
 #[repr(align(128))]
 #[derive(Default)]
 struct Member {
-    clock: OnceLock<ThreadClock>,
+    thread: OnceLock<Thread>,
     /// Clients that it serves, …
     clients: AtomicUsize,
     /// … and how many of them it did something for in this window.
@@ -37,12 +38,34 @@ struct Member {
     order: AtomicU64,
 }
 
+/// What the thread of a worker has done so far.
+struct Thread {
+    clock: ThreadClock,
+    stats: Arc<WorkerStats>,
+}
+
 struct Watch {
     scaling: Scaling,
-    /// When the window began, with which sums.
+    /// When the window began, and what each worker had done by then.
     began_us: u64,
+    done: Vec<Done>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Done {
     requests: u64,
-    cpu_ns: Vec<u64>,
+    busy_us: u64,
+    cpu_us: u64,
+}
+
+impl Thread {
+    fn done(&self) -> Done {
+        Done {
+            requests: self.stats.commands_processed.get(),
+            busy_us: self.stats.cycle_microseconds.get(),
+            cpu_us: self.clock.cpu_ns() / 1000,
+        }
+    }
 }
 
 fn order(to: usize, count: usize) -> u64 {
@@ -51,7 +74,7 @@ fn order(to: usize, count: usize) -> u64 {
 
 impl Crew {
     pub fn new(workers: usize) -> Crew {
-        let watch = Watch { scaling: Scaling::new(workers), began_us: 0, requests: 0, cpu_ns: vec![0; workers] };
+        let watch = Watch { scaling: Scaling::new(workers), began_us: 0, done: vec![Done::default(); workers] };
         Crew {
             active: AtomicUsize::new(1),
             window: AtomicU32::new(1),
@@ -78,8 +101,8 @@ impl Crew {
     }
 
     /// To be called by each worker's thread, first.
-    pub fn enter(&self, worker: usize) {
-        let _ = self.members[worker].clock.set(ThreadClock::of_this_thread());
+    pub fn enter(&self, worker: usize, stats: Arc<WorkerStats>) {
+        let _ = self.members[worker].thread.set(Thread { clock: ThreadClock::of_this_thread(), stats });
     }
 
     /// The worker with the fewest clients of those that take part.
@@ -119,38 +142,37 @@ impl Crew {
         ordered.compare_exchange(now, order(to, count - 1), Relaxed, Relaxed).is_ok().then_some(to)
     }
 
-    /// To be called now and then by every worker that is awake. `requests`: how many were served so far.
-    pub fn review(&self, now_us: u64, requests: impl FnOnce() -> u64) {
+    /// To be called now and then by every worker that is awake.
+    pub fn review(&self, now_us: u64) {
         let Some(mut watch) = self.watch.try_lock() else { return };
         let Some(watch) = &mut *watch else { return };
         let elapsed_us = now_us.saturating_sub(watch.began_us);
         if elapsed_us < if watch.scaling.is_settling() { SETTLING_US } else { WINDOW_US } {
             return;
         }
-        let total = requests();
+        let done: Vec<Done> =
+            self.members.iter().map(|member| member.thread.get().map(Thread::done).unwrap_or_default()).collect();
         // Counters can be reset.
-        let served = total.saturating_sub(watch.requests);
-        if served < WINDOW_REQUESTS && total >= watch.requests {
+        let since = |now: u64, then: u64| now.checked_sub(then).unwrap_or(now);
+        let requests: u64 = done.iter().zip(&watch.done).map(|(now, then)| since(now.requests, then.requests)).sum();
+        if requests < WINDOW_REQUESTS {
             return;
         }
-        let members = self.take_figures(watch, elapsed_us);
-        let requests = served as f32 / elapsed_us as f32;
-        (watch.began_us, watch.requests) = (now_us, total);
-        let decision = watch.scaling.review(&Window { ends_us: now_us, requests, members: members.clone() });
-        self.carry_out(decision, &members);
+        let part = |now: u64, then: u64| since(now, then) as f32 / elapsed_us as f32;
+        let figures =
+            self.members.iter().zip(done.iter().zip(&watch.done)).map(|(member, (now, then))| scaling::Member {
+                busy: part(now.busy_us, then.busy_us),
+                core: part(now.cpu_us, then.cpu_us),
+                connections: member.busy.swap(0, Relaxed),
+            });
+        let mut members: Vec<scaling::Member> = figures.collect();
+        members.truncate(self.active());
+        (watch.began_us, watch.done) = (now_us, done);
+        let requests = requests as f32 / elapsed_us as f32;
+        let window = Window { ends_us: now_us, requests, members };
+        let decision = watch.scaling.review(&window);
+        self.carry_out(decision, &window.members);
         self.window.fetch_add(1, Relaxed);
-    }
-
-    fn take_figures(&self, watch: &mut Watch, elapsed_us: u64) -> Vec<scaling::Member> {
-        let figures = self.members.iter().zip(&mut watch.cpu_ns).map(|(member, before_ns)| {
-            let cpu_ns = member.clock.get().map_or(0, |clock| clock.cpu_ns());
-            let used_ns = cpu_ns.saturating_sub(std::mem::replace(before_ns, cpu_ns));
-            let core = used_ns as f32 / 1000.0 / elapsed_us as f32;
-            scaling::Member { core, connections: member.busy.swap(0, Relaxed) }
-        });
-        let mut figures: Vec<scaling::Member> = figures.collect();
-        figures.truncate(self.active());
-        figures
     }
 
     fn carry_out(&self, decision: Decision, members: &[scaling::Member]) {
@@ -184,7 +206,7 @@ mod tests {
     #[test]
     fn a_new_member_gets_its_share_of_the_busy_connections() {
         let crew = Crew::new(3);
-        let member = |connections| scaling::Member { core: 1.0, connections };
+        let member = |connections| scaling::Member { connections, ..scaling::Member::default() };
         crew.carry_out(Decision::Workers(3), &[member(7), member(2)]);
         let moved: Vec<Option<usize>> = (0..7).map(|_| crew.next_home(0)).collect();
         assert_eq!(moved, [Some(2), Some(2), Some(2), Some(2), None, None, None]);
@@ -217,12 +239,16 @@ mod tests {
 
     #[test]
     fn windows_are_long_enough_to_say_something() {
-        let crew = Crew::new(2);
+        let (crew, stats) = (Crew::new(2), engine::stats::Stats::default().register());
+        crew.enter(1, stats.clone());
         let first = crew.window.load(Relaxed);
-        crew.review(WINDOW_US - 1, || 1000);
-        crew.review(WINDOW_US, || WINDOW_REQUESTS - 1);
-        assert_eq!(crew.window.load(Relaxed), first);
-        crew.review(2 * WINDOW_US, || WINDOW_REQUESTS);
-        assert_eq!(crew.window.load(Relaxed), first + 1);
+        let windows = |now_us| {
+            crew.review(now_us);
+            crew.window.load(Relaxed) - first
+        };
+        stats.commands_processed.add(WINDOW_REQUESTS - 1);
+        assert_eq!((windows(WINDOW_US - 1), windows(WINDOW_US)), (0, 0));
+        stats.commands_processed.add(1);
+        assert_eq!((windows(2 * WINDOW_US), windows(3 * WINDOW_US)), (1, 1));
     }
 }

@@ -82,7 +82,6 @@ impl Hub {
     /// Called by each worker's thread, first.
     pub fn enter(&self, worker: usize) {
         CURRENT.set(worker);
-        self.crew.enter(worker);
     }
 
     /// Enqueues only, so it may be called under any lock.

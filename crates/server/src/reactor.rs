@@ -104,6 +104,7 @@ impl Reactor {
     /// Serves until the hub ends.
     pub fn run(mut self) -> io::Result<()> {
         self.hub.enter(self.index);
+        self.hub.crew.enter(self.index, self.desk.worker.stats.clone());
         sys::sleep_precisely();
         log::notice!("Thread {} alive.", self.index);
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
@@ -484,7 +485,7 @@ impl Reactor {
         self.next_memory_us = now_us + MEMORY_INTERVAL_US;
         self.engine.stats.sample(self.now);
         if !self.is_alone {
-            self.hub.crew.review(now_us, || self.engine.stats.totals().commands_processed);
+            self.hub.crew.review(now_us);
         }
         allocator::note_peak();
         if now_us >= self.next_sweep_us && !self.engine.cron_paused() {

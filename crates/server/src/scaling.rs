@@ -1,10 +1,12 @@
 //! How many workers take part, by what they do (docs/decisions/0008-workers.md). A worker more is tried where those that take
 //! part have no rest, one fewer where that may do as well; what was tried stays only if requests were served as fast as it promised.
 
-/// A worker that uses so much of a core has no rest. One that waits for a core does not reach it.
-const SATURATED: f32 = 0.8;
+/// A worker that is at work for so much of the time has no rest; …
+const SATURATED: f32 = 0.9;
+/// … unless it waits for a core half of it: there is none for another worker.
+const CORE_MIN: f32 = 0.5;
 /// A worker more is for those that have no rest on the average, too.
-const MEAN_MIN: f32 = 0.7;
+const MEAN_MIN: f32 = 0.75;
 /// What so many cores do, one worker fewer may be able to do: it is tried.
 const SLACK: f32 = 0.05;
 /// One fewer needs no trial where each of the others would use no more of a core than this.
@@ -32,7 +34,9 @@ pub struct Window {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Member {
-    /// … how much of a core it used, …
+    /// … for how much of the time it was at work, …
+    pub busy: f32,
+    /// … how much of a core it used in that, …
     pub core: f32,
     /// … and for how many connections it did something.
     pub connections: usize,
@@ -132,10 +136,10 @@ impl Scaling {
         if self.active > 1 && cores <= others + SLACK {
             return self.attempt(self.active - 1, window);
         }
-        let by_core = |a: &usize, b: &usize| members[*a].core.total_cmp(&members[*b].core);
-        let busiest = (0..members.len()).max_by(by_core).unwrap_or(0);
-        let laziest = (0..members.len()).min_by(by_core).unwrap_or(0);
-        if members[busiest].core < SATURATED {
+        let by_busy = |a: &usize, b: &usize| members[*a].busy.total_cmp(&members[*b].busy);
+        let busiest = (0..members.len()).max_by(by_busy).unwrap_or(0);
+        let laziest = (0..members.len()).min_by(by_busy).unwrap_or(0);
+        if members[busiest].busy < SATURATED || members[busiest].core < CORE_MIN {
             return Decision::Stay;
         }
         let (more, fewer) = (members[busiest].connections, members[laziest].connections);
@@ -144,7 +148,8 @@ impl Scaling {
             return Decision::Move { from: busiest, to: laziest, count: (more - fewer) / 2 };
         }
         let connections: usize = members.iter().map(|member| member.connections).sum();
-        if self.active < self.limit && connections > self.active && cores >= workers * MEAN_MIN {
+        let busy: f32 = members.iter().map(|member| member.busy).sum();
+        if self.active < self.limit && connections > self.active && busy >= workers * MEAN_MIN {
             return self.attempt(self.active + 1, window);
         }
         Decision::Stay
@@ -175,12 +180,12 @@ mod tests {
     const WINDOW_US: u64 = 50_000;
     const CONNECTIONS: usize = 48;
 
-    /// Requests per microsecond, and how much of a core each of `workers` uses.
+    /// Requests per microsecond, and how much of a core each of `workers` uses; none waits for one.
     type Load<'a> = &'a mut dyn FnMut(usize) -> (f32, f32);
 
     fn window(number: usize, workers: usize, load: Load) -> Window {
         let (requests, core) = load(workers);
-        let member = Member { core, connections: CONNECTIONS / workers };
+        let member = Member { busy: core, core, connections: CONNECTIONS / workers };
         Window { ends_us: (number as u64 + 1) * WINDOW_US, requests, members: vec![member; workers] }
     }
 
@@ -220,8 +225,7 @@ mod tests {
 
     #[test]
     fn one_worker_with_rests_is_enough() {
-        assert_eq!(outcome(&mut free_cores(0.75)), (1, 0));
-        assert_eq!(outcome(&mut |_| (1.0, 0.7)), (1, 0), "it waits for a core");
+        assert_eq!(outcome(&mut free_cores(0.85)), (1, 0));
     }
 
     #[test]
@@ -295,20 +299,22 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_by_itself_is_nothing_to_share() {
-        let mut scaling = Scaling::new(2);
-        for number in 0..100 {
-            let members = vec![Member { core: 1.0, connections: 1 }];
-            let ends_us = number * WINDOW_US;
-            assert_eq!(scaling.review(&Window { ends_us, requests: 1.0, members }), Decision::Stay);
-        }
+    fn a_worker_more_needs_a_core_and_connections() {
+        let decision = |core, connections| {
+            let members = vec![Member { busy: 1.0, core, connections }];
+            Scaling::new(2).review(&Window { ends_us: WINDOW_US, requests: 1.0, members })
+        };
+        assert_eq!(decision(0.9, 2), Decision::Workers(2));
+        assert_eq!(decision(0.9, 1), Decision::Stay);
+        assert_eq!(decision(0.4, 2), Decision::Stay, "it waits for a core, and so would another one");
     }
 
     #[test]
     fn busy_connections_are_shared_evenly() {
         let mut scaling = Scaling::new(2);
         run(&mut scaling, 0..100, &mut free_cores(100.0));
-        let mut members = vec![Member { core: 0.2, connections: 4 }, Member { core: 1.0, connections: 10 }];
+        let member = |core, connections| Member { busy: core, core, connections };
+        let mut members = vec![member(0.2, 4), member(1.0, 10)];
         let window = |members: &[Member], ends_us| Window { ends_us, requests: 1.0, members: members.to_vec() };
         let decision = scaling.review(&window(&members, 100 * WINDOW_US));
         assert_eq!(decision, Decision::Move { from: 1, to: 0, count: 3 });

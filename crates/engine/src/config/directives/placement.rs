@@ -1,7 +1,7 @@
 use crate::config::directive::*;
 
 const CPU_LISTS: &str = "place the process with taskset or in the service file";
-const BALANCING: &str = "connections are spread evenly over the workers";
+const BALANCING: &str = "as many workers take part as the load has use for";
 const ALWAYS: &str = "requests of a pipeline are always executed in batches, with their keys fetched ahead";
 
 pub(super) const DIRECTIVES: &[Directive] = &[
@@ -10,7 +10,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         (1, 128),
         "1",
         |config, count| config.server_threads = count as u32,
-        "How many workers execute commands.",
+        "How many workers execute commands at most.",
     )
     .alias(&["io-threads"])
     .immutable(),
