@@ -71,7 +71,7 @@ fn nodes_with_several_workers_converge() {
     let mesh = Mesh::start_with("server-threads 3\nenable-debug-command yes\n", 3, all_others(3));
     mesh.wait_for_links(2);
     for node in &mesh.nodes {
-        assert_eq!(text(&call(&mut node.client(), &["DEBUG", "WORKERS", "3"])), "OK");
+        assert_eq!(text(&call(&mut node.client().unwrap(), &["DEBUG", "WORKERS", "3"])), "OK");
     }
     thread::scope(|scope| {
         for round in 0..3 {
