@@ -63,6 +63,17 @@ pub struct Origin {
     pub incarnation: u32,
 }
 
+impl Origin {
+    /// No life of the node: where it is named, there will be none any more under this name.
+    pub fn departure(node: NodeId) -> Origin {
+        Origin { node, incarnation: u32::MAX }
+    }
+
+    pub fn is_departure(self) -> bool {
+        self.incarnation == u32::MAX
+    }
+}
+
 impl fmt::Debug for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}", self.node, self.incarnation)

@@ -13,7 +13,12 @@ use values::EncodingLimits;
 /// Shorter encodings are built when they are put. Where assertions are on there are none too short, so that all tests try this.
 const LONG: usize = if cfg!(debug_assertions) { 8 } else { 32 * 1024 };
 /// How many elements are added in one go: about a millisecond.
-const STEP_ELEMENTS: usize = if cfg!(debug_assertions) { 2 } else { 2000 };
+const STEP_ELEMENTS: usize = 2000;
+
+/// The same for a value with an encoding of so many bytes. Where assertions are on also short ones take some goes, and long ones not very many.
+fn step_elements(bytes: usize) -> usize {
+    if cfg!(debug_assertions) { (bytes / 256).clamp(2, STEP_ELEMENTS) } else { STEP_ELEMENTS }
+}
 
 /// The long values of a record, as far as they have been built.
 pub struct Preparation {
@@ -50,7 +55,7 @@ impl Preparation {
     /// Builds some more of it; `effects` are those that it began with. True where nothing is left to do.
     pub fn go_on(&mut self, effects: &[u8]) -> Result<bool, EffectsError> {
         let Some((range, assembly)) = self.waiting.front_mut() else { return Ok(true) };
-        if assembly.go_on(&effects[range.clone()], STEP_ELEMENTS, &self.limits)?
+        if assembly.go_on(&effects[range.clone()], step_elements(range.len()), &self.limits)?
             && let Some((_, assembly)) = self.waiting.pop_front()
         {
             self.done.0.push_back(assembly.finish(&self.limits));

@@ -8,6 +8,7 @@
 mod api;
 mod assumptions;
 mod batch;
+mod departures;
 mod feeders;
 mod frame;
 mod handshake;

@@ -51,11 +51,11 @@ impl Master {
         self.peer.is_none() && !self.never
     }
 
-    /// The link is up. Returns who was there before, where it was somebody else.
-    pub(crate) fn opened(&mut self, peer: NodeId, now_ms: u64) -> Option<NodeId> {
+    /// The link is up.
+    pub(crate) fn opened(&mut self, peer: NodeId, now_ms: u64) {
         self.opened_ms = Some(now_ms);
         self.last_error = None;
-        self.peer.replace(peer).filter(|before| *before != peer)
+        self.peer = Some(peer);
     }
 
     /// Exponential backoff with jitter, so that the nodes of a mesh do not knock in step.

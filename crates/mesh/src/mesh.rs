@@ -2,6 +2,7 @@
 //! choice of feeders in `feeders`.
 
 use crate::assumptions::Assumptions;
+use crate::departures::Departures;
 use crate::handshake::{Credentials, Handshake, HandshakeError, Introduction, Mode};
 use crate::inflow::Inflow;
 use crate::link::{Link, Phase, Side, Upstream};
@@ -12,7 +13,7 @@ use crate::rows::{Rows, Watermarks};
 use crate::serve::UNSETTLED_MS;
 use crate::store::Store;
 use crate::{Action, BatchWriter, Input, LinkId, Now, Record, Severity};
-use effect::{NodeId, Origin, Stamp, VersionVector};
+use effect::{Origin, Stamp, VersionVector};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -89,6 +90,9 @@ pub struct Mesh {
     /// What is applied here.
     pub(crate) vector: VersionVector,
     pub(crate) rows: Rows,
+    /// Are there effects of this node?
+    has_written: bool,
+    pub(crate) departures: Departures,
     pub(crate) log: RelayLog,
     pub(crate) inflows: BTreeMap<Origin, Inflow>,
     /// Bytes of all records that wait for their causes.
@@ -171,6 +175,8 @@ impl Mesh {
             masters: Vec::new(),
             vector: VersionVector::new(),
             rows: Rows::default(),
+            has_written: false,
+            departures: Departures::default(),
             log,
             inflows: BTreeMap::new(),
             held_bytes: 0,
@@ -253,7 +259,8 @@ impl Mesh {
             self.vector.advance(self.own, last);
             self.last_effects.advance(self.own, last);
             if last > Stamp::ZERO {
-                self.rows.begin(self.own, last);
+                self.has_written = true;
+                self.rows.begin(self.own, 0);
             }
             self.log.clear(&self.vector);
         }
@@ -285,14 +292,6 @@ impl Mesh {
         self.masters.iter().map(|master| (master.host.as_str(), master.port))
     }
 
-    /// A node will not come back: nothing waits for it any more, once all have the same of it. If it does come back, it
-    /// counts again.
-    pub fn forget(&mut self, node: NodeId) {
-        self.rows.depart(node);
-        self.joining.retain(|origin, _| origin.node != node);
-        self.stable_dirty = true;
-    }
-
     // Local commits
 
     /// A commit of this node; to be told in the order of stamps. `context`: as returned by `Store::apply`, how
@@ -321,9 +320,6 @@ impl Mesh {
         let previous = self.vector.get(self.own);
         let record = Record { origin: self.own, previous, first, count, context: &seen, assumed: &assumed, effects };
         debug_assert!(first > previous, "commits come in the order of their stamps");
-        if previous == Stamp::ZERO {
-            self.rows.begin(self.own, first);
-        }
         self.vector.advance(self.own, record.last());
         if self.active {
             self.log.append(&record, keep_from(&self.links));
@@ -334,6 +330,10 @@ impl Mesh {
         if count > 0 {
             self.effects_applied += 1;
             self.last_effects.advance(self.own, self.vector.get(self.own));
+            if !self.has_written {
+                self.has_written = true;
+                self.rows.begin(self.own, now.monotonic_ms);
+            }
         }
     }
 
@@ -376,7 +376,12 @@ impl Mesh {
     /// Tells everybody, in our stream, that `joiner` exists, and has at most what we have now.
     pub(crate) fn announce_joiner(&mut self, joiner: Origin, now: Now) {
         self.note_joiner(joiner, now);
-        self.unreported.push_front((0, joiner, Stamp::ZERO));
+        self.tell_now(joiner, now);
+    }
+
+    /// Names an origin of which nothing is here in the next own record, which comes soon.
+    pub(crate) fn tell_now(&mut self, origin: Origin, now: Now) {
+        self.unreported.push_front((0, origin, Stamp::ZERO));
         self.report_ms = Some(now.monotonic_ms + 1);
     }
 
@@ -641,6 +646,7 @@ impl Mesh {
         self.join();
         self.begin_transfers(store, now);
         self.release_pins(now);
+        self.depart_silent(now);
         self.push_watermarks(store, now);
     }
 
@@ -757,6 +763,7 @@ impl Mesh {
         let dials = self.masters.iter().filter(|master| master.link.is_none() && !master.never);
         let mut deadline_ms = dials.map(|master| master.dial_ms).min();
         let mut sooner = |at_ms: u64| deadline_ms = Some(deadline_ms.map_or(at_ms, |known| known.min(at_ms)));
+        self.departures.next_ms().into_iter().for_each(&mut sooner);
         for link in self.links.values() {
             let waits_since_ms = link.downstream().and_then(|downstream| downstream.waits_since_ms);
             waits_since_ms.filter(|_| self.unsettled).into_iter().for_each(|since_ms| sooner(since_ms + UNSETTLED_MS));

@@ -117,16 +117,18 @@ impl Mesh {
         now: Now,
     ) -> Result<(), String> {
         let Some(link) = self.links.get(&id) else { return Ok(()) };
-        if link.peer.is_none_or(|peer| peer.origin != origin) || origin.node == self.own.node {
+        let is_nobody = origin.is_departure() || origin.node == self.own.node;
+        if is_nobody || link.peer.is_none_or(|peer| peer.origin != origin) {
             return Err("HELLO of somebody else".to_owned());
         }
         if link.upstream().is_some() {
             self.admit(vector.iter().map(|(origin, _)| origin))?;
         }
-        self.rows.come_back(origin.node);
+        self.come_back(origin.node);
         let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
         link.phase = Phase::Open;
         let upstream = link.upstream().is_some();
+        let address = (link.host.clone(), link.port);
         let text = format!("Link with {} {} is up", if upstream { "master" } else { "replica" }, link.address());
         let diverged = upstream && self.options.mode == Mode::Classic && !vector.dominates(&self.vector);
         link.announced = vector.clone();
@@ -140,11 +142,9 @@ impl Mesh {
             self.expect(origin, stamp, now);
         }
         if let Some(master) = self.masters.iter_mut().find(|master| master.link == Some(id)) {
-            // A node that kept nothing, its name included, came back at the same address.
-            if let Some(before) = master.opened(origin.node, now.monotonic_ms) {
-                self.rows.depart(before);
-            }
+            master.opened(origin.node, now.monotonic_ms);
         }
+        self.note_address(address, origin.node, now);
         self.note_clock(origin, unix_ms, now);
         self.log_line(Severity::Notice, text);
         if diverged && self.import.is_none() {
@@ -185,8 +185,8 @@ impl Mesh {
         now: Now,
     ) -> Result<(), String> {
         let (origin, last) = (record.origin, record.last());
-        if origin == self.own {
-            return Err("a record of our own that we do not know".to_owned());
+        if origin == self.own || origin.is_departure() {
+            return Err("a record of our own that we do not know, or of nobody".to_owned());
         }
         self.admit(record.context.iter().chain(record.assumed).map(|(of, _)| *of).chain([origin]))?;
         while !self.has_room(record) && self.prepare_held(store) {
@@ -285,16 +285,16 @@ impl Mesh {
     /// Applies a record whose causes are here.
     fn apply(&mut self, record: &Record<'_>, store: &mut dyn Store, now: Now) -> Result<(), String> {
         let (origin, last) = (record.origin, record.last());
-        self.rows.come_back(origin.node);
+        self.hear_alive(origin.node, last);
         let row = self.rows.row_mut(origin);
-        for (of, stamp) in record.context {
+        for (of, stamp) in record.context.iter().filter(|(of, _)| !of.is_departure()) {
             row.advance(*of, *stamp);
         }
         row.advance(origin, last);
-        self.rows.begin(origin, record.first);
+        self.rows.hear(origin, record.is_tick(), now.monotonic_ms);
         self.note_completeness(origin, record.context);
-        for (joiner, _) in record.context.iter().filter(|(of, stamp)| *stamp == Stamp::ZERO && *of != origin) {
-            self.note_joiner(*joiner, now);
+        for (named, _) in record.context.iter().filter(|(of, stamp)| *stamp == Stamp::ZERO && *of != origin) {
+            self.note_named(*named, last, now);
         }
         if let Some(inflow) = self.inflows.get_mut(&origin) {
             inflow.owed.retain(|(of, stamp)| !self.vector.covers(*of, *stamp));
@@ -456,6 +456,10 @@ impl Mesh {
             rows.iter().chain(assumed).flat_map(|(of, row)| row.iter().map(|(origin, _)| origin).chain([*of]));
         let named = vector.iter().chain(effects.iter()).chain(decided.iter()).map(|(origin, _)| origin);
         self.admit(named.chain(mentioned))?;
+        let described: BTreeSet<Origin> = rows.iter().map(|(of, _)| *of).collect();
+        if described.len() < rows.len() {
+            return Err("a data set with two rows of one node".to_owned());
+        }
         let Some(import) = self.import.as_mut().filter(|import| import.link == id && import.begun.is_none()) else {
             return Err("a data set that was not asked for".to_owned());
         };
@@ -466,7 +470,7 @@ impl Mesh {
         // What this node writes meanwhile it has, too.
         let mut ours = self.vector.clone();
         ours.advance(self.own, Stamp::MAX);
-        let context = store.import_begin(vector, decided, &ours, import.replace)?;
+        let context = store.import_begin(vector, decided, &ours, import.replace, self.to_join.is_some())?;
         self.assumptions.begin(context, self.own, vector, &self.vector);
         import.begun = Some(begun);
         Ok(())
@@ -485,8 +489,9 @@ impl Mesh {
     }
 
     fn state_end(&mut self, id: LinkId, store: &mut dyn Store, now: Now) -> Result<(), String> {
-        let Some(Import { begun: Some(Begun { vector, effects, assumed, rows, .. }), replace, tail, appended, .. }) =
-            self.import.take_if(|import| import.link == id && import.begun.is_some())
+        let Some(Import {
+            begun: Some(Begun { vector, effects, assumed, mut rows, .. }), replace, tail, appended, ..
+        }) = self.import.take_if(|import| import.link == id && import.begun.is_some())
         else {
             return Err("the end of a data set that was not asked for".to_owned());
         };
@@ -509,9 +514,11 @@ impl Mesh {
                     self.bridge_ticks(origin, stamp, &rows);
                 }
                 self.vector.advance(origin, stamp);
-                self.rows.begin(origin, Stamp::from_ms(now.unix_ms));
             }
             self.last_effects.advance(origin, effects.get(origin));
+            if effects.get(origin) > Stamp::ZERO {
+                self.rows.begin(origin, now.monotonic_ms);
+            }
             // All of it, so that everybody sees that we are with them.
             self.report(context, origin, stamp, now);
         }
@@ -522,6 +529,7 @@ impl Mesh {
             self.rows.assume(*origin, assumed.iter());
         }
         self.owe_rows(&rows);
+        self.note_all_named(&mut rows, now);
         self.rows.merge(&rows);
         for (origin, inflow) in &mut self.inflows {
             inflow.received = self.vector.get(*origin);
@@ -547,6 +555,33 @@ impl Mesh {
             for (origin, stamp) in row.iter().filter(|(origin, stamp)| !self.vector.covers(*origin, *stamp)) {
                 self.inflows.entry(*of).or_default().owe(origin, stamp);
             }
+        }
+    }
+
+    /// Joiners and departures that somebody had told of before the data set was sent. The latter are taken out: they are no origins.
+    fn note_all_named(&mut self, rows: &mut [(Origin, VersionVector)], now: Now) {
+        let newest = self.vector.iter().fold(Stamp::ZERO, |newest, (_, stamp)| newest.max(stamp));
+        for (_, row) in rows {
+            let named: Vec<Origin> =
+                row.iter().filter(|(_, stamp)| *stamp == Stamp::ZERO).map(|(origin, _)| origin).collect();
+            for origin in named {
+                if origin.is_departure() {
+                    row.remove(origin);
+                }
+                let is_known = self.vector.get(origin) > Stamp::ZERO;
+                if !is_known && !self.rows.has_ended(origin, self.own, &self.vector) {
+                    self.note_named(origin, newest, now);
+                }
+            }
+        }
+    }
+
+    /// Somebody names an origin of which he has nothing, at this stamp: it joins, or there is none any more of its name.
+    fn note_named(&mut self, origin: Origin, at: Stamp, now: Now) {
+        if origin.is_departure() {
+            self.depart(origin.node, at, now);
+        } else {
+            self.note_joiner(origin, now);
         }
     }
 

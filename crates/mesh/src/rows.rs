@@ -3,9 +3,12 @@
 use effect::{NodeId, Origin, Stamp, VersionVector};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who has not mentioned an origin this long after its first record never will: their links do not lead there, in
-/// milliseconds by the stamps.
+/// Who was heard of here all the time since an origin has effects, for so long, and has not mentioned it, never will: their links
+/// do not lead there. In milliseconds.
 const UNHEARD_MS: u64 = 10_000;
+/// Who was not heard of for so long may have been cut off, and what others did meanwhile is still on its way there. More
+/// than two ticks, in milliseconds.
+const BREAK_MS: u64 = 3000;
 
 /// For each origin its *row*: its version vector as of its last record received here.
 #[derive(Default)]
@@ -13,12 +16,25 @@ pub struct Rows {
     rows: BTreeMap<Origin, VersionVector>,
     /// What else they take for seen in what they write, until their rows say so.
     assumed: BTreeMap<Origin, VersionVector>,
-    /// First stamp of each origin here.
-    beginnings: BTreeMap<Origin, Stamp>,
-    /// Nodes that will not come back under this name, as far as known.
-    departed: BTreeSet<NodeId>,
+    heard: BTreeMap<Origin, Heard>,
+    /// Nodes that will not come back under this name, as far as known, and at which stamp that was said.
+    departed: BTreeMap<NodeId, Stamp>,
     /// Away for so long that nobody remembers any more what they have not seen: they do not count until they have.
     given_up: BTreeSet<Origin>,
+}
+
+/// A node is alive that writes this much later, by the stamps, than its departure was said; its clock may be ahead of others by as
+/// much. In milliseconds.
+pub(crate) const ALIVE_MS: u64 = 5000;
+
+/// When an origin was heard of here, by the monotonic clock in milliseconds.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    /// Since when it has effects.
+    begun_ms: Option<u64>,
+    /// Without a break until the last time.
+    since_ms: u64,
+    last_ms: u64,
 }
 
 /// Up to which stamps nothing can change any more.
@@ -52,28 +68,60 @@ impl Rows {
         self.rows.entry(origin).or_default().advance(of, stamp);
     }
 
-    /// `origin` is heard of for the first time, unless it was already.
-    pub fn begin(&mut self, origin: Origin, stamp: Stamp) {
-        self.beginnings.entry(origin).or_insert(stamp);
+    /// There are effects of `origin` from now on at the latest: before, nobody had anything to mention.
+    pub fn begin(&mut self, origin: Origin, now_ms: u64) {
+        self.heard_mut(origin, now_ms).begun_ms.get_or_insert(now_ms);
     }
 
-    /// A node will not come back: its lives have ended.
-    pub fn depart(&mut self, node: NodeId) {
-        self.departed.insert(node);
+    /// A record of `origin` was applied: a tick, or with effects.
+    pub fn hear(&mut self, origin: Origin, is_tick: bool, now_ms: u64) {
+        let heard = self.heard_mut(origin, now_ms);
+        if !is_tick {
+            heard.begun_ms.get_or_insert(now_ms);
+        }
+        if now_ms.saturating_sub(heard.last_ms) > BREAK_MS {
+            heard.since_ms = now_ms;
+        }
+        heard.last_ms = now_ms;
     }
 
-    /// It was heard of again.
+    fn heard_mut(&mut self, origin: Origin, now_ms: u64) -> &mut Heard {
+        self.heard.entry(origin).or_insert(Heard { begun_ms: None, since_ms: now_ms, last_ms: now_ms })
+    }
+
+    /// Do the links of `member`, which has nothing of `origin`, not lead there, as far as can be told?
+    fn is_deaf_to(&self, member: Origin, origin: Origin) -> bool {
+        let Some(heard) = self.heard.get(&member) else { return false };
+        let Some(begun_ms) = self.heard.get(&origin).and_then(|origin| origin.begun_ms) else { return false };
+        // A data set that is on its way there brings what its records take for seen.
+        let is_promised = self.assumed.get(&member).is_some_and(|assumed| assumed.contains(origin));
+        !is_promised && heard.last_ms > heard.since_ms.max(begun_ms) + UNHEARD_MS
+    }
+
+    /// A node will not come back: its lives have ended. True where that is news.
+    pub fn depart(&mut self, node: NodeId, at: Stamp) -> bool {
+        self.departed.insert(node, at).is_none()
+    }
+
+    /// It is here again.
     pub fn come_back(&mut self, node: NodeId) {
         self.departed.remove(&node);
     }
 
-    pub fn departed(&self) -> &BTreeSet<NodeId> {
-        &self.departed
+    /// What it has written at `stamp` has come. What it had written before it departed may come late.
+    pub fn hear_alive(&mut self, node: NodeId, stamp: Stamp) {
+        if self.departed.get(&node).is_some_and(|at| stamp.ms() > at.ms() + ALIVE_MS) {
+            self.departed.remove(&node);
+        }
+    }
+
+    pub fn departed(&self) -> impl Iterator<Item = NodeId> {
+        self.departed.keys().copied()
     }
 
     /// Is there a later life of the same node, or will there never be one?
     pub fn has_ended(&self, origin: Origin, own: Origin, vector: &VersionVector) -> bool {
-        self.departed.contains(&origin.node) || has_later_life(origin, own, vector)
+        self.departed.contains_key(&origin.node) || has_later_life(origin, own, vector)
     }
 
     pub fn row_mut(&mut self, origin: Origin) -> &mut VersionVector {
@@ -184,8 +232,7 @@ impl Rows {
             // `None`: does not hear of it. Who has not mentioned it yet has nothing of it.
             let seen = |(member, row): &&(Origin, Option<&VersionVector>)| {
                 let seen = row.map_or(Stamp::ZERO, |row| row.get(origin));
-                let begun = self.beginnings.get(&origin).map_or(0, |begun| begun.ms());
-                (seen > Stamp::ZERO || vector.get(*member).ms() <= begun + UNHEARD_MS).then_some(seen)
+                (seen > Stamp::ZERO || !self.is_deaf_to(*member, origin)).then_some(seen)
             };
             let others = members.iter().filter(|(member, _)| *member != origin);
             let pinned = pins.clone().map(|pin| pin.vector.get(origin));
@@ -270,14 +317,26 @@ mod tests {
     fn who_never_heard_of_an_origin_does_not_hold_it_back_for_ever() {
         let mut rows = rows(&[(B, &[(B, 60)]), (C, &[(A, 70), (B, 20), (C, 55)])]);
         let have = vector(&[(A, 80), (B, 60), (C, 55)]);
-        let marks = rows.watermarks(A, &have, &have, [].iter());
-        assert_eq!(causal(&marks, A), (0, true), "it may hear of it yet");
-        let late = Stamp::from_ms(UNHEARD_MS + 1);
-        rows.advance(B, B, late);
-        let have = vector(&[(A, 80), (B, late.0), (C, 55)]);
-        let marks = rows.watermarks(A, &have, &have, [].iter());
-        assert_eq!(causal(&marks, A), (70, false));
-        assert_eq!(causal(&marks, C), (55, false));
+        let marks = |rows: &mut Rows| {
+            let marks = rows.watermarks(A, &have, &have, [].iter());
+            (causal(&marks, A), causal(&marks, C))
+        };
+        let hear = |rows: &mut Rows, times_ms: std::ops::RangeInclusive<u64>| {
+            times_ms.step_by(1000).for_each(|now_ms| rows.hear(B, true, now_ms));
+        };
+        rows.begin(A, 5000);
+        rows.begin(C, 7000);
+        hear(&mut rows, 0..=5000 + UNHEARD_MS);
+        assert_eq!(marks(&mut rows), ((0, true), (0, true)), "it may hear of them yet");
+        hear(&mut rows, 6000 + UNHEARD_MS..=6000 + UNHEARD_MS);
+        assert_eq!(marks(&mut rows), ((70, false), (0, true)));
+        hear(&mut rows, 7000 + UNHEARD_MS..=8000 + UNHEARD_MS);
+        assert_eq!(marks(&mut rows), ((70, false), (55, false)));
+        rows.assume(B, [(C, Stamp(55))].into_iter());
+        assert_eq!(marks(&mut rows), ((70, false), (0, true)), "a data set brings that");
+        let back_ms = 30_000 + UNHEARD_MS;
+        hear(&mut rows, back_ms..=back_ms);
+        assert_eq!(marks(&mut rows), ((0, true), (0, true)), "it was away");
     }
 
     #[test]
@@ -304,10 +363,15 @@ mod tests {
         let have = vector(&[(A, 80), (B, 20), (C, 75)]);
         let mut rows = rows(&[(C, &[(B, 19), (A, 80)])]);
         let clock = |rows: &mut Rows| rows.watermarks(A, &have, &have, [].iter()).clock;
-        rows.depart(B.node);
+        assert!(rows.depart(B.node, Stamp::ZERO));
         assert_eq!(clock(&mut rows), Stamp(20), "C lacks something of it");
         rows.advance(C, B, Stamp(20));
         assert_eq!(clock(&mut rows), Stamp(75));
+        rows.hear_alive(B.node, Stamp::from_ms(ALIVE_MS));
+        assert_eq!(clock(&mut rows), Stamp(75), "it may have written that before");
+        rows.hear_alive(B.node, Stamp::from_ms(ALIVE_MS + 1));
+        assert_eq!(clock(&mut rows), Stamp(20));
+        assert!(rows.depart(B.node, Stamp::ZERO));
         rows.come_back(B.node);
         assert_eq!(clock(&mut rows), Stamp(20));
     }

@@ -71,8 +71,12 @@ impl Mesh {
             vector.advance(self.own, all.get(self.own).min(own_stamp));
             vector
         });
-        let mut rows: Vec<_> = self.rows.iter().map(|(origin, row)| (origin, row.clone())).collect();
-        rows.push((self.own, vector.clone()));
+        // What others have told of us is less.
+        let rows = self.rows.iter().filter(|(origin, _)| *origin != self.own);
+        let mut rows: Vec<_> = rows.map(|(origin, row)| (origin, row.clone())).collect();
+        let mut row = vector.clone();
+        row.merge(&self.departures());
+        rows.push((self.own, row));
         let assumed = self.rows.all_assumed();
         let clock = self.watermarks().clock;
         let Some(link) = self.links.get_mut(&id) else { return };

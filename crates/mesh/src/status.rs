@@ -122,7 +122,7 @@ impl Mesh {
             replicas: self.links.values().filter_map(|link| self.replica_status(link, now)).collect(),
             vector: self.vector.clone(),
             assumed: self.assumptions.current().collect(),
-            departed: self.rows.departed().clone(),
+            departed: self.rows.departed().collect(),
             watermarks: self.watermarks().clone(),
             counters: self.counters,
             log_bytes: self.log.bytes(),

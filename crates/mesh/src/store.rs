@@ -36,14 +36,16 @@ pub trait Store {
     fn decided(&self) -> VersionVector;
 
     /// A data set of another node follows, at least as new as `theirs`, where no more is `decided` when it ends. `ours`:
-    /// what is here, and of this node's own effects all. `replace`: the own data set is given up for it. Returns the context
-    /// version: own commits with at least that are made as if all of it were here.
+    /// what is here, and of this node's own effects all. `replace`: the own data set is given up for it. `is_stranger`: this
+    /// node has never had what its masters have, so nobody counted on what it wrote. Returns the context version: own commits
+    /// with at least that are made as if all of it were here.
     fn import_begin(
         &mut self,
         theirs: &VersionVector,
         decided: &VersionVector,
         ours: &VersionVector,
         replace: bool,
+        is_stranger: bool,
     ) -> Result<u64, String>;
 
     /// A piece of it, as `export` wrote it there.

@@ -161,7 +161,7 @@ impl Node {
                     machine.mesh.add_master(&host, port, now);
                 }
                 Request::RemoveMaster { host, port } => machine.remove_master(&host, port, now),
-                Request::Forget { node } => machine.mesh.forget(node),
+                Request::Forget { node } => machine.mesh.forget(node, now),
             }
             self.shared.set_role(machine.mesh.options().mode);
         }

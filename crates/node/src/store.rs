@@ -27,6 +27,10 @@ pub(crate) struct KeyspaceStore {
     clock: Stamp,
     /// The same by `OriginIndex`.
     causal: Vec<CausalMark>,
+    /// The most that `clock` ever was, and that `causal` ever said: they become less where somebody new counts, but what was
+    /// forgotten by then stays so.
+    passed: Stamp,
+    forgotten: Vec<Stamp>,
     /// The keyspace has not yet been through with it.
     is_stabilizing: bool,
     doubts: Doubts,
@@ -57,6 +61,8 @@ impl KeyspaceStore {
             indexes: HashMap::new(),
             clock: Stamp::ZERO,
             causal: Vec::new(),
+            passed: Stamp::ZERO,
+            forgotten: Vec::new(),
             is_stabilizing: false,
             doubts: Doubts::new(dice),
             rewrites: Rewrites::default(),
@@ -166,13 +172,12 @@ impl KeyspaceStore {
 
     /// Is something forgotten that this record, whose author had seen `self.seen`, should have met?
     fn is_late(&self, first: Stamp, origin: OriginIndex) -> bool {
-        let had_seen = |index: usize, mark: &CausalMark| {
+        let is_unheard = |index: usize| self.causal.get(index).is_some_and(|mark| mark.unheard);
+        let lacks = |(index, forgotten): (usize, &Stamp)| {
             let seen = self.seen.get(index).copied().unwrap_or(Stamp::ZERO);
-            index == usize::from(origin.0)
-                || seen >= mark.stamp.min(self.clock)
-                || (mark.unheard && seen == Stamp::ZERO)
+            seen < *forgotten && index != usize::from(origin.0) && !(seen == Stamp::ZERO && is_unheard(index))
         };
-        first <= self.clock || !self.causal.iter().enumerate().all(|(index, mark)| had_seen(index, mark))
+        first <= self.passed || self.forgotten.iter().enumerate().any(lacks)
     }
 
     /// Notes the keys that a late record is about to change.
@@ -278,6 +283,10 @@ impl Store for KeyspaceStore {
             }
             causal[index] = CausalMark { stamp: watermark.stamp, unheard: !watermark.heard_by_all };
         }
+        self.forgotten.resize(self.forgotten.len().max(causal.len()), Stamp::ZERO);
+        let known = causal.iter().map(|mark| mark.stamp.min(watermarks.clock));
+        self.forgotten.iter_mut().zip(known).for_each(|(forgotten, known)| *forgotten = known.max(*forgotten));
+        self.passed = self.passed.max(watermarks.clock);
         self.causal = causal;
         self.clock = watermarks.clock;
         self.is_stabilizing = true;
@@ -303,9 +312,11 @@ impl Store for KeyspaceStore {
         decided: &VersionVector,
         ours: &VersionVector,
         replace: bool,
+        is_stranger: bool,
     ) -> Result<u64, String> {
-        let import =
+        let mut import =
             Import::begin(&self.keyspace, theirs, decided, ours, replace).map_err(|error| error.to_string())?;
+        import.doubts_own = is_stranger;
         let context = import.context();
         self.preparations.clear();
         self.import = Some(import);
@@ -320,6 +331,11 @@ impl Store for KeyspaceStore {
         let merged = import.merge(&self.keyspace, bytes, |change| self.observe_change(change));
         for Restated { place, version, seen, own } in import.take_restated() {
             self.rewrites.restate(place, version, seen, own);
+        }
+        let (own, last) = (OriginIndex(self.keyspace.own_index() as u16), self.keyspace.last_stamp());
+        for place in import.take_doubted() {
+            // Whoever has seen what was written here has merged it, too.
+            self.doubts.add(place, own, last);
         }
         self.import = Some(import);
         merged.map_err(|error| error.to_string())

@@ -2,11 +2,12 @@
 
 use crate::host::ServerHost;
 use crate::hub::Hub;
+use crate::identity::Identity;
 use crate::listener::{Listeners, TcpPlaces, listen_unix};
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER, mesh_now};
 use crate::supervisor::{self, PidFile};
 use crate::{allocator, disposal, files, jemalloc, log, signals};
-use effect::{NodeId, Origin};
+use effect::Origin;
 use engine::{Config, FLUIDB_VERSION, Host};
 use keyspace::Keyspace;
 use mio::{Poll, Waker};
@@ -23,7 +24,9 @@ pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<()
     let hub = Arc::new(make_hub(&polls).map_err(|error| format!("Cannot wake workers: {error}"))?);
     let listeners = Arc::new(listen(&polls, &config)?);
     let host = Arc::new(ServerHost::new(hub.clone(), listeners.clone(), config_file));
-    let node = Arc::new(make_node(config.clone(), host));
+    let random = || getrandom::u64().expect("the operating system gives random bytes");
+    let identity = Identity::take(&config, random());
+    let node = Arc::new(make_node(config.clone(), host, identity.origin, random));
     let _pid_file = (!config.pidfile.is_empty()).then(|| PidFile::create(&config.pidfile));
     announce(&config);
     let on_signal = hub.clone();
@@ -120,16 +123,13 @@ fn run_workers(reactors: Vec<Reactor>) -> Result<(), String> {
     outcome
 }
 
-/// Every start is a new life of a new node: nothing is kept on disk yet that another life could go on with.
-fn make_node(config: Config, host: Arc<ServerHost>) -> Node {
-    let random = || getrandom::u64().expect("the operating system gives random bytes");
+fn make_node(config: Config, host: Arc<ServerHost>, identity: Origin, random: impl Fn() -> u64) -> Node {
     let keyspace = Arc::new(Keyspace::new(keyspace::Options {
         databases: config.databases,
         single_threaded: config.server_threads == 1,
         hash_secret: random(),
         seed: random(),
     }));
-    let identity = Origin { node: NodeId(random().max(1)), incarnation: 1 };
     let now = mesh_now(host.now());
     Node::new(node::Options { identity, keyspace, config, host, seed: random(), now, observer: None })
 }

@@ -195,16 +195,33 @@ pub fn total_memory_bytes() -> u64 {
 
 /// "Linux 6.1.0 x86_64"
 pub fn operating_system() -> String {
+    let name = system_name();
+    format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine))
+}
+
+/// What this machine is called.
+pub fn host_name() -> String {
+    text(&system_name().nodename)
+}
+
+fn system_name() -> libc::utsname {
     // SAFETY: all-zero bytes are a valid utsname (arrays of characters), and the call fills it in with strings that end in 0.
-    let name = unsafe {
+    unsafe {
         let mut name: libc::utsname = std::mem::zeroed();
         libc::uname(&mut name);
         name
-    };
-    let text = |field: &[libc::c_char]| {
-        field.iter().take_while(|&&byte| byte != 0).map(|&byte| byte as u8 as char).collect::<String>()
-    };
-    format!("{} {} {}", text(&name.sysname), text(&name.release), text(&name.machine))
+    }
+}
+
+fn text(field: &[libc::c_char]) -> String {
+    field.iter().take_while(|&&byte| byte != 0).map(|&byte| byte as u8 as char).collect()
+}
+
+/// Locks a file for as long as it is open. An error where another process has it.
+pub fn lock(file: &std::fs::File) -> std::io::Result<()> {
+    // SAFETY: the descriptor is open as long as `file` is borrowed; the call touches no memory.
+    let result = unsafe { libc::flock(std::os::fd::AsRawFd::as_raw_fd(file), libc::LOCK_EX | libc::LOCK_NB) };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Whose CPU time to tell.

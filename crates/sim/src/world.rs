@@ -9,7 +9,9 @@ use rand::rngs::SmallRng;
 use std::collections::BTreeMap;
 
 /// How much one step moves the true time.
-pub const STEP_US: u64 = 5_000;
+const STEP_US: u64 = 5_000;
+/// The same where nothing happens but time.
+const LEAP_STEP_US: u64 = 250_000;
 /// How often it is noted what each node has applied.
 const NOTE_STEPS: u64 = 4;
 
@@ -40,6 +42,10 @@ pub struct World {
     pub hosts: Vec<Host>,
     pub network: Network,
     pub rng: SmallRng,
+    /// A machine that starts again has another name.
+    pub nameless: bool,
+    /// Has any machine crashed?
+    pub has_crashed: bool,
     /// What the relay logs of nodes hold, where that is not the default.
     log_bytes: Option<u64>,
     /// What may lie in one direction of a connection before the writer has to wait.
@@ -63,6 +69,8 @@ impl World {
             hosts: Vec::new(),
             network: Network::default(),
             rng,
+            nameless: false,
+            has_crashed: false,
             log_bytes,
             window_bytes,
             tape: Tape::default(),
@@ -93,6 +101,9 @@ impl World {
         let host = &mut self.hosts[index];
         assert!(host.machine.is_none(), "host {index} runs already");
         host.incarnation += 1;
+        if self.nameless && host.incarnation > 1 {
+            (host.id, host.incarnation) = (NodeId(host.id.0 + 0x100), 1);
+        }
         let origin = Origin { node: host.id, incarnation: host.incarnation };
         let masters: Vec<String> = host.masters.iter().map(|master| address(*master)).collect();
         let seed = rand::Rng::random(&mut self.rng);
@@ -101,6 +112,7 @@ impl World {
 
     /// kill -9: memory and connections are gone.
     pub fn crash(&mut self, index: usize) {
+        self.has_crashed = true;
         let host = &mut self.hosts[index];
         host.machine = None;
         host.ends.clear();
@@ -143,6 +155,14 @@ impl World {
         let command: Vec<String> = format!("REPLICAOF {words}").split(' ').map(str::to_owned).collect();
         let reply = self.command(index, &[command]);
         assert!(reply.starts_with(b"+"), "{}", String::from_utf8_lossy(&reply));
+    }
+
+    /// Time goes by, and nobody writes.
+    pub fn leap(&mut self, time_us: u64) {
+        for _ in 0..time_us / LEAP_STEP_US {
+            self.now_us += LEAP_STEP_US - STEP_US;
+            self.step();
+        }
     }
 
     /// One step of everything.

@@ -78,6 +78,21 @@ fn data_sets_that_come_in_pieces() {
     converge(Scenario { short_logs: true, narrow_links: true, ..Scenario::default() });
 }
 
+#[test]
+fn a_mesh_that_is_not_new() {
+    converge(Scenario { crashes: true, joins: true, short_logs: true, aged: true, ..Scenario::default() });
+}
+
+#[test]
+fn strangers_whose_writes_come_with_data_sets() {
+    converge(Scenario { crashes: true, joins: true, eager: true, short_logs: true, aged: true, ..Scenario::default() });
+}
+
+#[test]
+fn a_node_that_comes_back_under_another_name() {
+    converge(Scenario { crashes: true, nameless: true, short_logs: true, aged: true, ..Scenario::default() });
+}
+
 /// Increments that slept, deadlines written before those that the source had forgotten, list elements that came after the
 /// source's vector, ticks that waited for each other, deaths without a register of which somebody lacked the cause; ticks that told of
 /// what the source lacked, anchors of elements left to the log, increments asleep in nothing, deadlines that had been written over, elements

@@ -47,6 +47,9 @@ pub struct Import {
     context: u64,
     /// Keys that it says anew.
     restated: Vec<Restated>,
+    /// Nobody counted on what this node has written: see `take_doubted`.
+    pub doubts_own: bool,
+    doubted: Vec<(u32, Vec<u8>)>,
 }
 
 impl Import {
@@ -96,6 +99,8 @@ impl Import {
             newest,
             context,
             restated: Vec::new(),
+            doubts_own: false,
+            doubted: Vec::new(),
         })
     }
 
@@ -131,6 +136,12 @@ impl Import {
     /// What it has said anew since this was last asked.
     pub fn take_restated(&mut self) -> Vec<Restated> {
         std::mem::take(&mut self.restated)
+    }
+
+    /// The keys, each with its database, of which others may make something else, since this was last asked: what was written
+    /// on them here did not meet what they have forgotten of them by now, and does meet it where somebody remembers it.
+    pub fn take_doubted(&mut self) -> Vec<(u32, Vec<u8>)> {
+        std::mem::take(&mut self.doubted)
     }
 
     /// That was all: what they do not have any more goes here, too. `complete` is false where the rest did
@@ -227,6 +238,18 @@ impl Import {
         parts.chain([record.clear]).any(|version| self.is_unseen(version))
     }
 
+    /// May others make something else of what is here and they had not seen, on top of what they have? Where single versions
+    /// describe both there is nothing that somebody could have forgotten.
+    fn is_doubtful(&self, place: &Place<'_>, has_record: bool) -> bool {
+        let record = place.database.recent.get(place.hash, place.key);
+        let is_unseen = |own| {
+            let flushed = place.database.flushed;
+            self.is_unseen(own) || self.is_unseen(flushed) || record.is_some_and(|record| self.has_unseen(record))
+        };
+        let has_parts = record.is_some() || has_record;
+        self.doubts_own && !self.ours_is_base && has_parts && place.version().is_some_and(is_unseen)
+    }
+
     fn is_unseen(&self, version: Version) -> bool {
         version.origin != OriginIndex::NONE && !covers(&self.theirs, version)
     }
@@ -289,6 +312,9 @@ impl Import {
             Some(own) => covers(&self.ours, newest) && place.is_whole() && self.is_unseen(own),
         };
         let flushed = Some(place.database.flushed).filter(|flushed| self.is_unseen(*flushed));
+        if keyspace.switches().peers && self.is_doubtful(&place, item.record.is_some()) {
+            self.doubted.push((db, key.to_vec()));
+        }
         let mut theirs = KeyState::from_item(item, limits);
         if keyspace.switches().peers {
             theirs.leave_to_log(&self.theirs, limits);

@@ -102,6 +102,7 @@ impl Store for ToyStore {
         _decided: &VersionVector,
         _ours: &VersionVector,
         replace: bool,
+        _is_stranger: bool,
     ) -> Result<u64, String> {
         if replace {
             self.values.clear();
