@@ -111,6 +111,20 @@ fn data_sets_that_once_lost_something() {
     }
 }
 
+/// A newcomer that was sure of what it had written before its first data set, a joiner that was announced before a data set was sent, a record
+/// that had not seen what was forgotten before somebody new counted; first effects of an origin that had been idle.
+#[test]
+fn strangers_and_idle_nodes_that_once_diverged() {
+    let aged = Scenario { crashes: true, short_logs: true, aged: true, ..Scenario::default() };
+    let strangers = Scenario { joins: true, eager: true, ..aged };
+    let nameless = Scenario { nameless: true, ..aged };
+    let histories = [1131, 1228, 4311].map(|seed| (strangers, seed)).into_iter();
+    for (scenario, seed) in histories.chain([31, 641].map(|seed| (nameless, seed))) {
+        let result = run(scenario, seed);
+        assert!(result.is_ok(), "{}", result.unwrap_err());
+    }
+}
+
 /// A member of a set was past its deadline by the stamp of what another node wrote on the set, and went out of sight
 /// without a word to who hears events.
 #[test]
