@@ -14,6 +14,9 @@ const DELAY_MS: u64 = 250;
 /// … and within so much more: not all of them at once, so that mostly one is enough.
 const SPREAD_MS: u64 = 750;
 
+/// Who doubts what he has written himself lets others, to whom it came too late, speak first, in milliseconds.
+const POLITE_MS: u64 = 2000;
+
 /// Nobody says a key anew who lacks what its neighbours had when the time had come, but for at most so long, in milliseconds: what it
 /// lacks would have to be said again.
 const CATCH_UP_MS: u64 = 10_000;
@@ -63,10 +66,20 @@ impl Doubts {
 
     /// A late record, the last stamp of which is this, changes a key.
     pub(crate) fn add(&mut self, place: Place, origin: OriginIndex, last: Stamp) {
-        let due_ms = self.now_ms + self.delay_ms;
+        self.add_after(self.delay_ms, place, origin, last);
+    }
+
+    /// Own writes up to this stamp may be late elsewhere.
+    pub(crate) fn add_own(&mut self, place: Place, own: OriginIndex, last: Stamp) {
+        self.add_after(self.delay_ms + POLITE_MS, place, own, last);
+    }
+
+    fn add_after(&mut self, delay_ms: u64, place: Place, origin: OriginIndex, last: Stamp) {
+        let due_ms = self.now_ms + delay_ms;
         let queue = &mut self.queue;
         let doubt = self.keys.entry(place).or_insert_with_key(|place| {
-            queue.push_back((due_ms, place.clone()));
+            let at = queue.partition_point(|(other_ms, _)| *other_ms <= due_ms);
+            queue.insert(at, (due_ms, place.clone()));
             Doubt { due_ms, records: Vec::new() }
         });
         match doubt.records.iter_mut().find(|(known, _)| *known == origin) {
@@ -187,6 +200,16 @@ mod tests {
     #[test]
     fn a_key_is_said_once_when_its_time_has_come() {
         assert_eq!(due(doubts()), [0, 1]);
+    }
+
+    #[test]
+    fn own_writes_are_doubted_after_those_that_came_late() {
+        let mut doubts = Doubts::new(0);
+        doubts.add_own((0, b"k".to_vec()), OriginIndex(1), Stamp(7));
+        doubts.add((1, b"k".to_vec()), LATE, Stamp(7));
+        assert_eq!(doubts.pop_due(DELAY_MS).map(|(db, _)| db), Some(1));
+        assert_eq!(doubts.next_ms(), Some(DELAY_MS + POLITE_MS));
+        assert_eq!(doubts.pop_due(DELAY_MS + POLITE_MS).map(|(db, _)| db), Some(0));
     }
 
     #[test]

@@ -335,7 +335,7 @@ impl Store for KeyspaceStore {
         let (own, last) = (OriginIndex(self.keyspace.own_index() as u16), self.keyspace.last_stamp());
         for place in import.take_doubted() {
             // Whoever has seen what was written here has merged it, too.
-            self.doubts.add(place, own, last);
+            self.doubts.add_own(place, own, last);
         }
         self.import = Some(import);
         merged.map_err(|error| error.to_string())
