@@ -96,6 +96,22 @@ fn a_node_that_was_killed_comes_back_with_everything() {
     converge_on(&mesh, 5);
     write_everywhere(&mesh, 2);
     converge_on(&mesh, 8);
+    // It has kept its name.
+    mesh.nodes.iter().for_each(|node| node.wait_for_nodes(3).unwrap());
+}
+
+#[test]
+fn nobody_waits_for_the_name_that_a_node_has_lost() {
+    let mut mesh = Mesh::start(3, all_others(3));
+    mesh.wait_for_links(2);
+    write_everywhere(&mesh, 0);
+    converge_on(&mesh, 3);
+    mesh.nodes[2].kill();
+    let name = format!("fluidB-{}.node", mesh.nodes[2].port);
+    std::fs::remove_file(mesh.nodes[2].directory.join(name)).unwrap();
+    mesh.nodes[2].start().unwrap();
+    converge_on(&mesh, 3);
+    mesh.nodes.iter().for_each(|node| node.wait_for_nodes(3).unwrap());
 }
 
 #[test]

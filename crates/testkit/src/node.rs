@@ -21,7 +21,8 @@ pub struct Node {
     pub port: u16,
     /// How it is started, each time.
     pub command: Command,
-    directory: PathBuf,
+    /// Where it is at work.
+    pub directory: PathBuf,
     process: Option<Child>,
 }
 
