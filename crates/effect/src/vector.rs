@@ -68,6 +68,11 @@ impl VersionVector {
         self.entries.iter().map(|(origin, stamp)| (*origin, *stamp))
     }
 
+    /// The newest stamp of any origin.
+    pub fn newest(&self) -> Stamp {
+        self.entries.values().copied().max().unwrap_or(Stamp::ZERO)
+    }
+
     pub fn len(&self) -> usize {
         self.entries.len()
     }

@@ -51,7 +51,7 @@ pub use state::{Cursor, Import, ImportError, Restated};
 pub use txn::{
     Commit, LostWrites, NewId, NotAdded, OwnWrite, OwnWrites, ScoreCondition, ScoresWritten, SetDeadline, Txn,
 };
-pub use version::{OriginIndex, Row, Version};
+pub use version::{OriginIndex, Row, Version, raise};
 pub use view::{KeyType, StringRef, View};
 pub use walk::{Walk, Walked};
 

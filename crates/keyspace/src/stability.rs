@@ -8,7 +8,7 @@ use crate::merge::operations::Horizon;
 use crate::merge::{Author, Expired, Merge, Stabilized};
 use crate::shard::{Database, Shard};
 use crate::table::KeyHasher;
-use crate::version::{OriginIndex, Row, Version};
+use crate::version::{OriginIndex, Row, Version, raise};
 use crate::{EventClass, KeyEvent, KeyHash, KeyType, Keyspace};
 use effect::{Stamp, VersionVector};
 use std::sync::atomic::Ordering;
@@ -56,10 +56,7 @@ impl Keyspace {
 
     /// The same as known elsewhere, where bases come from.
     pub(crate) fn note_decided(&self, known: &[Stamp]) {
-        let mut decided = self.decided.lock();
-        let len = decided.len().max(known.len());
-        decided.resize(len, Stamp::ZERO);
-        decided.iter_mut().zip(known).for_each(|(decided, known)| *decided = (*decided).max(*known));
+        raise(&mut self.decided.lock(), known);
     }
 
     /// Forgets what is stable, at most about `budget` keys per shard and database; one shard is locked at
@@ -74,7 +71,7 @@ impl Keyspace {
     ) -> bool {
         let author = self.nobody_at(now_ms);
         self.horizon.fetch_max(horizon.clock.0, Ordering::Relaxed);
-        let known: Vec<Stamp> = horizon.causal.iter().map(|mark| mark.stamp.min(horizon.clock)).collect();
+        let known = horizon.known_stamps();
         self.note_decided(&known);
         *self.known.lock() = known;
         let (mut done, mut key) = (true, Vec::new());

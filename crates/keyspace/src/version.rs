@@ -69,6 +69,12 @@ pub(crate) fn covers(vector: &[Stamp], version: Version) -> bool {
     vector.get(version.origin.0 as usize).is_some_and(|seen| *seen >= version.stamp)
 }
 
+/// Raises every stamp of a vector, by `OriginIndex`, to the larger of the two.
+pub fn raise(vector: &mut Vec<Stamp>, other: &[Stamp]) {
+    vector.resize(vector.len().max(other.len()), Stamp::ZERO);
+    vector.iter_mut().zip(other).for_each(|(stamp, other)| *stamp = (*stamp).max(*other));
+}
+
 /// All origins that this process has heard of. An index, once given, stays.
 #[derive(Debug)]
 pub(crate) struct Origins {

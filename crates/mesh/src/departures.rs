@@ -94,6 +94,6 @@ impl Mesh {
 
     /// What is written now is about as new as this.
     fn newest_stamp(&self, now: Now) -> Stamp {
-        self.vector.iter().fold(Stamp::from_ms(now.unix_ms), |newest, (_, stamp)| newest.max(stamp))
+        self.vector.newest().max(Stamp::from_ms(now.unix_ms))
     }
 }

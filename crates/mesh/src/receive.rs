@@ -560,7 +560,7 @@ impl Mesh {
 
     /// Joiners and departures that somebody had told of before the data set was sent. The latter are taken out: they are no origins.
     fn note_all_named(&mut self, rows: &mut [(Origin, VersionVector)], now: Now) {
-        let newest = self.vector.iter().fold(Stamp::ZERO, |newest, (_, stamp)| newest.max(stamp));
+        let newest = self.vector.newest();
         for (_, row) in rows {
             let named: Vec<Origin> =
                 row.iter().filter(|(_, stamp)| *stamp == Stamp::ZERO).map(|(origin, _)| origin).collect();

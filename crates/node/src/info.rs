@@ -132,7 +132,7 @@ pub(crate) fn nodes(status: &Status) -> Vec<Fields> {
     let is_newest = |origin: Origin| {
         !status.vector.iter().any(|(other, _)| other.node == origin.node && other.incarnation > origin.incarnation)
     };
-    let newest = status.vector.iter().map(|(_, stamp)| stamp).max().unwrap_or(Stamp::ZERO);
+    let newest = status.vector.newest();
     let counts = |origin: Origin| origin != status.own && !status.departed.contains(&origin.node);
     let known = status.vector.iter().filter(|(origin, _)| is_newest(*origin) && counts(*origin));
     let own = (status.own, status.vector.get(status.own));

@@ -6,7 +6,7 @@ use effect::{Effect, EffectReader, Origin, Stamp, VersionVector};
 use engine::{Author, Engine};
 use keyspace::{
     CausalMark, Change, Checked, Horizon, Import, Keyspace, OriginIndex, Preparation, Restated, Row, Scope, Txn,
-    Version,
+    Version, raise,
 };
 use mesh::{Cursor, Now, Record, Store, Watermarks};
 use std::collections::HashMap;
@@ -27,9 +27,8 @@ pub(crate) struct KeyspaceStore {
     clock: Stamp,
     /// The same by `OriginIndex`.
     causal: Vec<CausalMark>,
-    /// The most that `clock` ever was, and that `causal` ever said: they become less where somebody new counts, but what was
-    /// forgotten by then stays so.
-    passed: Stamp,
+    /// The most that `causal` ever said: it becomes less where somebody new counts, but what was forgotten by then stays so. (`clock`
+    /// never goes back.)
     forgotten: Vec<Stamp>,
     /// The keyspace has not yet been through with it.
     is_stabilizing: bool,
@@ -61,7 +60,6 @@ impl KeyspaceStore {
             indexes: HashMap::new(),
             clock: Stamp::ZERO,
             causal: Vec::new(),
-            passed: Stamp::ZERO,
             forgotten: Vec::new(),
             is_stabilizing: false,
             doubts: Doubts::new(dice),
@@ -177,7 +175,7 @@ impl KeyspaceStore {
             let seen = self.seen.get(index).copied().unwrap_or(Stamp::ZERO);
             seen < *forgotten && index != usize::from(origin.0) && !(seen == Stamp::ZERO && is_unheard(index))
         };
-        first <= self.passed || self.forgotten.iter().enumerate().any(lacks)
+        first <= self.clock || self.forgotten.iter().enumerate().any(lacks)
     }
 
     /// Notes the keys that a late record is about to change.
@@ -283,10 +281,8 @@ impl Store for KeyspaceStore {
             }
             causal[index] = CausalMark { stamp: watermark.stamp, unheard: !watermark.heard_by_all };
         }
-        self.forgotten.resize(self.forgotten.len().max(causal.len()), Stamp::ZERO);
-        let known = causal.iter().map(|mark| mark.stamp.min(watermarks.clock));
-        self.forgotten.iter_mut().zip(known).for_each(|(forgotten, known)| *forgotten = known.max(*forgotten));
-        self.passed = self.passed.max(watermarks.clock);
+        debug_assert!(self.clock <= watermarks.clock, "what nothing can arrive at any more stays so");
+        raise(&mut self.forgotten, &Horizon { clock: watermarks.clock, causal: &causal }.known_stamps());
         self.causal = causal;
         self.clock = watermarks.clock;
         self.is_stabilizing = true;

@@ -1,4 +1,4 @@
-//! What the node is called, from one life to the next: a file in `dir`, of which the others' memory of this node depends.
+//! What the node is called, from one life to the next: a file in `dir`.
 //!
 //! Who comes back under the name that it had, in a later life, tells all others that the earlier one is over. Under a new name
 //! they have to find that out (see `mesh::departures`). A copy of the directory must not be the same node: the file names

@@ -83,13 +83,19 @@ fn nodes_with_several_workers_converge() {
     converge_on(&mesh, 9);
 }
 
-#[test]
-fn a_node_that_was_killed_comes_back_with_everything() {
+/// Three nodes with the same data, of which the last was killed then.
+fn mesh_with_a_killed_node() -> Mesh {
     let mut mesh = Mesh::start(3, all_others(3));
     mesh.wait_for_links(2);
     write_everywhere(&mesh, 0);
     converge_on(&mesh, 3);
     mesh.nodes[2].kill();
+    mesh
+}
+
+#[test]
+fn a_node_that_was_killed_comes_back_with_everything() {
+    let mut mesh = mesh_with_a_killed_node();
     write(&mut mesh.nodes[0].client().unwrap(), 0, 1);
     write(&mut mesh.nodes[1].client().unwrap(), 1, 1);
     mesh.nodes[2].start().unwrap();
@@ -102,11 +108,7 @@ fn a_node_that_was_killed_comes_back_with_everything() {
 
 #[test]
 fn nobody_waits_for_the_name_that_a_node_has_lost() {
-    let mut mesh = Mesh::start(3, all_others(3));
-    mesh.wait_for_links(2);
-    write_everywhere(&mesh, 0);
-    converge_on(&mesh, 3);
-    mesh.nodes[2].kill();
+    let mut mesh = mesh_with_a_killed_node();
     let name = format!("fluidB-{}.node", mesh.nodes[2].port);
     std::fs::remove_file(mesh.nodes[2].directory.join(name)).unwrap();
     mesh.nodes[2].start().unwrap();

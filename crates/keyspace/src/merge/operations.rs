@@ -475,6 +475,11 @@ pub struct CausalMark {
 }
 
 impl Horizon<'_> {
+    /// Up to which stamp of each origin its effects are known, by `OriginIndex`.
+    pub fn known_stamps(&self) -> Vec<Stamp> {
+        self.causal.iter().map(|mark| mark.stamp.min(self.clock)).collect()
+    }
+
     fn mark(&self, version: Version) -> CausalMark {
         self.causal.get(version.origin.0 as usize).copied().unwrap_or_default()
     }

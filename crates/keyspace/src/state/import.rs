@@ -241,13 +241,17 @@ impl Import {
     /// May others make something else of what is here and they had not seen, on top of what they have? Where single versions
     /// describe both there is nothing that somebody could have forgotten.
     fn is_doubtful(&self, place: &Place<'_>, has_record: bool) -> bool {
+        // Most data sets are not of strangers, and all of their keys come by here.
+        if !self.doubts_own || self.ours_is_base {
+            return false;
+        }
         let record = place.database.recent.get(place.hash, place.key);
         let is_unseen = |own| {
             let flushed = place.database.flushed;
             self.is_unseen(own) || self.is_unseen(flushed) || record.is_some_and(|record| self.has_unseen(record))
         };
         let has_parts = record.is_some() || has_record;
-        self.doubts_own && !self.ours_is_base && has_parts && place.version().is_some_and(is_unseen)
+        has_parts && place.version().is_some_and(is_unseen)
     }
 
     fn is_unseen(&self, version: Version) -> bool {
