@@ -457,6 +457,13 @@ impl Clients {
         fence(SeqCst);
     }
 
+    /// The same for a pause that ends then (Unix milliseconds). False where another one goes on beyond that, or none does.
+    pub fn end_pause(&self, until_ms: u64) -> bool {
+        let ended = self.pause_until_ms.compare_exchange(until_ms, 0, SeqCst, Relaxed).is_ok();
+        fence(SeqCst);
+        ended
+    }
+
     /// What is held back now, and until when (Unix milliseconds).
     #[inline]
     pub fn paused(&self, now: Now) -> Option<(PauseMode, u64)> {

@@ -163,6 +163,17 @@ impl Engine {
     /// Ends CLIENT PAUSE: what was held back goes on.
     pub fn unpause(&self) {
         self.clients.unpause();
+        self.wake_postponed();
+    }
+
+    /// The same for a pause that ends then (Unix milliseconds), and only for that one.
+    pub fn end_pause(&self, until_ms: u64) {
+        if self.clients.end_pause(until_ms) {
+            self.wake_postponed();
+        }
+    }
+
+    fn wake_postponed(&self) {
         for client in self.clients.all() {
             if client.postponed.load(Relaxed) {
                 self.host.wake(&client);

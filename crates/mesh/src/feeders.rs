@@ -1,5 +1,6 @@
 //! Who feeds us what: one source per origin, so that each effect comes once.
 
+use crate::link::Link;
 use crate::message::Message;
 use crate::{LinkId, Mesh, Now, Severity};
 use effect::{Origin, Stamp, VersionVector};
@@ -24,6 +25,13 @@ impl Mesh {
                 self.request_state(id);
             }
             return;
+        }
+        let has_effects = |link: &Link| link.is_open() && link.upstream().is_some() && link.has_effects;
+        if self.is_blank()
+            && self.links.values().any(has_effects)
+            && let Some(id) = self.state_source(None)
+        {
+            return self.request_state(id);
         }
         let sources = self.links.values().filter(|link| link.is_open() && link.upstream().is_some());
         let offered = sources.flat_map(|link| link.announced.iter().map(|(origin, _)| origin));
@@ -121,23 +129,23 @@ impl Mesh {
     }
 
     /// Whose data set to ask for: of those that have `wanted`, the one that has most of what all have, the
-    /// nearest first.
+    /// nearest of those with effects first.
     fn state_source(&self, wanted: Option<Origin>) -> Option<LinkId> {
         let sources: Vec<_> = self.links.values().filter(|link| link.is_open() && link.upstream().is_some()).collect();
         let mut all = VersionVector::new();
         for link in &sources {
             all.merge(&link.announced);
         }
-        let wanted_of = |link: &&&crate::link::Link| {
-            wanted.is_none_or(|origin| link.announced.get(origin) > self.vector.get(origin))
-        };
-        let lacking = |link: &crate::link::Link| {
+        let wanted_of =
+            |link: &&&Link| wanted.is_none_or(|origin| link.announced.get(origin) > self.vector.get(origin));
+        let lacking = |link: &Link| {
             all.iter().filter(|(origin, stamp)| link.announced.get(*origin).ms() + 1000 < stamp.ms()).count()
         };
+        let rtt_ms = |link: &Link| link.upstream().map_or(u64::MAX, |upstream| upstream.rtt_ms);
         let best = sources
             .iter()
             .filter(wanted_of)
-            .min_by_key(|link| (lacking(link), link.upstream().map_or(u64::MAX, |upstream| upstream.rtt_ms), link.id));
+            .min_by_key(|link| (lacking(link), !link.has_effects, rtt_ms(link), link.id));
         best.map(|link| link.id)
     }
 }

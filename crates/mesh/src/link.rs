@@ -25,6 +25,8 @@ pub(crate) struct Link {
     pub(crate) decoder: FrameDecoder,
     /// Messages to send before anything else.
     pub(crate) output: Vec<u8>,
+    /// There were effects at the peer when the link came up.
+    pub(crate) has_effects: bool,
     /// What the peer has, as it told.
     pub(crate) announced: VersionVector,
     /// What we told the peer that we have.
@@ -113,6 +115,7 @@ impl Link {
             peer: None,
             decoder: FrameDecoder::default(),
             output: Vec::new(),
+            has_effects: false,
             announced: VersionVector::new(),
             told: VersionVector::new(),
             told_ms: now_ms,

@@ -51,6 +51,11 @@ impl Master {
         self.peer.is_none() && !self.never
     }
 
+    /// It has neither answered nor failed to.
+    pub(crate) fn is_untried(&self) -> bool {
+        self.may_bring_the_unknown() && self.attempts == 0
+    }
+
     /// The link is up.
     pub(crate) fn opened(&mut self, peer: NodeId, now_ms: u64) {
         self.opened_ms = Some(now_ms);

@@ -404,10 +404,20 @@ impl Mesh {
     /// Looks whether what the masters had is here.
     fn join(&mut self) {
         let Some(goal) = self.to_join.as_ref().filter(|goal| !goal.is_empty()) else { return };
-        let is_here = goal.iter().all(|(origin, stamp)| self.vector.covers(origin, stamp) || self.is_lost(origin));
-        if is_here && !self.may_hear_of_others() {
+        if self.has_reached(goal) && !self.may_hear_of_others() {
             self.to_join = None;
         }
+    }
+
+    /// Is all of it here, but for what is lost?
+    fn has_reached(&self, goal: &VersionVector) -> bool {
+        goal.iter().all(|(origin, stamp)| self.vector.covers(origin, stamp) || self.is_lost(origin))
+    }
+
+    /// Has this node just come, and will soon have what its masters have? Those that do not answer are not waited for.
+    pub fn is_arriving(&self) -> bool {
+        let is_joining = self.to_join.as_ref().is_some_and(|goal| !self.has_reached(goal));
+        is_joining || self.masters.iter().any(Master::is_untried)
     }
 
     /// Has this life ended, and has no master more of it than is here? Then the rest has gone with it.
@@ -424,6 +434,13 @@ impl Mesh {
     fn is_incomplete(&self) -> bool {
         let joins = !self.masters.is_empty() && self.to_join.is_some() && !self.log.has_evicted();
         joins || self.may_hear_of_others()
+    }
+
+    /// Has this node just come, with nothing of its own? It takes a data set even where a log goes back to the beginning: what it writes
+    /// meanwhile is made on top of it, and not long since decided by the others without it.
+    pub(crate) fn is_blank(&self) -> bool {
+        let has_effects = self.last_effects.newest() > Stamp::ZERO;
+        self.to_join.is_some() && !has_effects && self.counters.state_imports == 0
     }
 
     /// Is there a master that was never reached? It counts as a member that has nothing; like others, until the log
@@ -496,7 +513,8 @@ impl Mesh {
         link.told = self.vector.clone();
         link.told_effects = self.effects_applied;
         link.told_ms = now.monotonic_ms;
-        link.send(&Message::Hello { origin: self.own, unix_ms: now.unix_ms, vector: self.vector.clone() });
+        let (origin, newest, vector) = (self.own, self.last_effects.newest(), self.vector.clone());
+        link.send(&Message::Hello { origin, unix_ms: now.unix_ms, newest, vector });
     }
 
     /// Something happened on a link. Unknown links are ignored: their last messages may cross our closing.

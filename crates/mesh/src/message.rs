@@ -28,6 +28,8 @@ pub enum Message<'a> {
     Hello {
         origin: Origin,
         unix_ms: u64,
+        /// The newest effect that the sender has.
+        newest: Stamp,
         vector: VersionVector,
     },
     /// The sender's wall clock (ms since the Unix epoch), and the entries of its version vector that changed since
@@ -145,9 +147,10 @@ impl<'a> Message<'a> {
     pub fn put(&self, output: &mut Vec<u8>) {
         let mut payload = Vec::new();
         let kind = match self {
-            Message::Hello { origin, unix_ms, vector } => {
+            Message::Hello { origin, unix_ms, newest, vector } => {
                 put_origin(&mut payload, *origin);
                 put_u64(&mut payload, *unix_ms);
+                put_varint(&mut payload, newest.0);
                 put_vector(&mut payload, vector);
                 kind::HELLO
             }
@@ -197,6 +200,7 @@ impl<'a> Message<'a> {
             kind::HELLO => Message::Hello {
                 origin: take_origin(&mut rest)?,
                 unix_ms: take_u64(&mut rest)?,
+                newest: Stamp(take_varint(&mut rest)?),
                 vector: take_vector(rest)?,
             },
             kind::VECTOR => Message::Vector { unix_ms: take_varint(&mut rest)?, changes: take_vector(rest)? },
@@ -269,7 +273,7 @@ mod tests {
             let origin = Origin { node: NodeId(77), incarnation: 3 };
             let origins = vector.iter().map(|(origin, _)| origin).collect();
             for message in [
-                Message::Hello { origin, unix_ms, vector: vector.clone() },
+                Message::Hello { origin, unix_ms, newest: Stamp(unix_ms), vector: vector.clone() },
                 Message::Vector { unix_ms, changes: vector.clone() },
                 Message::Subscribe { after: vector.clone() },
                 Message::Hold { origins },

@@ -29,7 +29,9 @@ impl Mesh {
         let greeting = matches!(link.phase, Phase::Greeting);
         let upstream = matches!(link.side, Side::Upstream(_));
         match message {
-            Message::Hello { origin, unix_ms, vector } if greeting => self.hello(id, origin, unix_ms, vector, now),
+            Message::Hello { origin, unix_ms, newest, vector } if greeting => {
+                self.hello(id, origin, unix_ms, newest, vector, now)
+            }
             Message::Bye { reason } => Err(format!("the peer closed: {}", printable(&String::from_utf8_lossy(reason)))),
             _ if greeting => Err("the first message is not HELLO".to_owned()),
             Message::Vector { unix_ms, changes } => {
@@ -113,6 +115,7 @@ impl Mesh {
         id: LinkId,
         origin: Origin,
         unix_ms: u64,
+        newest: Stamp,
         vector: VersionVector,
         now: Now,
     ) -> Result<(), String> {
@@ -131,6 +134,7 @@ impl Mesh {
         let address = (link.host.clone(), link.port);
         let text = format!("Link with {} {} is up", if upstream { "master" } else { "replica" }, link.address());
         let diverged = upstream && self.options.mode == Mode::Classic && !vector.dominates(&self.vector);
+        link.has_effects = newest > Stamp::ZERO;
         link.announced = vector.clone();
         if let Some(goal) = self.to_join.as_mut().filter(|_| upstream) {
             goal.merge(&vector);

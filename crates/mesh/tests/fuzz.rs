@@ -95,7 +95,12 @@ fn frames() {
     let records = batch();
     let rows = vec![(origin(1), vector()), (origin(2), VersionVector::new())];
     let corpus = [
-        message(&Message::Hello { origin: origin(1), unix_ms: 1_795_000_000_000, vector: vector() }),
+        message(&Message::Hello {
+            origin: origin(1),
+            unix_ms: 1_795_000_000_000,
+            newest: Stamp::ZERO,
+            vector: vector(),
+        }),
         message(&Message::Vector { unix_ms: 1_795_000_000_000, changes: vector() }),
         message(&Message::Subscribe { after: vector() }),
         message(&Message::Hold { origins: vec![origin(1), origin(2)] }),
@@ -124,7 +129,7 @@ fn frames() {
 fn payloads() {
     let records = batch();
     let corpus = [
-        message(&Message::Hello { origin: origin(1), unix_ms: 1, vector: vector() }),
+        message(&Message::Hello { origin: origin(1), unix_ms: 1, newest: Stamp::ZERO, vector: vector() }),
         message(&Message::StateBegin {
             vector: vector(),
             effects: vector(),

@@ -37,6 +37,7 @@ mod token;
 pub use mesh::{Action, Input, LinkId, Now, Severity};
 
 use effect::{Origin, Stamp};
+use engine::clients::PauseMode;
 use engine::{Config, Engine, Host, Services};
 use journal::Journal;
 use keyspace::{ByTime, Keyspace, Switches};
@@ -77,6 +78,9 @@ pub struct Options {
     /// Of all randomness here, which is jitter.
     pub seed: u64,
     pub now: Now,
+    /// How long writes of clients wait for what the masters have, at most, in milliseconds. What is written before nobody has counted on
+    /// (docs/decisions/0005-late-records.md).
+    pub arrival_ms: u64,
     /// Sees every commit of this node, too.
     pub observer: Option<Arc<dyn engine::Journal>>,
 }
@@ -102,7 +106,7 @@ struct Owner {
 
 impl Node {
     pub fn new(options: Options) -> Node {
-        let Options { identity, keyspace, config, host, seed, now, observer } = options;
+        let Options { identity, keyspace, config, host, seed, now, arrival_ms, observer } = options;
         keyspace.set_origin(identity);
         let mesh = Mesh::new(identity, mesh_options(&config), seed, now);
         let journal = Arc::new(Journal::new(observer));
@@ -117,11 +121,27 @@ impl Node {
         shared.machine.lock().store_mut().observe_with(&engine);
         let node = Node { engine, shared, owner: Default::default() };
         node.follow_config(&mut node.owner.lock());
+        if !masters.is_empty() && arrival_ms > 0 && node.engine.replication.takes_writes(true) {
+            node.hold_writes(now.unix_ms + arrival_ms);
+        }
         for master in masters {
             // Only a node that cannot replicate refuses.
             let _ = engine::Replication::add_master(&*node.shared, &master.host, master.port);
         }
         node
+    }
+
+    /// Writes of clients wait until this node has joined the mesh, or nobody answers, but for no longer than that.
+    fn hold_writes(&self, until_ms: u64) {
+        self.engine.clients.pause(PauseMode::Write, until_ms, self.engine.host.now());
+        self.shared.machine.lock().arrives_until_ms = Some(until_ms);
+    }
+
+    fn arrive(&self, machine: &mut Machine) {
+        let mesh = &machine.mesh;
+        if let Some(until_ms) = machine.arrives_until_ms.take_if(|_| !mesh.is_arriving()) {
+            self.engine.end_pause(until_ms);
+        }
     }
 
     pub fn engine(&self) -> &Arc<Engine> {
@@ -140,7 +160,10 @@ impl Node {
 
     /// Something happened on a link.
     pub fn handle(&self, link: LinkId, input: Input<'_>, now: Now) {
-        self.shared.machine.lock().handle(link, input, now);
+        let mut machine = self.shared.machine.lock();
+        machine.handle(link, input, now);
+        self.arrive(&mut machine);
+        drop(machine);
         self.engine.serve_blocked();
     }
 
@@ -166,6 +189,7 @@ impl Node {
             self.shared.set_role(machine.mesh.options().mode);
         }
         machine.turn(now);
+        self.arrive(&mut machine);
         self.publish(&mut owner, &machine, now);
         drop(machine);
         self.engine.serve_blocked();

@@ -15,6 +15,9 @@ use node::Node;
 use std::sync::Arc;
 use std::{fs, io};
 
+/// How long writes wait at most, after a start, until the mesh has this node, in milliseconds.
+const ARRIVAL_MS: u64 = 2_000;
+
 /// Serves until a signal or SHUTDOWN. An error is a sentence for the log.
 pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<(), String> {
     jemalloc::purge_in_background();
@@ -131,5 +134,14 @@ fn make_node(config: Config, host: Arc<ServerHost>, identity: Origin, random: im
         seed: random(),
     }));
     let now = mesh_now(host.now());
-    Node::new(node::Options { identity, keyspace, config, host, seed: random(), now, observer: None })
+    Node::new(node::Options {
+        identity,
+        keyspace,
+        config,
+        host,
+        seed: random(),
+        now,
+        arrival_ms: ARRIVAL_MS,
+        observer: None,
+    })
 }

@@ -107,6 +107,35 @@ fn a_node_that_was_killed_comes_back_with_everything() {
 }
 
 #[test]
+fn a_hub_that_comes_back_loses_nothing_of_what_it_is_given_at_once() {
+    const PUSHES: usize = 200;
+    let hub = |node: usize| if node == 0 { vec![1, 2] } else { vec![0] };
+    let mut mesh = Mesh::start(3, hub);
+    mesh.nodes[0].wait_for_links(2).unwrap();
+    write_everywhere(&mesh, 0);
+    converge_on(&mesh, 3);
+    mesh.nodes[0].kill();
+    mesh.nodes[0].start().unwrap();
+    thread::scope(|scope| {
+        for (number, node) in mesh.nodes.iter().enumerate() {
+            scope.spawn(move || {
+                let mut client = node.client().unwrap();
+                for push in 0..PUSHES {
+                    call(&mut client, &["RPUSH", "list", &format!("{number}:{push}")]);
+                }
+            });
+        }
+    });
+    mesh.converge(|client| is(client, &["LLEN", "list"], &(3 * PUSHES).to_string()));
+    for node in &mesh.nodes {
+        let conflicts = call(&mut node.client().unwrap(), &["MESH", "CONFLICTS"]);
+        let Reply::Array(fields) = &conflicts else { panic!("{conflicts:?}") };
+        let late = fields.iter().position(|field| *field == Reply::Bulk(b"late-records".to_vec())).unwrap();
+        assert_eq!(fields[late + 1], Reply::Integer(0));
+    }
+}
+
+#[test]
 fn nobody_waits_for_the_name_that_a_node_has_lost() {
     let mut mesh = mesh_with_a_killed_node();
     let name = format!("fluidB-{}.node", mesh.nodes[2].port);

@@ -195,6 +195,8 @@ impl Machine {
             host: host.clone(),
             seed,
             now,
+            // Who writes before it has joined is for the scenarios to say.
+            arrival_ms: 0,
             observer: Some(recorder.clone()),
         }));
         node.turn(now);

@@ -103,7 +103,7 @@ fn commits_say_what_they_take_for_seen_until_the_data_set_is_here() {
         mesh,
         store,
         served,
-        &Message::Hello { origin: origin(2, 1), unix_ms: EPOCH_MS, vector: VersionVector::new() },
+        &Message::Hello { origin: origin(2, 1), unix_ms: EPOCH_MS, newest: Stamp::ZERO, vector: VersionVector::new() },
     );
     send(mesh, store, served, &Message::Subscribe { after: vector(&[(0, 0)]) });
     let mut output = Vec::new();

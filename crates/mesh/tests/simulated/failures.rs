@@ -108,6 +108,7 @@ fn who_was_away_beyond_the_log_comes_back_by_state() {
     for (one, other) in [(0, 1), (1, 2), (2, 0)] {
         network.both(one, other);
     }
+    network.run(500);
     network.set(0, &[("before", "1")]);
     network.run(3_000);
     network.cut(0, 2);
@@ -262,6 +263,13 @@ fn a_restarted_node_with_a_new_incarnation_takes_over() {
     network.settle(2_000);
     network.restart(2, 2);
     network.settle(20_000);
+    assert_eq!(
+        network.nodes[2].mesh.counters().state_imports,
+        1,
+        "who has nothing does not need to know how it came about"
+    );
+    // It says what it has, ticks included, in a tick: stores hear of effects only.
+    network.run(200);
     network.set(2, &[("after", "2")]);
     network.settle(2_000);
     assert_eq!(network.value(2, "before").as_deref(), Some("1"), "fetched back from the others");

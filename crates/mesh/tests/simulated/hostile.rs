@@ -25,7 +25,12 @@ pub fn open_link(upstream: bool) -> (Mesh, ToyStore, LinkId) {
     };
     let mut vector = VersionVector::new();
     vector.advance(origin(1, 1), Stamp(5));
-    send(&mut mesh, &mut store, link, &Message::Hello { origin: origin(1, 1), unix_ms: EPOCH_MS, vector });
+    send(
+        &mut mesh,
+        &mut store,
+        link,
+        &Message::Hello { origin: origin(1, 1), unix_ms: EPOCH_MS, newest: Stamp::ZERO, vector },
+    );
     assert!(!is_closed(&mut mesh), "the link is up");
     (mesh, store, link)
 }
@@ -49,7 +54,7 @@ fn a_message_of_the_wrong_side_closes_the_link() {
         (true, Message::StateChunk { bytes: b"x" }),
         (false, Message::Records { batch: b"" }),
         (false, Message::StateEnd),
-        (false, Message::Hello { origin: origin(1, 1), unix_ms: 0, vector: VersionVector::new() }),
+        (false, Message::Hello { origin: origin(1, 1), unix_ms: 0, newest: Stamp::ZERO, vector: VersionVector::new() }),
     ] {
         let (mut mesh, mut store, link) = open_link(upstream);
         send(&mut mesh, &mut store, link, &message);
@@ -191,7 +196,7 @@ fn subscriptions_after_reconnect(mesh: &mut Mesh, store: &mut ToyStore) -> Vec<V
     let mut bytes = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 1 0000000000000002 1 multi-master\r\n".to_vec();
     let mut vector = VersionVector::new();
     vector.advance(origin(1, 1), Stamp(5));
-    Message::Hello { origin: origin(1, 1), unix_ms: EPOCH_MS, vector }.put(&mut bytes);
+    Message::Hello { origin: origin(1, 1), unix_ms: EPOCH_MS, newest: Stamp::ZERO, vector }.put(&mut bytes);
     mesh.handle(link, Input::Received { bytes: &bytes }, store, now);
     let mut output = Vec::new();
     mesh.transmit(link, &mut output, 1 << 20, store, now);

@@ -85,6 +85,8 @@ struct Connection {
 
 pub struct Cluster {
     pub now_ms: u64,
+    /// How long writes wait at a member that is restarted, until it has joined.
+    pub arrival_ms: u64,
     pub members: Vec<Member>,
     connections: Vec<Connection>,
     /// Pairs that cannot talk.
@@ -105,7 +107,7 @@ pub fn active_replica() -> Config {
 }
 
 impl Member {
-    fn new(index: usize, identity: Origin, config: Config, now_ms: u64) -> Member {
+    fn new(index: usize, identity: Origin, config: Config, arrival_ms: u64, now_ms: u64) -> Member {
         let host = Arc::new(TestHost::default());
         *host.elapsed_ms.lock().unwrap() = now_ms;
         let options = keyspace::Options { databases: 16, single_threaded: true, hash_secret: 1, seed: index as u64 };
@@ -116,6 +118,7 @@ impl Member {
             host: host.clone(),
             seed: index as u64,
             now: Now { unix_ms: START_MS + now_ms, monotonic_ms: now_ms },
+            arrival_ms,
             observer: None,
         });
         let worker = Worker::new(node.engine());
@@ -159,8 +162,8 @@ fn first_life(index: usize) -> Origin {
 impl Cluster {
     pub fn new(configs: Vec<Config>) -> Cluster {
         let members = configs.into_iter().enumerate();
-        let members = members.map(|(index, config)| Member::new(index, first_life(index), config, 0)).collect();
-        Cluster { now_ms: 0, members, connections: Vec::new(), cuts: Vec::new() }
+        let members = members.map(|(index, config)| Member::new(index, first_life(index), config, 0, 0)).collect();
+        Cluster { now_ms: 0, arrival_ms: 0, members, connections: Vec::new(), cuts: Vec::new() }
     }
 
     /// Masters that replicate from each other along these lines, both ways.
@@ -192,7 +195,7 @@ impl Cluster {
     pub fn restart_as(&mut self, index: usize, identity: Origin) {
         let config = Config::clone(&self.members[index].node.engine().config.load());
         self.cut_connections(|one, other| one == index || other == index);
-        self.members[index] = Member::new(index, identity, config, self.now_ms);
+        self.members[index] = Member::new(index, identity, config, self.arrival_ms, self.now_ms);
     }
 
     pub fn cut(&mut self, one: usize, other: usize) {

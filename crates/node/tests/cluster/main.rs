@@ -1,5 +1,6 @@
 //! Nodes that talk to each other: what clients see.
 
+mod arrival;
 mod commands;
 mod convergence;
 mod harness;

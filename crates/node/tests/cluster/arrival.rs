@@ -1,0 +1,63 @@
+//! A node that starts holds back what its clients write until somebody counts on it.
+
+use crate::harness::Cluster;
+use testkit::Reply;
+
+const ARRIVAL_MS: u64 = 2_000;
+
+/// A hub and two others, all with a list; then the hub has lost its memory.
+fn hub_that_comes_back(are_others_there: bool) -> Cluster {
+    let mut cluster = Cluster::linked(3, &[(0, 1), (0, 2)]);
+    cluster.call(1, "RPUSH list old");
+    cluster.run(1_500);
+    if !are_others_there {
+        cluster.cut(0, 1);
+        cluster.cut(0, 2);
+    }
+    cluster.arrival_ms = ARRIVAL_MS;
+    cluster.restart(0, 2);
+    cluster
+}
+
+#[test]
+fn writes_wait_until_the_node_has_joined() {
+    let mut cluster = hub_that_comes_back(true);
+    let client = cluster.client(0);
+    cluster.send(0, client, "RPUSH list new");
+    assert_eq!(cluster.reply(0, client), None);
+    assert_eq!(cluster.text(0, "LLEN list"), "0", "reads do not wait");
+    for node in [1, 2] {
+        cluster.call(node, "RPUSH list meanwhile");
+    }
+    let started_ms = cluster.now_ms;
+    while cluster.reply(0, client).is_none() {
+        cluster.run(1);
+        assert!(cluster.now_ms < started_ms + ARRIVAL_MS / 2);
+    }
+    cluster.run(3_000);
+    assert_eq!(cluster.agree("LLEN list"), "4");
+    let late: Vec<u64> = cluster.members.iter().map(|member| member.node.late_records()).collect();
+    assert_eq!(late, [0, 0, 0]);
+}
+
+#[test]
+fn who_is_alone_takes_writes_once_nobody_answers() {
+    let mut cluster = hub_that_comes_back(false);
+    let client = cluster.client(0);
+    cluster.send(0, client, "RPUSH list new");
+    assert_eq!(cluster.reply(0, client), None);
+    cluster.run(2);
+    assert_eq!(cluster.reply(0, client), Some(Reply::Integer(1)));
+}
+
+#[test]
+fn a_pause_of_a_user_goes_on() {
+    let mut cluster = hub_that_comes_back(false);
+    cluster.call(0, &format!("CLIENT PAUSE {} WRITE", 2 * ARRIVAL_MS));
+    let client = cluster.client(0);
+    cluster.send(0, client, "RPUSH list new");
+    cluster.run(ARRIVAL_MS);
+    assert_eq!(cluster.reply(0, client), None);
+    cluster.run(ARRIVAL_MS + 1);
+    assert_eq!(cluster.reply(0, client), Some(Reply::Integer(1)));
+}
