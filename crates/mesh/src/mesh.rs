@@ -20,16 +20,21 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// An idle origin emits a tick this often, in milliseconds.
 const TICK_MS: u64 = 1000;
-/// Remote effects are reported (in a record or a tick) this soon after they were applied.
+/// Remote effects are reported (in a record or a tick) this soon after they were applied …
 const REPORT_MS: u64 = 100;
+/// … and at once where so many records of them are not: until then all nodes remember what they were about.
+const REPORT_RECORDS: usize = 1024;
 /// A peer hears of new effects at most this often …
 const TELL_MS: u64 = 50;
 /// … and of nothing but ticks, or of nothing at all, this often.
 const TELL_IDLE_MS: u64 = 1000;
 /// An announced joiner is believed in for so long; it is announced every second.
 const JOINING_MS: u64 = 5000;
-/// Watermarks are computed at most this often.
+/// Watermarks are computed at most this often …
 const STABILIZE_MS: u64 = 50;
+/// … and this often where so many records came or were made since: the fewer there are to remember the faster that is.
+const STABILIZE_BUSY_MS: u64 = 10;
+const STABILIZE_BUSY_RECORDS: u64 = 1024;
 /// A dialled connection speaks frames within this time.
 const HANDSHAKE_MS: u64 = 10_000;
 
@@ -128,7 +133,9 @@ pub struct Mesh {
     dice: SmallRng,
     stable: Watermarks,
     stable_dirty: bool,
-    stabilize_ms: u64,
+    /// When watermarks were computed last, and `effects_applied` then.
+    stabilized_ms: u64,
+    stabilized_effects: u64,
     context: Vec<(Origin, Stamp)>,
     assumed: Vec<(Origin, Stamp)>,
 }
@@ -201,7 +208,8 @@ impl Mesh {
             dice: SmallRng::seed_from_u64(seed),
             stable: Watermarks::default(),
             stable_dirty: false,
-            stabilize_ms: 0,
+            stabilized_ms: 0,
+            stabilized_effects: 0,
             context: Vec::new(),
             assumed: Vec::new(),
         }
@@ -358,6 +366,9 @@ impl Mesh {
     pub(crate) fn report(&mut self, context: u64, origin: Origin, stamp: Stamp, now: Now) {
         self.unreported.push_back((context, origin, stamp));
         self.report_soon(now);
+        if self.unreported.len() >= REPORT_RECORDS {
+            self.report_ms = Some(now.monotonic_ms);
+        }
     }
 
     /// Somebody has, or depends on, this; fetch it if it does not come by itself. An origin that was unknown is a
@@ -734,12 +745,18 @@ impl Mesh {
         }
     }
 
+    /// When watermarks may be computed again.
+    fn stabilize_ms(&self) -> u64 {
+        let is_busy = self.effects_applied - self.stabilized_effects >= STABILIZE_BUSY_RECORDS;
+        self.stabilized_ms + if is_busy { STABILIZE_BUSY_MS } else { STABILIZE_MS }
+    }
+
     fn push_watermarks(&mut self, store: &mut dyn Store, now: Now) {
-        if !self.stable_dirty || now.monotonic_ms < self.stabilize_ms || !self.active {
+        if !self.stable_dirty || now.monotonic_ms < self.stabilize_ms() || !self.active {
             return;
         }
         self.stable_dirty = false;
-        self.stabilize_ms = now.monotonic_ms + STABILIZE_MS;
+        (self.stabilized_ms, self.stabilized_effects) = (now.monotonic_ms, self.effects_applied);
         self.joining.retain(|member, joining| {
             now.monotonic_ms < joining.until_ms && !self.rows.mentions(*member, &joining.origins)
         });
@@ -796,7 +813,7 @@ impl Mesh {
                 sooner(tick_ms);
             }
             if self.stable_dirty {
-                sooner(self.stabilize_ms);
+                sooner(self.stabilize_ms());
             }
             if let Some(check_ms) = self.inflows.values().filter_map(Inflow::check_ms).min() {
                 sooner(check_ms);
