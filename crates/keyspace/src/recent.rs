@@ -1,6 +1,7 @@
 //! The side table of a shard: what has to be known, beside the entries themselves, about keys that
 //! were written in about the last round trip (docs/decisions/0001-convergence.md).
 
+mod brief;
 pub(crate) mod creations;
 pub(crate) mod stream;
 
@@ -10,10 +11,12 @@ use crate::lifetimes::Lifetimes;
 use crate::list::ListRegisters;
 use crate::merge::operations::{Horizon, LazyOperations, Operation, Operations};
 use crate::version::Version;
+pub(crate) use brief::Brief;
 use creations::Creations;
 use effect::{Collection, Stamp};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use std::cell::OnceCell;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -22,8 +25,6 @@ use stream::StreamRecord;
 /// The registers of one key. A key without a record is as if it had been Put whole at its version.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
-    /// The stamp with which it stands in the queue.
-    queued: Stamp,
     /// Its part of `Recent::bytes`.
     weighed: usize,
     /// Increments that were added in elements, at most so many more than there are.
@@ -123,7 +124,6 @@ impl Record {
     pub(crate) fn new(entry: Option<(KeyType, Version, Option<u64>)>, flushed: Version) -> Record {
         let clear = entry.map_or(flushed, |(_, version, _)| version);
         Record {
-            queued: Stamp::ZERO,
             weighed: 0,
             element_increments: 0,
             newest: clear,
@@ -286,7 +286,25 @@ impl Record {
 struct Remembered {
     hash: u64,
     key: Box<[u8]>,
-    record: Record,
+    /// The stamp with which it stands in the queue.
+    queued: Stamp,
+    /// While this is all that there is to know.
+    brief: Option<Brief>,
+    /// What is known at length: once somebody has asked for it.
+    record: OnceCell<Box<Record>>,
+}
+
+impl Remembered {
+    fn record(&self) -> &Record {
+        self.record.get_or_init(|| Box::new(self.brief.as_ref().expect("one of the two is there").to_record()))
+    }
+
+    /// To be changed: from then on there is more to know.
+    fn record_mut(&mut self) -> &mut Record {
+        self.record();
+        self.brief = None;
+        self.record.get_mut().expect("made if it was not there")
+    }
 }
 
 /// Records by key, and the order in which they are looked at again. Every `hash` is the table's, of the key.
@@ -302,21 +320,20 @@ pub(crate) struct Recent {
 impl Recent {
     /// About how many bytes a record of this key takes that remembers no more than a Delete.
     pub(crate) fn tombstone_bytes(key: &[u8]) -> usize {
-        size_of::<Record>() + Self::place_bytes(key)
-    }
-
-    /// The same without the record.
-    fn place_bytes(key: &[u8]) -> usize {
         const PLACES: usize = 2 * size_of::<Box<Remembered>>() + size_of::<(Stamp, u64)>();
-        size_of::<Remembered>() - size_of::<Record>() + key.len() + PLACES
+        size_of::<Remembered>() + key.len() + PLACES
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
+    pub(crate) fn contains(&self, hash: u64, key: &[u8]) -> bool {
+        self.records.find(hash, is_of(hash, key)).is_some()
+    }
+
     pub(crate) fn get(&self, hash: u64, key: &[u8]) -> Option<&Record> {
-        Some(&self.records.find(hash, is_of(hash, key))?.record)
+        Some(self.records.find(hash, is_of(hash, key))?.record())
     }
 
     /// The record of `key`; a new one is looked at when `stamp` is stable.
@@ -324,19 +341,43 @@ impl Recent {
         let place = match self.records.entry(hash, is_of(hash, key), |remembered| remembered.hash) {
             Entry::Occupied(place) => place,
             Entry::Vacant(place) => {
-                self.bytes += Self::place_bytes(key);
+                self.bytes += Self::tombstone_bytes(key);
                 self.queue.push_back((stamp, hash));
-                let record = Record { queued: stamp, weighed: 0, ..new() };
-                place.insert(Box::new(Remembered { hash, key: key.into(), record }))
+                let record = OnceCell::from(Box::new(Record { weighed: 0, ..new() }));
+                place.insert(Box::new(Remembered { hash, key: key.into(), queued: stamp, brief: None, record }))
             }
         };
-        &mut place.into_mut().record
+        place.into_mut().record_mut()
+    }
+
+    /// Remembers a key that has no record.
+    pub(crate) fn insert_brief(&mut self, hash: u64, key: &[u8], brief: Brief) {
+        debug_assert!(!self.contains(hash, key), "a key has one record");
+        let queued = brief.version().stamp;
+        self.bytes += Self::tombstone_bytes(key);
+        self.queue.push_back((queued, hash));
+        let remembered = Remembered { hash, key: key.into(), queued, brief: Some(brief), record: OnceCell::new() };
+        self.records.insert_unique(hash, Box::new(remembered), |remembered| remembered.hash);
     }
 
     pub(crate) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Record> {
-        let (remembered, _) = self.records.find_entry(hash, is_of(hash, key)).ok()?.remove();
-        self.bytes -= remembered.record.weighed + Self::place_bytes(key);
-        Some(remembered.record)
+        let (mut remembered, _) = self.records.find_entry(hash, is_of(hash, key)).ok()?.remove();
+        self.bytes -= Self::tombstone_bytes(key);
+        remembered.record_mut();
+        let record = *remembered.record.into_inner()?;
+        self.bytes -= record.weighed;
+        Some(record)
+    }
+
+    /// Forgets what is known of a key if that is brief and stable, and returns it. An error where it is brief, and stays.
+    pub(crate) fn settle_brief(&mut self, hash: u64, key: &[u8], horizon: &Horizon<'_>) -> Option<Result<Brief, ()>> {
+        let place = self.records.find_entry(hash, is_of(hash, key)).ok()?;
+        if !place.get().brief.as_ref()?.is_stable(horizon) {
+            return Some(Err(()));
+        }
+        self.bytes -= Self::tombstone_bytes(key);
+        let (remembered, _) = place.remove();
+        remembered.brief.map(Ok)
     }
 
     /// A record grew by so many bytes, as its `weigh` says.
@@ -350,14 +391,14 @@ impl Recent {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Record)> {
-        self.records.iter().map(|remembered| (&*remembered.key, &remembered.record))
+        self.records.iter().map(|remembered| (&*remembered.key, remembered.record()))
     }
 
     /// The hash of the next record that may have become stable, and in `key` its key; it is to be given to `put_back` or `remove`.
     pub(crate) fn pop_due(&mut self, horizon: &Horizon<'_>, key: &mut Vec<u8>) -> Option<u64> {
         while self.queue.front().is_some_and(|(stamp, _)| *stamp <= horizon.clock) {
             let (queued, hash) = self.queue.pop_front()?;
-            let found = self.records.find(hash, |place| place.hash == hash && place.record.queued == queued);
+            let found = self.records.find(hash, |place| place.hash == hash && place.queued == queued);
             if let Some(remembered) = found {
                 key.clear();
                 key.extend_from_slice(&remembered.key);
@@ -370,8 +411,11 @@ impl Recent {
     /// To be looked at again when what is in the record now is stable.
     pub(crate) fn put_back(&mut self, hash: u64, key: &[u8]) {
         if let Some(remembered) = self.records.find_mut(hash, is_of(hash, key)) {
-            remembered.record.queued = remembered.record.newest.stamp;
-            self.queue.push_back((remembered.record.queued, hash));
+            remembered.queued = match &remembered.brief {
+                Some(brief) => brief.version().stamp,
+                None => remembered.record().newest.stamp,
+            };
+            self.queue.push_back((remembered.queued, hash));
         }
     }
 
@@ -381,19 +425,25 @@ impl Recent {
         due.take(count).map(|(_, hash)| *hash)
     }
 
-    /// Starts to load a record.
-    pub(crate) fn prefetch(&self, hash: u64) {
-        const LINE: usize = 64;
+    /// Starts to load records: first where they are, then what belongs to them.
+    pub(crate) fn prefetch(&self, hashes: impl Iterator<Item = u64> + Clone) {
         // To look whether it is the right one would mean to wait for it.
-        if let Some(likely) = self.records.find(hash, |_| true) {
-            let start: *const Remembered = &**likely;
-            (0..size_of::<Remembered>()).step_by(LINE).for_each(|at| stdx::prefetch(start.wrapping_byte_add(at)));
-        }
+        let likely = hashes.filter_map(|hash| self.records.find(hash, |_| true));
+        likely.clone().for_each(|remembered| prefetch_whole(&**remembered));
+        likely.map(Box::as_ref).for_each(|Remembered { key, record, .. }| {
+            stdx::prefetch(key.as_ptr());
+            record.get().into_iter().for_each(|record| prefetch_whole(&**record));
+        });
     }
 
     pub(crate) fn queue_len(&self) -> usize {
         self.queue.len()
     }
+}
+
+fn prefetch_whole<T>(value: *const T) {
+    const LINE: usize = 64;
+    (0..size_of::<T>()).step_by(LINE).for_each(|at| stdx::prefetch(value.wrapping_byte_add(at)));
 }
 
 fn is_of(hash: u64, key: &[u8]) -> impl Fn(&Box<Remembered>) -> bool {

@@ -91,11 +91,17 @@ impl Keyspace {
                     if looked_at % AT_ONCE == 0 {
                         let Database { table, recent, .. } = &*database;
                         let upcoming = recent.upcoming(horizon, AT_ONCE);
-                        upcoming.clone().for_each(|hash| recent.prefetch(hash));
+                        recent.prefetch(upcoming.clone());
                         prefetch_through(upcoming, |hash, step| prefetch_in(table, hash, step));
                     }
                     let Some(hash) = database.recent.pop_due(horizon, &mut key) else { break };
                     let mut merge = Merge { database, limits: &shard.limits, author, hash, key: &key };
+                    if let Some(is_stable) = merge.stabilize_brief(horizon) {
+                        if !is_stable {
+                            database.recent.put_back(hash, &key);
+                        }
+                        continue;
+                    }
                     let (key_type, was_there) = (merge.key_type(), merge.is_in_sight());
                     let Stabilized { is_stable, died, members_died } = merge.stabilize(horizon);
                     let is_gone = was_there && !merge.is_in_sight();

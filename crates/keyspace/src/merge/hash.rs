@@ -66,6 +66,8 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 
     /// An increment in a field.
     pub(crate) fn hash_operation(&mut self, field: &[u8], action: Action) {
-        self.fields_operation::<Hash>(field, action);
+        if self.is_plain() || !matches!(action, Action::Add(delta) if self.add_to_field(field, delta)) {
+            self.fields_operation::<Hash>(field, action);
+        }
     }
 }

@@ -4,9 +4,10 @@ use super::operations::{Cause, Horizon};
 use super::{Cut, Merge, Parts, version_of};
 use crate::deadlines::Death;
 use crate::entry::{Entry, NewValue, Value};
-use crate::recent::Record;
+use crate::recent::{Brief, Record};
 use crate::shard::Database;
 use crate::table::{KeyHasher, Slot};
+use crate::version::Row;
 use crate::{KeyType, Version};
 use std::sync::Arc;
 use values::{Hash, SortedSet};
@@ -46,7 +47,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         let is_simple = |entry: &Entry| !matches!(entry.key_type(), KeyType::List | KeyType::Stream);
         entry.is_none_or(is_simple)
             && self.author.is_newer_than(entry.map_or(*flushed, version_of))
-            && recent.get(self.hash, self.key).is_none()
+            && !recent.contains(self.hash, self.key)
     }
 
     /// A clear of such a key leaves nothing but itself.
@@ -54,6 +55,11 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         let Merge { hash, key, author, .. } = *self;
         let Database { table, recent, .. } = &mut *self.database;
         let entry = table.remove(hash, key);
+        if author.restates.is_none() && !matches!(author.row, Row::Assuming(_)) {
+            let of = entry.as_ref().map(|entry| (entry.key_type(), version_of(entry)));
+            recent.insert_brief(hash, key, Brief::Delete { version: author.version, of });
+            return entry;
+        }
         let known = entry.as_ref().map(|entry| (entry.key_type(), version_of(entry), entry.deadline_ms()));
         let record = recent.entry(hash, key, author.version.stamp, || Record::tombstone(known, author.version));
         record.restated = author.restates.map(Arc::clone);
@@ -126,13 +132,6 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 
     /// Forgets what is stable about the key.
     pub(crate) fn stabilize(&mut self, horizon: &Horizon<'_>) -> Stabilized {
-        // Most of what goes is like this, and there is much of it after a DEL of very many keys.
-        if self.entry().is_none()
-            && self.database.recent.get(self.hash, self.key).is_some_and(|record| record.is_settled(horizon, None))
-        {
-            self.database.recent.remove(self.hash, self.key);
-            return Stabilized { is_stable: true, died: false, members_died: 0 };
-        }
         let stabilized = self.with_record(|parts| parts.stabilize(horizon));
         if stabilized.is_stable {
             let list = self.database.recent.remove(self.hash, self.key).and_then(|record| record.list);

@@ -137,6 +137,13 @@ impl Operations {
         Operations { list: awake.into(), asleep: asleep.into(), mode: Mode::Ordered, cancelled: cancelled.into() }
     }
 
+    /// One increment, which is done, of what was an integer or nothing.
+    pub(crate) fn of_increment(version: Version, delta: i64, base: Option<i64>) -> Operations {
+        let list = [Operation::new(version, Action::Add(delta))].into_iter().collect();
+        let magnitude = base.map_or(0, i64::unsigned_abs) + delta.unsigned_abs();
+        Operations { list, mode: Mode::Counter { base, magnitude }, ..NO_OPERATIONS.clone() }
+    }
+
     /// Drops some that are not done yet.
     pub(crate) fn drop_undone(&mut self, unwanted: impl Fn(Version) -> bool) {
         self.asleep.retain(|operation| !unwanted(operation.version));
@@ -423,6 +430,12 @@ impl Mode {
             Mode::Ordered => Mode::Ordered,
         }
     }
+}
+
+/// The sum where it is an integer in whatever order it and the like of it are added up (see `Mode::Counter`).
+pub(crate) fn safe_sum(base: i64, delta: i64) -> Option<i64> {
+    let mut mode = Mode::Counter { base: Some(base), magnitude: base.unsigned_abs() };
+    Some(base + mode.admit(&Action::Add(delta))?)
 }
 
 /// The same as cancellations.

@@ -59,7 +59,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             }
             Slot::Vacant(vacant) => {
                 if author.peers
-                    && (database.recent.get(self.hash, self.key).is_some() || !author.is_newer_than(database.flushed))
+                    && (database.recent.contains(self.hash, self.key) || !author.is_newer_than(database.flushed))
                 {
                     return false;
                 }
@@ -87,7 +87,9 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             self.stamp();
             return;
         }
-        self.with_record(|parts| parts.string_operation(action));
+        if !matches!(action, Action::Add(delta) if self.add_to_string(delta)) {
+            self.with_record(|parts| parts.string_operation(action));
+        }
     }
 
     /// What clears elsewhere have cancelled.
@@ -122,7 +124,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
 }
 
 impl<H: KeyHasher> Parts<'_, '_, H> {
-    fn string_operation(&mut self, action: Action) {
+    pub(super) fn string_operation(&mut self, action: Action) {
         let author = self.author;
         let is_alive = action.is_increment() || author.is_newer_than(self.record.clear);
         if self.create(KeyType::String) && is_alive {

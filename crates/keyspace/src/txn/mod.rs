@@ -429,20 +429,23 @@ impl<'k> Txn<'k> {
         if !self.switches.peers {
             return;
         }
-        let hash = self.view.keyspace.hash(key);
+        let hash = self.view.hash_of(key);
         let database = &self.view.guard.shard(hash).databases[self.view.db as usize];
-        let entry = database.table.find(hash, key);
+        let entry = database.table.seek(hash, key);
         let is_there = match entry.map(Entry::value) {
             Some(ValueRef::Hash(hash)) => hash.contains(member),
             Some(ValueRef::SortedSet(set)) => set.contains(member),
             _ => false,
         };
+        if is_there {
+            return;
+        }
         let register = database.recent.get(hash, key).and_then(|record| record.lifetimes.get(collection, member));
         let deadline_ms = match register {
             Some(register) => register.current(),
             None => entry.and_then(Entry::expiring).and_then(|elements| elements.deadline_ms(member)),
         };
-        if is_there || deadline_ms.is_none() {
+        if deadline_ms.is_none() {
             return;
         }
         let mut items = ItemsWriter::new();
