@@ -3,7 +3,7 @@
 use super::server::{LOAD_CORE, cpu_time, on_core};
 use crate::process::find;
 use std::error::Error;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use testkit::{Connection, Reply, ServerProcess, request};
@@ -27,12 +27,13 @@ pub const SET: Workload =
 pub const GET: Workload = Workload { name: "GET", arguments: &["GET", "key:__rand_int__"] };
 pub const INCR: Workload = Workload { name: "INCR", arguments: &["INCR", "counter:__rand_int__"] };
 
-/// Runs redis-benchmark from another core. 50 connections over a million keys.
+/// Runs redis-benchmark from another core. 50 connections over a million keys. The server is done when `done` returns.
 pub fn measure(
     server: &ServerProcess,
     workload: &Workload,
     pipeline: u32,
     requests: u32,
+    done: impl Fn() -> io::Result<()>,
 ) -> Result<Cost, Box<dyn Error>> {
     let program = find("redis-benchmark").ok_or("redis-benchmark is not installed (package redis-tools)")?;
     let mut command = on_core(Some(LOAD_CORE), &program);
@@ -40,6 +41,7 @@ pub fn measure(
     command.args(["-n", &requests.to_string(), "-P", &pipeline.to_string()]).args(workload.arguments);
     let before = cpu_time(server)?;
     let output = command.output()?;
+    done()?;
     let cpu = cpu_time(server)? - before;
     let text = String::from_utf8_lossy(&output.stdout);
     // The last line: "name","requests per second",…

@@ -1,9 +1,10 @@
 //! Server CPU per request.
 
 use super::load::{GET, INCR, SET, Workload, measure};
-use super::server::{LOAD_CORE, MULTI_MASTER, Product, SERVER_CORE, connect_mesh};
+use super::server::{LOAD_CORE, MULTI_MASTER, Product, SERVER_CORE, connect_mesh, wait_for_replicas};
 use super::table::{BESIDE_REDIS, Row, Table, Target, median};
 use std::error::Error;
+use std::io;
 use testkit::ServerProcess;
 
 const ROUNDS: usize = 3;
@@ -33,16 +34,18 @@ pub fn alone() -> Result<Table, Box<dyn Error>> {
     Ok(Table { columns: BESIDE_REDIS, rows })
 }
 
-/// The same with two active peers that take every write, against a Redis alone.
+/// The same with two active peers that take every write, against a Redis alone. What a write costs until they have it counts, and
+/// each load begins when they have all.
 pub fn with_peers() -> Result<Table, Box<dyn Error>> {
     let ours = Product::FluidB.start(Some(SERVER_CORE), MULTI_MASTER)?;
     let first_peer = Product::FluidB.start(Some(LOAD_CORE), MULTI_MASTER)?;
     let second_peer = Product::FluidB.start(Some(LOAD_CORE), MULTI_MASTER)?;
     connect_mesh(&[&ours, &first_peer, &second_peer])?;
     let redis = Product::Redis.start(Some(SERVER_CORE), &[])?;
-    let mut rows = compare(&ours, &redis, &SET, 16, 800_000, Target::RatioAtMost(0.9))?;
+    let in_sync = || wait_for_replicas(&ours, 2);
+    let mut rows = compare_until(&ours, &redis, &SET, 16, 800_000, Target::RatioAtMost(0.9), in_sync)?;
     for workload in [INCR].iter().chain(WITH_REGISTERS) {
-        rows.extend(compare(&ours, &redis, workload, 16, 400_000, Target::None)?);
+        rows.extend(compare_until(&ours, &redis, workload, 16, 400_000, Target::None, in_sync)?);
     }
     Ok(Table { columns: BESIDE_REDIS, rows })
 }
@@ -56,10 +59,23 @@ pub fn compare(
     requests: u32,
     target: Target,
 ) -> Result<Vec<Row>, Box<dyn Error>> {
+    compare_until(ours, redis, workload, pipeline, requests, target, || Ok(()))
+}
+
+/// The same where ours is done with the requests when `done` returns.
+fn compare_until(
+    ours: &ServerProcess,
+    redis: &ServerProcess,
+    workload: &Workload,
+    pipeline: u32,
+    requests: u32,
+    target: Target,
+    done: impl Fn() -> io::Result<()>,
+) -> Result<Vec<Row>, Box<dyn Error>> {
     let (mut our_costs, mut redis_costs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        our_costs.push(measure(ours, workload, pipeline, requests)?);
-        redis_costs.push(measure(redis, workload, pipeline, requests)?);
+        our_costs.push(measure(ours, workload, pipeline, requests, &done)?);
+        redis_costs.push(measure(redis, workload, pipeline, requests, || Ok(()))?);
     }
     let name = format!("{}, pipeline {pipeline}", workload.name);
     let row = |what: String, unit, figure: fn(&super::load::Cost) -> f64, target| Row {

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use testkit::{ServerProcess, masters_up, redis_server};
+use testkit::{Reply, ServerProcess, masters_up, redis_server};
 
 /// The core of the server under load, and the one of everything else.
 pub const SERVER_CORE: &str = "0";
@@ -77,6 +77,14 @@ pub fn connect_mesh(nodes: &[&ServerProcess]) -> io::Result<()> {
     for node in nodes {
         wait_for("the links", || Ok(masters_up(&mut node.client()?)? == nodes.len() - 1))?;
     }
+    Ok(())
+}
+
+/// Until so many replicas have everything that was written so far.
+pub fn wait_for_replicas(server: &ServerProcess, count: i64) -> io::Result<()> {
+    let mut client = server.client()?;
+    client.call(&["SET", "last", "write"])?;
+    wait_for("the replicas", || Ok(client.call(&["WAIT", &count.to_string(), "1000"])? == Reply::Integer(count)))?;
     Ok(())
 }
 
