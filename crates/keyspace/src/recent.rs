@@ -14,10 +14,11 @@ use crate::version::Version;
 pub(crate) use brief::Brief;
 use creations::Creations;
 use effect::{Collection, Stamp};
-use hashbrown::HashTable;
+use hashbrown::hash_map::EntryRef;
 use hashbrown::hash_table::Entry;
+use hashbrown::{HashMap, HashTable};
 use std::cell::OnceCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use stream::StreamRecord;
@@ -86,11 +87,10 @@ pub(crate) fn reserve<V>(registers: &mut Elements<V>, elements: &(impl Iterator 
 
 /// The register of an element, which may be new.
 pub(crate) fn register_of<'r, V: Default>(registers: &'r mut Elements<V>, element: &[u8]) -> &'r mut V {
-    // Most are new, and the name is copied only then.
-    if !registers.contains_key(element) {
-        return registers.entry(element.into()).or_default();
+    match registers.entry_ref(element) {
+        EntryRef::Occupied(place) => place.into_mut(),
+        EntryRef::Vacant(place) => place.insert_with_key(element.into(), V::default()),
     }
-    registers.get_mut(element).expect("there, as was just seen")
 }
 
 /// The table's hash, for the maps here.

@@ -175,7 +175,12 @@ impl Mesh {
         if self.import.is_some() || self.unsettled {
             return Ok(());
         }
-        while let Some(record) = reader.next_record().map_err(|error| error.to_string())? {
+        let (mut ahead, mut fetched) = (BatchReader::new(batch), 0);
+        for number in 0.. {
+            if number == fetched {
+                fetched += store.fetch_ahead(&mut ahead);
+            }
+            let Some(record) = reader.next_record().map_err(|error| error.to_string())? else { break };
             self.receive_record(id, &record, store, now)?;
         }
         Ok(())

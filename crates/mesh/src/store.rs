@@ -1,6 +1,6 @@
 //! What the mesh needs of the data set.
 
-use crate::{Record, Watermarks};
+use crate::{BatchReader, Record, Watermarks};
 use effect::VersionVector;
 
 /// A place in a walk over the data set; opaque to the mesh. The default is the beginning.
@@ -14,6 +14,9 @@ pub struct Cursor {
 pub trait Store {
     /// Could `apply` take this record?
     fn check(&self, record: &Record<'_>) -> Result<(), String>;
+
+    /// Begins to fetch from memory what the next records will change, and returns how many these are.
+    fn fetch_ahead(&mut self, records: &mut BatchReader<'_>) -> usize;
 
     /// Does a little of what takes long about a record and can be done before it is applied. False: it is to be called
     /// again, with the same record.

@@ -8,13 +8,16 @@ use keyspace::{
     CausalMark, Change, Checked, Horizon, Import, Keyspace, OriginIndex, Preparation, Restated, Row, Scope, Txn,
     Version, raise,
 };
-use mesh::{Cursor, Now, Record, Store, Watermarks};
-use std::collections::HashMap;
+use mesh::{BatchReader, Cursor, Now, Record, Store, Watermarks};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
 /// How many keys per shard and database are looked at in one go when something has become stable.
 const STABILIZE_KEYS: usize = 50;
+/// Of so many records the keys are fetched from memory at once; of each no more than so many.
+const FETCHED_RECORDS: usize = 32;
+const FETCHED_KEYS: usize = 32;
 /// How many keys that late records made doubtful are said anew in one go.
 const SETTLE_KEYS: usize = 64;
 
@@ -22,7 +25,7 @@ pub(crate) struct KeyspaceStore {
     keyspace: Arc<Keyspace>,
     /// Its local readers see what is applied.
     engine: Weak<Engine>,
-    indexes: HashMap<Origin, OriginIndex>,
+    indexes: BTreeMap<Origin, OriginIndex>,
     /// What is stable.
     clock: Stamp,
     /// The same by `OriginIndex`.
@@ -57,7 +60,7 @@ impl KeyspaceStore {
         KeyspaceStore {
             keyspace,
             engine: Weak::new(),
-            indexes: HashMap::new(),
+            indexes: BTreeMap::new(),
             clock: Stamp::ZERO,
             causal: Vec::new(),
             forgotten: Vec::new(),
@@ -199,6 +202,25 @@ impl KeyspaceStore {
 impl Store for KeyspaceStore {
     fn check(&self, record: &Record<'_>) -> Result<(), String> {
         self.checked(record, |_| ()).map(drop)
+    }
+
+    fn fetch_ahead(&mut self, records: &mut BatchReader<'_>) -> usize {
+        self.hashes.clear();
+        let (mut count, mut db) = (0, 0);
+        while count < FETCHED_RECORDS
+            && let Ok(Some(record)) = records.next_record()
+        {
+            (count, db) = (count + 1, 0);
+            for effect in EffectReader::new(record.effects).map_while(Result::ok).take(FETCHED_KEYS) {
+                match effect {
+                    Effect::Select { db: selected } => db = selected,
+                    effect => self.hashes.extend(effect.key().map(|key| self.keyspace.hash(key))),
+                }
+            }
+        }
+        // Mostly all are about one database, which is a hint like the rest.
+        self.keyspace.prefetch(db.min(self.keyspace.databases() - 1), self.hashes.iter().copied());
+        count
     }
 
     fn prepare(&mut self, record: &Record<'_>) -> Result<bool, String> {

@@ -204,11 +204,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             return;
         }
         let (author, limits) = (self.author, self.limits);
-        let mut register = F::registers(self.record).remove(name).unwrap_or_default();
+        let mut register = std::mem::take(register_of(F::registers(self.record), name));
         self.with_fields(|fields: &mut F| {
             register.increments.grown().insert(author.origins, author.version, action, &mut fields.cell(name, limits));
         });
-        F::registers(self.record).insert(name.into(), register);
+        *register_of(F::registers(self.record), name) = register;
         self.record.element_increments += 1;
         self.drop_empty();
     }

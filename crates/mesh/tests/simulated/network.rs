@@ -1,7 +1,10 @@
 //! A network of meshes over toy stores, in one thread: links with delay, cuts and partitions.
 
 use effect::{Clock, Deadline, Effect, EffectReader, EffectWriter, NodeId, Origin, Stamp, VersionVector};
-use mesh::{Action, Credentials, Cursor, Input, LinkId, Mesh, Mode, Now, Options, Record, Severity, Store, Watermarks};
+use mesh::{
+    Action, BatchReader, Credentials, Cursor, Input, LinkId, Mesh, Mode, Now, Options, Record, Severity, Store,
+    Watermarks,
+};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 pub const EPOCH_MS: u64 = 1_795_000_000_000;
@@ -43,6 +46,10 @@ impl Store for ToyStore {
     fn check(&self, record: &Record<'_>) -> Result<(), String> {
         let is_known = |effect| matches!(effect, Ok(Effect::Set { .. }));
         EffectReader::new(record.effects).all(is_known).then_some(()).ok_or("not a SET".into())
+    }
+
+    fn fetch_ahead(&mut self, records: &mut BatchReader<'_>) -> usize {
+        (0..3).take_while(|_| matches!(records.next_record(), Ok(Some(_)))).count()
     }
 
     fn prepare(&mut self, record: &Record<'_>) -> Result<bool, String> {
