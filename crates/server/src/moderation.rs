@@ -25,6 +25,8 @@ const COST_WEIGHT: f32 = 0.25;
 const TURN_MAX_US: f32 = 1000.0;
 /// … and a longer round as this.
 const ROUND_MAX_US: f32 = 10_000.0;
+/// So many times the usual round is what a longer one counts as in a trial, which would else be about what else the machine does.
+const ROUND_OUTLIER: f32 = 2.0;
 /// How much of the means is the latest turn, the latest round.
 const TURN_WEIGHT: f32 = 1.0 / 16.0;
 const ROUND_WEIGHT: f32 = 1.0 / 512.0;
@@ -33,7 +35,7 @@ const ROUND_WEIGHT: f32 = 1.0 / 512.0;
 pub struct Moderation {
     /// Nine of ten rounds take longer.
     short_round_us: f32,
-    /// The mean of them.
+    /// Half of them do. Not the mean: where others have the processor now and then, some rounds take ten times as long.
     round_us: f32,
     turn_began_us: u64,
     /// Means: from the beginning of a turn to that of the next, and what there was to do.
@@ -120,11 +122,12 @@ impl Moderation {
     #[inline]
     pub fn note_round(&mut self, us: u64) {
         let us = (us as f32).min(ROUND_MAX_US);
-        self.round_us += (us - self.round_us) * ROUND_WEIGHT;
-        self.trial.note_round(us);
+        self.trial.note_round(us.min(ROUND_OUTLIER * self.round_us));
         // Shorter ones move it nine times as far as the others, so it comes to rest where one of ten is shorter.
         let step = if us < self.short_round_us { -9.0 * ROUND_WEIGHT } else { ROUND_WEIGHT };
         self.short_round_us = (self.short_round_us * (1.0 + step)).clamp(1.0, ROUND_MAX_US);
+        let step = if us < self.round_us { -ROUND_WEIGHT } else { ROUND_WEIGHT };
+        self.round_us = (self.round_us * (1.0 + step)).clamp(1.0, ROUND_MAX_US);
     }
 
     /// How long to look away. `None` where nobody would gain by it: no event is to be expected in a short nap, or rounds
@@ -184,6 +187,13 @@ mod tests {
         assert_eq!(nap_us_of(50, |_, nap_us| 500 + nap_us), Some(15));
         // Other load of the machine now and then.
         assert_eq!(nap_us_of(50, |n, nap_us| 500 + nap_us + n / 100 % 5 * 40), Some(15));
+    }
+
+    #[test]
+    fn rounds_that_last_as_others_have_the_processor_change_nothing() {
+        let others = |n: u64| if n % 500 < 50 { 4000 } else { 0 };
+        assert_eq!(nap_us_of(50, |n, _| 700 + others(n)), Some(150));
+        assert_eq!(nap_us_of(50, |n, nap_us| 500 + nap_us + others(n)), Some(15));
     }
 
     #[test]
