@@ -66,7 +66,7 @@ impl View<'_> {
 }
 
 /// Parts are told apart by the seed, members of a collection added up: their order does not count.
-fn entry_digest(db: u32, entry: &Entry) -> u64 {
+pub(crate) fn entry_digest(db: u32, entry: &Entry) -> u64 {
     let hash = stdx::hash::portable;
     let value = match entry.value() {
         ValueRef::Int(int) => StringRef::Int(int).with_bytes(|bytes| hash(1, bytes)),

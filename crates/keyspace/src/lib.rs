@@ -25,6 +25,7 @@ mod shard;
 mod stability;
 mod stamping;
 mod state;
+mod survey;
 mod table;
 mod txn;
 mod version;
@@ -48,6 +49,7 @@ pub use preparation::{Preparation, Prepared};
 pub use stability::ByTime;
 pub use stamping::Switches;
 pub use state::{Cursor, Import, ImportError, Restated};
+pub use survey::{Rest, Sighting};
 pub use txn::{
     Commit, LostWrites, NewId, NotAdded, OwnWrite, OwnWrites, ScoreCondition, ScoresWritten, SetDeadline, Txn,
 };

@@ -33,7 +33,8 @@ impl Keyspace {
         Stamp(self.horizon.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn known(&self) -> Vec<Stamp> {
+    /// What everybody has seen, and nothing older can arrive, by `OriginIndex`.
+    pub fn known(&self) -> Vec<Stamp> {
         self.known.lock().clone()
     }
 
@@ -201,7 +202,7 @@ impl Keyspace {
 }
 
 /// Has everybody seen it? Who had not would bring back what it replaced.
-fn is_known(version: Option<Version>, known: &[Stamp]) -> bool {
+pub(crate) fn is_known(version: Option<Version>, known: &[Stamp]) -> bool {
     version.is_none_or(|version| known.get(version.origin.0 as usize).is_some_and(|known| version.stamp <= *known))
 }
 

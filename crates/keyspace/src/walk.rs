@@ -27,15 +27,20 @@ impl<'a> Walked<'a> {
 
     /// Bytes of a string, elements of a collection.
     pub fn value_len(self) -> usize {
-        match self.0.value() {
-            ValueRef::Int(int) => itoa::Buffer::new().format(int).len(),
-            ValueRef::Bytes(bytes) => bytes.len(),
-            ValueRef::Set(set) => set.len(),
-            ValueRef::Hash(hash) => hash.len(),
-            ValueRef::List(list) => list.len(),
-            ValueRef::SortedSet(set) => set.len(),
-            ValueRef::Stream(stream) => stream.len(),
-        }
+        value_len(self.0)
+    }
+}
+
+/// Bytes of a string, elements of a collection.
+pub(crate) fn value_len(entry: &Entry) -> usize {
+    match entry.value() {
+        ValueRef::Int(int) => itoa::Buffer::new().format(int).len(),
+        ValueRef::Bytes(bytes) => bytes.len(),
+        ValueRef::Set(set) => set.len(),
+        ValueRef::Hash(hash) => hash.len(),
+        ValueRef::List(list) => list.len(),
+        ValueRef::SortedSet(set) => set.len(),
+        ValueRef::Stream(stream) => stream.len(),
     }
 }
 

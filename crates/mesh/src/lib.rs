@@ -8,6 +8,7 @@
 mod api;
 mod assumptions;
 mod batch;
+mod compare;
 mod departures;
 mod feeders;
 mod frame;
@@ -35,4 +36,4 @@ pub use message::{Message, PROTOCOL_VERSION};
 pub use record::{OwnedRecord, Record};
 pub use rows::{CausalWatermark, Pin, Rows, Watermarks};
 pub use status::{MasterState, MasterStatus, ReplicaStatus, Status};
-pub use store::{Cursor, Store};
+pub use store::{Cursor, Rest, Sighting, Store};

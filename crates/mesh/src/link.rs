@@ -1,6 +1,7 @@
 //! One link: what both sides have in common, and what each has of its own.
 
 use crate::LinkId;
+use crate::compare::{Answer, Comparisons};
 use crate::frame::FrameDecoder;
 use crate::handshake::{Handshake, Introduction};
 use crate::log::Position;
@@ -64,6 +65,7 @@ pub(crate) struct Upstream {
     pub(crate) rtt_ms: u64,
     /// Origins whose records the peer does not have from the beginning, with where its log begins.
     pub(crate) gaps: VersionVector,
+    pub(crate) comparisons: Comparisons,
 }
 
 /// We feed the peer.
@@ -80,6 +82,8 @@ pub(crate) struct Downstream {
     pub(crate) catches_up_to: Option<VersionVector>,
     /// When to tell the others of it again.
     pub(crate) announce_ms: u64,
+    /// What it has asked for to compare.
+    pub(crate) answer: Option<Box<Answer>>,
 }
 
 impl Downstream {

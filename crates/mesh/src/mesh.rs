@@ -2,6 +2,7 @@
 //! choice of feeders in `feeders`.
 
 use crate::assumptions::Assumptions;
+use crate::compare::Comparison;
 use crate::departures::Departures;
 use crate::handshake::{Credentials, Handshake, HandshakeError, Introduction, Mode};
 use crate::inflow::Inflow;
@@ -53,6 +54,8 @@ pub struct Options {
     pub timeout_ms: u64,
     /// A stamp further in the future waits (mesh-clock-skew-max).
     pub clock_skew_max_ms: u64,
+    /// How often what has changed is compared with what the masters have; 0: never (mesh-compare-interval).
+    pub compare_ms: u64,
 }
 
 impl Default for Options {
@@ -65,6 +68,7 @@ impl Default for Options {
             away_bytes: 256 << 20,
             timeout_ms: 60_000,
             clock_skew_max_ms: 600_000,
+            compare_ms: 60_000,
         }
     }
 }
@@ -84,6 +88,8 @@ pub struct Counters {
     /// Data sets received and sent.
     pub state_imports: u64,
     pub state_exports: u64,
+    /// Keys that a neighbour had otherwise, which should not be.
+    pub keys_different: u64,
 }
 
 /// The multi-master protocol of one node.
@@ -117,6 +123,9 @@ pub struct Mesh {
     pub(crate) batch: BatchWriter,
     /// How far ahead of ours the clocks at the other ends of links are, and when we heard it (monotonic), in ms.
     pub(crate) clock_offsets: BTreeMap<Origin, (i64, u64)>,
+    pub(crate) comparison: Option<Comparison>,
+    /// How many keys there were when they were last compared.
+    pub(crate) compared_keys: u64,
     /// What the masters had when they were first reached; `None` once all of it is here.
     pub(crate) to_join: Option<VersionVector>,
     /// Nodes that are receiving the data set of some other node, and do not speak for themselves yet.
@@ -130,7 +139,7 @@ pub struct Mesh {
     active: bool,
     actions: VecDeque<Action>,
     next_link: u64,
-    dice: SmallRng,
+    pub(crate) dice: SmallRng,
     stable: Watermarks,
     stable_dirty: bool,
     /// When watermarks were computed last, and `effects_applied` then.
@@ -196,6 +205,8 @@ impl Mesh {
             acknowledgements: 0,
             batch: BatchWriter::default(),
             clock_offsets: BTreeMap::new(),
+            comparison: None,
+            compared_keys: 0,
             to_join: Some(VersionVector::new()),
             joining: BTreeMap::new(),
             incomplete: BTreeSet::new(),
@@ -464,8 +475,18 @@ impl Mesh {
     pub(crate) fn note_completeness(&mut self, origin: Origin, context: &[(Origin, Stamp)]) {
         if context.contains(&(origin, Stamp::ZERO)) {
             self.incomplete.insert(origin);
-        } else {
-            self.incomplete.remove(&origin);
+        } else if self.incomplete.remove(&origin) {
+            self.join_through(origin);
+        }
+    }
+
+    /// A master that lacked something when it was reached has it now: this node, too, joins what it has joined.
+    fn join_through(&mut self, origin: Origin) {
+        let leads_to = |link: &Link| link.upstream().is_some() && link.peer.is_some_and(|peer| peer.origin == origin);
+        let Some(goal) = self.rows.get(origin).filter(|_| self.links.values().any(leads_to)) else { return };
+        if self.to_join.is_some() || !self.has_reached(goal) {
+            let goal = goal.clone();
+            self.to_join.get_or_insert_default().merge(&goal);
         }
     }
 
@@ -676,6 +697,7 @@ impl Mesh {
         self.begin_transfers(store, now);
         self.release_pins(now);
         self.depart_silent(now);
+        self.compare(store, now);
         self.push_watermarks(store, now);
     }
 
@@ -798,7 +820,7 @@ impl Mesh {
         let dials = self.masters.iter().filter(|master| master.link.is_none() && !master.never);
         let mut deadline_ms = dials.map(|master| master.dial_ms).min();
         let mut sooner = |at_ms: u64| deadline_ms = Some(deadline_ms.map_or(at_ms, |known| known.min(at_ms)));
-        self.departures.next_ms().into_iter().for_each(&mut sooner);
+        self.departures.next_ms().into_iter().chain(self.compare_next_ms()).for_each(&mut sooner);
         for link in self.links.values() {
             let waits_since_ms = link.downstream().and_then(|downstream| downstream.waits_since_ms);
             waits_since_ms.filter(|_| self.unsettled).into_iter().for_each(|since_ms| sooner(since_ms + UNSETTLED_MS));

@@ -19,6 +19,8 @@ pub(crate) mod kind {
     pub(crate) const STATE_CHUNK: u8 = 9;
     pub(crate) const STATE_END: u8 = 10;
     pub(crate) const BYE: u8 = 11;
+    pub(crate) const COMPARE: u8 = 12;
+    pub(crate) const COMPARED: u8 = 13;
 }
 
 /// A message, borrowed from its frame.
@@ -73,6 +75,21 @@ pub enum Message<'a> {
         bytes: &'a [u8],
     },
     StateEnd,
+    /// Replica to source: what keys are here, as sums of digests by bucket (a power of two); which of those that differ are told of
+    /// begins at `start`. See `compare`.
+    Compare {
+        start: u64,
+        sums: Vec<u64>,
+    },
+    /// Source to replica: of so many buckets the sums differ, and so many keys are not at rest here. When `effects` is all there at the
+    /// replica, what the keys of some of them are: (hash, digest and stamp, or zeros where it is not at rest).
+    Compared {
+        effects: VersionVector,
+        differing: u64,
+        moving: u64,
+        buckets: Vec<u64>,
+        keys: Vec<[u64; 3]>,
+    },
     /// The sender closes the link, and why.
     Bye {
         reason: &'a [u8],
@@ -188,6 +205,19 @@ impl<'a> Message<'a> {
             }
             Message::StateChunk { bytes } => return put_message(output, kind::STATE_CHUNK, bytes),
             Message::StateEnd => kind::STATE_END,
+            Message::Compare { start, sums } => {
+                put_varint(&mut payload, *start);
+                sums.iter().for_each(|sum| put_u64(&mut payload, *sum));
+                kind::COMPARE
+            }
+            Message::Compared { effects, differing, moving, buckets, keys } => {
+                put_sized_vector(&mut payload, effects);
+                for number in [*differing, *moving, buckets.len() as u64].iter().chain(buckets) {
+                    put_varint(&mut payload, *number);
+                }
+                keys.as_flattened().iter().for_each(|number| put_u64(&mut payload, *number));
+                kind::COMPARED
+            }
             Message::Bye { reason } => return put_message(output, kind::BYE, reason),
         };
         put_message(output, kind, &payload);
@@ -235,6 +265,25 @@ impl<'a> Message<'a> {
                 nothing_left(rest)?;
                 Message::StateEnd
             }
+            kind::COMPARE => {
+                let (start, mut sums) = (take_varint(&mut rest)?, Vec::new());
+                while !rest.is_empty() {
+                    sums.push(take_u64(&mut rest)?);
+                }
+                Message::Compare { start, sums }
+            }
+            kind::COMPARED => {
+                let effects = take_sized_vector(&mut rest)?;
+                let (differing, moving) = (take_varint(&mut rest)?, take_varint(&mut rest)?);
+                let (mut buckets, mut keys) = (Vec::new(), Vec::new());
+                for _ in 0..take_varint(&mut rest)? {
+                    buckets.push(take_varint(&mut rest)?);
+                }
+                while !rest.is_empty() {
+                    keys.push([take_u64(&mut rest)?, take_u64(&mut rest)?, take_u64(&mut rest)?]);
+                }
+                Message::Compared { effects, differing, moving, buckets, keys }
+            }
             kind::BYE => Message::Bye { reason: payload },
             unknown => return Err(DecodeError::UnknownTag(unknown)),
         };
@@ -269,7 +318,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_message_round_trips(vector in vectors(), row in vectors(), unix_ms in any::<u64>(), bytes in prop::collection::vec(any::<u8>(), 0..50)) {
+        fn every_message_round_trips(vector in vectors(), row in vectors(), unix_ms in any::<u64>(), bytes in prop::collection::vec(any::<u8>(), 0..50), numbers in prop::collection::vec(any::<u64>(), 0..9)) {
             let origin = Origin { node: NodeId(77), incarnation: 3 };
             let origins = vector.iter().map(|(origin, _)| origin).collect();
             for message in [
@@ -284,6 +333,8 @@ mod tests {
                 Message::StateChunk { bytes: &bytes },
                 Message::StateEnd,
                 Message::Bye { reason: &bytes },
+                Message::Compare { start: unix_ms, sums: numbers.clone() },
+                Message::Compared { effects: row.clone(), differing: unix_ms, moving: 0, buckets: numbers.clone(), keys: numbers.iter().map(|number| [*number; 3]).collect() },
             ] {
                 round_trip(&message);
             }

@@ -1,5 +1,6 @@
 //! The receiving side: messages, records in causal order, data sets.
 
+use crate::compare::Compared;
 use crate::handshake::printable;
 use crate::inflow::{Cause, held_size};
 use crate::link::{Phase, Side};
@@ -95,6 +96,11 @@ impl Mesh {
                 self.begin_transfers(store, now);
                 Ok(())
             }
+            Message::Compare { start, sums } if !upstream => self.asked_to_compare(id, start, sums, now),
+            Message::Compared { effects, differing, moving, buckets, keys } if upstream => {
+                self.compared(id, Compared { effects, differing, moving, buckets, keys }, now);
+                Ok(())
+            }
             _ => Err("a message that does not belong on this side of a link".to_owned()),
         }
     }
@@ -139,8 +145,9 @@ impl Mesh {
         if let Some(goal) = self.to_join.as_mut().filter(|_| upstream) {
             goal.merge(&vector);
         }
-        if let Some(downstream) = link.downstream_mut() {
-            downstream.catches_up_to = Some(self.vector.clone());
+        match &mut link.side {
+            Side::Upstream(upstream) => upstream.comparisons.due_ms = now.monotonic_ms + self.options.compare_ms,
+            Side::Downstream(downstream) => downstream.catches_up_to = Some(self.vector.clone()),
         }
         for (origin, stamp) in vector.iter().filter(|_| upstream) {
             self.expect(origin, stamp, now);

@@ -1,13 +1,33 @@
 //! What the mesh needs of the data set.
 
-use crate::{BatchReader, Record, Watermarks};
-use effect::VersionVector;
+use crate::{BatchReader, Now, Record, Watermarks};
+use effect::{Stamp, VersionVector};
 
 /// A place in a walk over the data set; opaque to the mesh. The default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
     pub db: u32,
     pub position: u64,
+}
+
+/// A key, as another node may compare it with its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting<'a> {
+    pub db: u32,
+    pub key: &'a [u8],
+    /// The same on every node.
+    pub hash: u64,
+    /// `None`: it is not at rest, so it does not count.
+    pub rest: Option<Rest>,
+}
+
+/// What a key at rest is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// Of the value; equal on all nodes where that is.
+    pub digest: u64,
+    /// Of its newest effect.
+    pub stamp: Stamp,
 }
 
 /// The data set. An error text means a broken invariant: the link that brought the bytes is closed.
@@ -37,6 +57,12 @@ pub trait Store {
 
     /// Up to which stamp of each origin effects may be part of the data set without a trace.
     fn decided(&self) -> VersionVector;
+
+    /// Shows some keys, from `cursor` on, each at least once. `None`: that was the end.
+    fn survey(&mut self, cursor: Cursor, now: Now, see: &mut dyn FnMut(Sighting<'_>)) -> Option<Cursor>;
+
+    /// Another node has something else at this key, which should not be: it is to be said anew.
+    fn doubt(&mut self, db: u32, key: &[u8]);
 
     /// A data set of another node follows, at least as new as `theirs`, where no more is `decided` when it ends. `ours`:
     /// what is here, and of this node's own effects all. `replace`: the own data set is given up for it. `is_stranger`: this

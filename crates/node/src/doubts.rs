@@ -74,6 +74,11 @@ impl Doubts {
         self.add_after(self.delay_ms + POLITE_MS, place, own, last);
     }
 
+    /// A neighbour has something else at this key, for no reason that is known.
+    pub(crate) fn add_difference(&mut self, place: Place) {
+        self.add_after(self.delay_ms, place, OriginIndex(0), Stamp::ZERO);
+    }
+
     fn add_after(&mut self, delay_ms: u64, place: Place, origin: OriginIndex, last: Stamp) {
         let due_ms = self.now_ms + delay_ms;
         let queue = &mut self.queue;

@@ -235,6 +235,7 @@ pub(crate) fn conflicts(status: &Status, late: &LateRecords) -> Fields {
         ("data-sets-merged", integer(status.counters.state_imports)),
         ("late-records", integer(late.applied.load(Relaxed))),
         ("keys-restated", integer(late.keys_restated.load(Relaxed))),
+        ("keys-different", integer(status.counters.keys_different)),
     ]
 }
 

@@ -341,6 +341,7 @@ fn mesh_options(config: &Config) -> mesh::Options {
         log_bytes: config.mesh_log_size.max(config.repl_backlog_size) as usize,
         away_bytes: config.mesh_away_size as usize,
         timeout_ms: config.repl_timeout.saturating_mul(1000),
+        compare_ms: config.mesh_compare_interval.saturating_mul(1000),
         clock_skew_max_ms: config.mesh_clock_skew_max_ms,
     }
 }

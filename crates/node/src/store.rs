@@ -8,7 +8,7 @@ use keyspace::{
     CausalMark, Change, Checked, Horizon, Import, Keyspace, OriginIndex, Preparation, Restated, Row, Scope, Txn,
     Version, raise,
 };
-use mesh::{BatchReader, Cursor, Now, Record, Store, Watermarks};
+use mesh::{BatchReader, Cursor, Now, Record, Sighting, Store, Watermarks};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
@@ -42,6 +42,8 @@ pub(crate) struct KeyspaceStore {
     import: Option<Import>,
     /// Of each origin the record, by its first stamp, whose long values are being built.
     preparations: HashMap<Origin, (Stamp, Preparation)>,
+    /// What everybody had seen when a survey began.
+    known: Vec<Stamp>,
     hashes: Vec<u64>,
     seen: Vec<Stamp>,
 }
@@ -70,6 +72,7 @@ impl KeyspaceStore {
             late,
             import: None,
             preparations: HashMap::new(),
+            known: Vec::new(),
             hashes: Vec::new(),
             seen: Vec::new(),
         }
@@ -318,6 +321,23 @@ impl Store for KeyspaceStore {
         let Cursor { db, position } = cursor;
         let next = self.keyspace.export(keyspace::Cursor { db, position }, budget, output);
         next.map(|keyspace::Cursor { db, position }| Cursor { db, position })
+    }
+
+    fn survey(&mut self, cursor: Cursor, now: Now, see: &mut dyn FnMut(Sighting<'_>)) -> Option<Cursor> {
+        if cursor == Cursor::default() {
+            self.known = self.keyspace.known();
+        }
+        let Cursor { db, position } = cursor;
+        let next = self.keyspace.survey(keyspace::Cursor { db, position }, &self.known, now.unix_ms, |sighting| {
+            let keyspace::Sighting { db, key, hash, rest } = sighting;
+            let rest = rest.map(|keyspace::Rest { digest, stamp }| mesh::Rest { digest, stamp });
+            see(Sighting { db, key, hash, rest });
+        });
+        next.map(|keyspace::Cursor { db, position }| Cursor { db, position })
+    }
+
+    fn doubt(&mut self, db: u32, key: &[u8]) {
+        self.doubts.add_difference((db, key.to_vec()));
     }
 
     fn decided(&self) -> VersionVector {

@@ -2,7 +2,7 @@
 
 use crate::clock::EPOCH_MS;
 use crate::model::{self, Record};
-use crate::node::Machine;
+use crate::node::{Machine, Settings};
 use crate::workload::{self, Workload};
 use crate::world::{World, address};
 use rand::rngs::SmallRng;
@@ -16,6 +16,8 @@ const BUSY_STEPS: u64 = 400;
 const QUIET_STEPS: u64 = 12_000;
 /// After that every deadline is past that the workload sets in passing, and none that must stay.
 const EXPIRY_US: u64 = 40_000_000;
+/// So much longer for nodes to find what differs between them.
+const MENDING_LEAPS: u64 = 3;
 
 /// What may happen in a history, beside writes, partitions, cut connections and jumping clocks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,6 +38,8 @@ pub struct Scenario {
     pub narrow_links: bool,
     /// The mesh is older than it takes to tell who will never hear of whom, and was whole once.
     pub aged: bool,
+    /// Nodes compare what they have every second. The rules have to do without.
+    pub compares: bool,
 }
 
 impl Scenario {
@@ -93,14 +97,16 @@ fn topology(rng: &mut SmallRng, nodes: usize) -> Vec<Vec<usize>> {
     }
 }
 
-/// Runs the history of this seed.
-pub fn run(scenario: Scenario, seed: u64) -> Result<(), Divergence> {
+/// Runs the history of this seed. Returns how many keys were different until the nodes found that out (docs/decisions/0010-comparison.md),
+/// which only strangers may cause whose writes come with data sets.
+pub fn run(scenario: Scenario, seed: u64) -> Result<u64, Divergence> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let nodes = rng.random_range(3..7);
     let topology = topology(&mut rng, nodes);
     let window_bytes = if scenario.narrow_links { NARROW_WINDOW_BYTES } else { WINDOW_BYTES };
     let log_bytes = scenario.short_logs.then_some(SHORT_LOG_BYTES);
-    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), log_bytes, window_bytes);
+    let settings = Settings { log_bytes, compares: scenario.compares };
+    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), settings, window_bytes);
     world.nameless = scenario.nameless;
     for masters in topology {
         world.add_host(masters);
@@ -183,7 +189,7 @@ fn trouble(world: &mut World, scenario: Scenario, rng: &mut SmallRng) {
 }
 
 /// Heals everything, waits for quiet, and compares.
-fn judge(world: &mut World, scenario: Scenario) -> Result<(), String> {
+fn judge(world: &mut World, scenario: Scenario) -> Result<u64, String> {
     world.network.heal();
     for index in 0..world.hosts.len() {
         if world.hosts[index].machine.is_none() {
@@ -202,11 +208,18 @@ fn judge(world: &mut World, scenario: Scenario) -> Result<(), String> {
     if late > 0 && !scenario.brings_strangers() {
         return Err(format!("{late} records were late, where all nodes knew of each other"));
     }
+    // What strangers have written and taken away again before a data set told of it is in no log, so nobody can place it.
+    let is_told = !(scenario.eager && scenario.short_logs);
+    let different: u64 = world.machines().map(|machine| machine.node.status().counters.keys_different).sum();
+    if different > 0 && is_told {
+        return Err(format!("{different} keys were found to differ, or wrongly so"));
+    }
+    if !is_told && scenario.compares {
+        (0..MENDING_LEAPS).for_each(|_| world.leap(EXPIRY_US));
+    }
     let applied = world.machines().next().expect("started").applied().clone();
     let records = world.tape.records(&applied);
     let now_ms = EPOCH_MS + world.now_us / 1000;
-    // What strangers have written and taken away again before a data set told of it is in no log, so nobody can place it.
-    let is_told = !(scenario.eager && scenario.short_logs);
     let expected = match world.machines().next() {
         Some(first) if !is_told => first.state(now_ms),
         _ => model::execute(&records, now_ms, crate::node::decode_value),
@@ -224,7 +237,8 @@ fn judge(world: &mut World, scenario: Scenario) -> Result<(), String> {
     }
     judge_memory(world, &records)?;
     judge_stream_ids(&records)?;
-    judge_messages(world, scenario, &records)
+    judge_messages(world, scenario, &records)?;
+    Ok(different)
 }
 
 /// Once all is known everywhere, every node knows it, and nothing holds it up in forgetting how it came about.

@@ -17,6 +17,18 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// How often nodes compare what they have, in seconds.
+const COMPARE_S: u64 = 1;
+
+/// Where nodes are not as they are by default.
+#[derive(Clone, Copy, Default)]
+pub struct Settings {
+    /// What relay logs hold.
+    pub log_bytes: Option<u64>,
+    /// They compare what they have.
+    pub compares: bool,
+}
+
 /// Everything that any node of a history has committed: what the oracle executes.
 #[derive(Clone, Default)]
 pub struct Tape {
@@ -159,14 +171,7 @@ fn engine_now(now: Now) -> engine::Now {
 
 impl Machine {
     /// Starts with an empty memory and links to `masters`, which are host names.
-    pub fn start(
-        origin: Origin,
-        masters: &[String],
-        seed: u64,
-        log_bytes: Option<u64>,
-        tape: Tape,
-        now: Now,
-    ) -> Machine {
+    pub fn start(origin: Origin, masters: &[String], seed: u64, settings: Settings, tape: Tape, now: Now) -> Machine {
         let host = Arc::new(SimulatedHost {
             unix_ms: AtomicU64::new(now.unix_ms),
             monotonic_ms: AtomicU64::new(now.monotonic_ms),
@@ -183,9 +188,10 @@ impl Machine {
         let mut config = Config::default();
         config.multi_master = true;
         config.active_replica = true;
-        if let Some(bytes) = log_bytes {
+        if let Some(bytes) = settings.log_bytes {
             (config.mesh_log_size, config.repl_backlog_size) = (bytes, bytes);
         }
+        config.mesh_compare_interval = if settings.compares { COMPARE_S } else { 0 };
         config.notify_keyspace_events = EventClass::all();
         config.replicaof = masters.iter().map(|host| Master { host: host.clone(), port: 6379 }).collect();
         let node = Arc::new(Node::new(node::Options {

@@ -2,7 +2,7 @@
 
 use crate::clock::SkewedClock;
 use crate::network::{Delivery, Network};
-use crate::node::{Machine, Tape};
+use crate::node::{Machine, Settings, Tape};
 use effect::{NodeId, Origin};
 use mesh::{Action, Input, LinkId, Now};
 use rand::rngs::SmallRng;
@@ -46,8 +46,7 @@ pub struct World {
     pub nameless: bool,
     /// Has any machine crashed?
     pub has_crashed: bool,
-    /// What the relay logs of nodes hold, where that is not the default.
-    log_bytes: Option<u64>,
+    settings: Settings,
     /// What may lie in one direction of a connection before the writer has to wait.
     window_bytes: usize,
     /// Everything that any node has committed.
@@ -62,7 +61,7 @@ pub fn address(index: usize) -> String {
 }
 
 impl World {
-    pub fn new(rng: SmallRng, log_bytes: Option<u64>, window_bytes: usize) -> World {
+    pub fn new(rng: SmallRng, settings: Settings, window_bytes: usize) -> World {
         World {
             now_us: 0,
             steps: 0,
@@ -71,7 +70,7 @@ impl World {
             rng,
             nameless: false,
             has_crashed: false,
-            log_bytes,
+            settings,
             window_bytes,
             tape: Tape::default(),
             log: Vec::new(),
@@ -107,7 +106,7 @@ impl World {
         let origin = Origin { node: host.id, incarnation: host.incarnation };
         let masters: Vec<String> = host.masters.iter().map(|master| address(*master)).collect();
         let seed = rand::Rng::random(&mut self.rng);
-        host.machine = Some(Machine::start(origin, &masters, seed, self.log_bytes, self.tape.clone(), now));
+        host.machine = Some(Machine::start(origin, &masters, seed, self.settings, self.tape.clone(), now));
     }
 
     /// kill -9: memory and connections are gone.

@@ -7,7 +7,7 @@ use engine::table::table;
 use mesh::Now;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use sim::node::{Machine, Tape};
+use sim::node::{Machine, Settings, Tape};
 use sim::workload::{self, Workload};
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ fn every_write_command_and_every_effect() {
     let tape = Tape::default();
     let (mut now, mut rng) = (Now { unix_ms: sim::clock::EPOCH_MS, monotonic_ms: 0 }, SmallRng::seed_from_u64(1));
     let origin = Origin { node: NodeId(1), incarnation: 1 };
-    let mut machine = Machine::start(origin, &["other".to_owned()], 1, None, tape.clone(), now);
+    let mut machine = Machine::start(origin, &["other".to_owned()], 1, Settings::default(), tape.clone(), now);
     let mut done = BTreeSet::new();
     for tag in 0..COMMANDS {
         now = Now { unix_ms: now.unix_ms + STEP_MS, monotonic_ms: now.monotonic_ms + STEP_MS };

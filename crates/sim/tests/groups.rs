@@ -3,7 +3,7 @@
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use sim::node::Machine;
+use sim::node::{Machine, Settings};
 use sim::world::{World, address};
 use std::collections::BTreeSet;
 
@@ -53,7 +53,7 @@ impl Readers {
 /// `joins`: another node comes in meanwhile, and gets the data set.
 fn run(seed: u64, joins: bool) {
     let mut rng = SmallRng::seed_from_u64(seed);
-    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), None, 64 << 10);
+    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), Settings::default(), 64 << 10);
     for host in 0..HOSTS {
         world.add_host((0..HOSTS).filter(|other| *other != host).collect());
     }

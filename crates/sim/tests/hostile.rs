@@ -6,7 +6,7 @@ use keyspace::{Cursor, Import, Keyspace, Options, Row, Scope, Switches, Version}
 use mesh::Now;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use sim::node::{Machine, Tape};
+use sim::node::{Machine, Settings, Tape};
 use sim::workload::Workload;
 
 const UNIX_MS: u64 = 1_700_000_000_000;
@@ -28,7 +28,7 @@ fn keyspace(peers: bool) -> Keyspace {
 fn written() -> (Machine, Vec<Vec<u8>>) {
     let now = Now { unix_ms: UNIX_MS, monotonic_ms: 0 };
     let tape = Tape::default();
-    let mut machine = Machine::start(origin(1), &["other".to_owned()], 1, None, tape.clone(), now);
+    let mut machine = Machine::start(origin(1), &["other".to_owned()], 1, Settings::default(), tape.clone(), now);
     let mut rng = SmallRng::seed_from_u64(1);
     for tag in 0..COMMANDS {
         machine.command(&Workload::whole().next(&mut rng, tag), now);

@@ -3,6 +3,7 @@
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use sim::node::Settings;
 use sim::world::{World, address};
 
 const HISTORIES: u64 = 20;
@@ -56,7 +57,7 @@ struct Pushes {
 /// True where there were late records at all.
 fn run(seed: u64, pushes: &mut Pushes) -> bool {
     let mut rng = SmallRng::seed_from_u64(seed);
-    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), None, 64 << 10);
+    let mut world = World::new(SmallRng::seed_from_u64(rng.random()), Settings::default(), 64 << 10);
     world.add_host(vec![1, AWAY]);
     (1..STRANGER).for_each(|_| _ = world.add_host(vec![HUB]));
     (0..SETTLING_STEPS).for_each(|_| world.step());

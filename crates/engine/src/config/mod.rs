@@ -110,6 +110,7 @@ pub struct Config {
     /// Bytes of effects kept for peers that are away, where `repl_backlog_size` is less.
     pub mesh_log_size: u64,
     pub mesh_away_size: u64,
+    pub mesh_compare_interval: u64,
 
     // Memory and limits
     /// Bytes; 0: no limit.
@@ -441,6 +442,7 @@ impl Config {
             mesh_clock_skew_max_ms: 0,
             mesh_log_size: 0,
             mesh_away_size: 0,
+            mesh_compare_interval: 0,
             maxmemory: 0,
             maxmemory_policy: "",
             maxmemory_samples: 0,

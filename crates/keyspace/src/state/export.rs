@@ -16,6 +16,25 @@ pub struct Cursor {
 /// The lower bits of a position choose the shard.
 const SHARD_BITS: u32 = 12;
 
+impl Cursor {
+    /// The shard, and the bucket in it. `None`: that was the last one of this database.
+    pub(crate) fn place(self, keyspace: &Keyspace) -> Option<(usize, u64)> {
+        let index = (self.position & ((1 << SHARD_BITS) - 1)) as usize;
+        let is_there = self.db < keyspace.databases() && index < keyspace.shards.count();
+        is_there.then_some((index, self.position >> SHARD_BITS))
+    }
+
+    pub(crate) fn next_database(self, keyspace: &Keyspace) -> Option<Cursor> {
+        (self.db < keyspace.databases()).then_some(Cursor { db: self.db + 1, position: 0 })
+    }
+
+    /// `bucket`: the next one in this shard; 0 where there is none.
+    pub(crate) fn after(self, index: usize, bucket: u64) -> Cursor {
+        let index = if bucket == 0 { index + 1 } else { index };
+        Cursor { position: bucket << SHARD_BITS | index as u64, ..self }
+    }
+}
+
 impl Keyspace {
     /// Appends a chunk of about `budget` bytes of the data set, from `cursor` on, with all registers.
     /// `None`: that was the end. A key that is there throughout is given at least once; one shard is locked
@@ -34,15 +53,9 @@ impl Keyspace {
     }
 
     /// The keys of one bucket; at the beginning of a shard those that have a record and no entry, too.
-    fn export_bucket(&self, Cursor { db, position }: Cursor, chunk: &mut Chunk) -> Option<Cursor> {
-        let index = (position & ((1 << SHARD_BITS) - 1)) as usize;
-        let mut bucket = position >> SHARD_BITS;
-        if db >= self.databases() {
-            return None;
-        }
-        if index >= self.shards.count() {
-            return Some(Cursor { db: db + 1, position: 0 });
-        }
+    fn export_bucket(&self, cursor: Cursor, chunk: &mut Chunk) -> Option<Cursor> {
+        let db = cursor.db;
+        let Some((index, mut bucket)) = cursor.place(self) else { return cursor.next_database(self) };
         let guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
         let shard = guard.at(index);
         let database = &shard.databases[db as usize];
@@ -61,7 +74,6 @@ impl Keyspace {
                 if entry.has_recent() { database.recent.get(self.hash(entry.key()), entry.key()) } else { None };
             chunk.key(db, entry.key(), Some(entry), record, &shard.limits);
         });
-        let index = if bucket == 0 { index + 1 } else { index };
-        Some(Cursor { db, position: bucket << SHARD_BITS | index as u64 })
+        Some(cursor.after(index, bucket))
     }
 }

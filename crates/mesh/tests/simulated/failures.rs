@@ -103,6 +103,24 @@ fn a_data_set_that_breaks_off_is_asked_for_again() {
 }
 
 #[test]
+fn who_joins_one_that_is_joining_has_joined_when_it_has_all_of_it() {
+    let mut network = Network::new(3, Options { log_bytes: 64 * 1024, ..options() });
+    fill(&mut network, 0, 5_000, 100);
+    network.bandwidth = 300;
+    network.replicate(1, 0);
+    network.run(150);
+    assert!(network.nodes[1].store.imported_keys > 0 && !network.nodes[1].mesh.has_joined());
+    network.replicate(2, 1);
+    for _ in 0..20_000 {
+        network.run(1);
+        if network.nodes[2].mesh.has_joined() {
+            break;
+        }
+    }
+    assert_eq!(network.nodes[2].store.values.len(), network.nodes[0].store.values.len());
+}
+
+#[test]
 fn who_was_away_beyond_the_log_comes_back_by_state() {
     let mut network = Network::new(3, Options { log_bytes: 64 * 1024, ..options() });
     for (one, other) in [(0, 1), (1, 2), (2, 0)] {

@@ -2,8 +2,8 @@
 
 use effect::{Clock, Deadline, Effect, EffectReader, EffectWriter, NodeId, Origin, Stamp, VersionVector};
 use mesh::{
-    Action, BatchReader, Credentials, Cursor, Input, LinkId, Mesh, Mode, Now, Options, Record, Severity, Store,
-    Watermarks,
+    Action, BatchReader, Credentials, Cursor, Input, LinkId, Mesh, Mode, Now, Options, Record, Rest, Severity,
+    Sighting, Store, Watermarks,
 };
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -25,6 +25,7 @@ pub struct ToyStore {
     pub watermarks: Watermarks,
     importing: Option<VersionVector>,
     pub imported_keys: usize,
+    pub doubted: Vec<Vec<u8>>,
     /// Nodes appear that nobody counted on: what they wrote before may be older than what is stable.
     pub has_late_joiners: bool,
 }
@@ -97,6 +98,18 @@ impl Store for ToyStore {
             }
         }
         None
+    }
+
+    fn survey(&mut self, cursor: Cursor, _now: Now, see: &mut dyn FnMut(Sighting<'_>)) -> Option<Cursor> {
+        let (key, (stamp, _, value)) = self.values.iter().nth(cursor.position as usize)?;
+        let hash = |bytes: &[u8]| bytes.iter().fold(1, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(*byte));
+        let rest = (*stamp <= self.watermarks.clock).then_some(Rest { digest: hash(value), stamp: *stamp });
+        see(Sighting { db: 0, key, hash: hash(key), rest });
+        Some(Cursor { position: cursor.position + 1, ..cursor })
+    }
+
+    fn doubt(&mut self, _db: u32, key: &[u8]) {
+        self.doubted.push(key.to_vec());
     }
 
     fn decided(&self) -> VersionVector {

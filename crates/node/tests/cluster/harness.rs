@@ -155,7 +155,7 @@ impl Member {
 }
 
 /// The first life of a member.
-fn first_life(index: usize) -> Origin {
+pub fn first_life(index: usize) -> Origin {
     Origin { node: NodeId(index as u64 + 1), incarnation: 1 }
 }
 

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod commands;
+mod comparison;
 mod convergence;
 mod harness;
 mod messages;

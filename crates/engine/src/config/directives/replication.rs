@@ -195,6 +195,13 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         |config, ms| config.mesh_clock_skew_max_ms = ms as u64,
         "Milliseconds that another node's clock may be ahead before it is stalled.",
     ),
+    Directive::integer(
+        "mesh-compare-interval",
+        (0, 1 << 32),
+        "60",
+        |config, seconds| config.mesh_compare_interval = seconds as u64,
+        "Seconds after which a node compares what has changed with what its masters have; 0: never.",
+    ),
     Directive::memory(
         "mesh-log-size",
         1,
