@@ -85,13 +85,11 @@ impl Batch {
     pub(crate) fn prefetch(&mut self, keyspace: &Keyspace, db: u32, input: &[u8]) {
         let mut previous: Option<(&Entry, &[u8], usize, u64)> = None;
         for request in &mut self.requests {
-            let key = match request.entry {
-                Some(entry @ Entry { keys: KeyShape::One(index), .. }) => {
-                    let args = request.request.args(input, &self.spans);
-                    args.get(*index).map(|key| (entry, key, args.len()))
-                }
-                _ => None,
-            };
+            let args = request.request.args(input, &self.spans);
+            let key = request.entry.and_then(|entry| {
+                let key = args.get(entry.keys.only_key(args.len())?)?;
+                Some((entry, key, args.len()))
+            });
             previous = key.map(|(entry, key, arguments)| match previous {
                 Some((of, before, count, hash)) if stdx::equal(before, key) => {
                     request.goes_on = std::ptr::eq(of, entry) && count == arguments;

@@ -273,7 +273,7 @@ impl<'a> SessionContext<'a> {
         f: impl FnOnce(&mut Txn<'a>) -> Reply,
     ) -> Reply {
         match (entry.keys, first_key) {
-            (KeyShape::One(_), Some(hash)) => self.in_run(hash, f),
+            (_, Some(hash)) => self.in_run(hash, f),
             (KeyShape::None, _) => self.with_scope(Scope::All, f),
             _ => {
                 let mut hashes = KeyHashes::new();

@@ -69,7 +69,7 @@ pub fn hash_keys(entry: &Entry, args: Args<'_>, hash: impl Fn(&[u8]) -> u64, has
     match entry.keys {
         KeyShape::None => {}
         KeyShape::One(index) => hashes.extend(args.get(index).map(hash)),
-        KeyShape::Specs => {
+        KeyShape::From(_) | KeyShape::Specs => {
             // Arguments that do not fit are refused by the command itself; it then looks at no key.
             let _ = for_each_key(entry, args, |index, _| hashes.push(hash(args.at(index))));
         }

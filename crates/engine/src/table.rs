@@ -13,6 +13,8 @@ pub enum KeyShape {
     None,
     /// Exactly one key, at this index.
     One(usize),
+    /// All arguments from this index on.
+    From(usize),
     /// Whatever the key specifications say.
     Specs,
 }
@@ -281,11 +283,24 @@ impl Entry {
     }
 }
 
+impl KeyShape {
+    /// The index of the key, where a request with so many arguments has exactly one.
+    #[inline]
+    pub(crate) fn only_key(self, arguments: usize) -> Option<usize> {
+        match self {
+            KeyShape::One(index) => Some(index),
+            KeyShape::From(index) if arguments == index + 1 => Some(index),
+            KeyShape::From(_) | KeyShape::None | KeyShape::Specs => None,
+        }
+    }
+}
+
 fn key_shape(command: &Command) -> KeyShape {
     match command.keys {
         [] => KeyShape::None,
         [spec] => match (spec.begin, spec.find) {
             (Begin::Index(index), Find::Range { last: 0, .. }) => KeyShape::One(index),
+            (Begin::Index(index), Find::Range { last: -1, step: 1, limit: 0 }) => KeyShape::From(index),
             _ => KeyShape::Specs,
         },
         _ => KeyShape::Specs,

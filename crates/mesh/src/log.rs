@@ -58,6 +58,13 @@ impl Chunk {
         Chunk { before, offset, headers: Vec::new(), contexts: Vec::new(), effects: Vec::new() }
     }
 
+    /// One with room for as much as in the one before it, so that it is not moved while it grows.
+    fn after(last: Option<&Chunk>, before: VersionVector, offset: u64, bytes: usize) -> Chunk {
+        let (headers, effects) = last.map_or((0, 0), |last| (last.headers.len(), last.effects.len().min(bytes)));
+        let (headers, effects) = (Vec::with_capacity(headers), Vec::with_capacity(effects));
+        Chunk { headers, effects, ..Chunk::new(before, offset) }
+    }
+
     fn bytes_before(&self, index: usize) -> usize {
         let (contexts_end, effects_end) = self.ends_before(index);
         index * size_of::<Header>() + contexts_end * size_of::<(Origin, Stamp)>() + effects_end
@@ -115,7 +122,8 @@ impl RelayLog {
         let chunk = match self.chunks.back_mut() {
             Some(chunk) if chunk.headers.is_empty() || chunk.bytes() < full => chunk,
             _ => {
-                self.chunks.push_back(Chunk::new(self.end.clone(), self.appended));
+                let new = Chunk::after(self.chunks.back(), self.end.clone(), self.appended, self.chunk_bytes());
+                self.chunks.push_back(new);
                 self.chunks.back_mut().expect("just pushed")
             }
         };
