@@ -9,6 +9,7 @@ mod changes;
 mod codec;
 mod deadlines;
 mod digest;
+mod elements;
 mod entry;
 mod events;
 mod eviction;

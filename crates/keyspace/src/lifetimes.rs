@@ -1,7 +1,7 @@
 //! The deadline registers of the elements of one key.
 
 use crate::deadlines::Deadlines;
-use crate::recent::Elements;
+use crate::elements::Elements;
 use effect::Collection;
 
 pub(crate) const COLLECTIONS: [Collection; 3] = [Collection::Set, Collection::Hash, Collection::SortedSet];
@@ -17,8 +17,7 @@ fn index(collection: Collection) -> usize {
 
 impl Lifetimes {
     pub(crate) fn of(&self, collection: Collection) -> impl Iterator<Item = (&[u8], &Deadlines)> {
-        let registers = self.0.iter().flat_map(move |all| &all[index(collection)]);
-        registers.map(|(element, register)| (&**element, register))
+        self.0.iter().flat_map(move |all| all[index(collection)].iter())
     }
 
     pub(crate) fn get(&self, collection: Collection, element: &[u8]) -> Option<&Deadlines> {
@@ -30,12 +29,12 @@ impl Lifetimes {
     }
 
     pub(crate) fn insert(&mut self, collection: Collection, element: &[u8], register: Deadlines) {
-        self.0.get_or_insert_default()[index(collection)].insert(element.into(), register);
+        self.0.get_or_insert_default()[index(collection)].insert(element, register);
     }
 
-    pub(crate) fn retain(&mut self, collection: Collection, mut keep: impl FnMut(&[u8], &mut Deadlines) -> bool) {
+    pub(crate) fn retain(&mut self, collection: Collection, keep: impl FnMut(&[u8], &mut Deadlines) -> bool) {
         if let Some(all) = &mut self.0 {
-            all[index(collection)].retain(|element, register| keep(element, register));
+            all[index(collection)].retain(keep);
             if all.iter().all(Elements::is_empty) {
                 self.0 = None;
             }

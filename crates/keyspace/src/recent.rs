@@ -7,6 +7,7 @@ pub(crate) mod stream;
 
 use crate::KeyType;
 use crate::deadlines::Deadlines;
+use crate::elements::{Elements, Name};
 use crate::lifetimes::Lifetimes;
 use crate::list::ListRegisters;
 use crate::merge::operations::{Horizon, LazyOperations, Operation, Operations};
@@ -14,9 +15,8 @@ use crate::version::Version;
 pub(crate) use brief::Brief;
 use creations::Creations;
 use effect::{Collection, Stamp};
-use hashbrown::hash_map::EntryRef;
+use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use hashbrown::{HashMap, HashTable};
 use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
@@ -64,33 +64,6 @@ pub(crate) struct Field {
     /// The newest effect that gave it a value, or took it away.
     pub(crate) version: Option<Version>,
     pub(crate) increments: LazyOperations,
-}
-
-pub(crate) type Elements<V> = HashMap<Box<[u8]>, V, KeyedHash>;
-
-/// Drops the registers of which nothing is to be known any more; very many of them, where none stays, elsewhere.
-pub(crate) fn forget<V: Send + 'static>(registers: &mut Elements<V>, is_forgotten: impl Fn(&V) -> bool) {
-    const MANY: usize = 1000;
-    if registers.len() >= MANY && registers.values().all(&is_forgotten) {
-        stdx::discard(std::mem::take(registers));
-    } else {
-        registers.retain(|_, register| !is_forgotten(register));
-    }
-}
-
-/// Registers of so many elements will come: where none is there yet they get their places at once.
-pub(crate) fn reserve<V>(registers: &mut Elements<V>, elements: &(impl Iterator + Clone)) {
-    if registers.is_empty() {
-        registers.reserve(elements.clone().count());
-    }
-}
-
-/// The register of an element, which may be new.
-pub(crate) fn register_of<'r, V: Default>(registers: &'r mut Elements<V>, element: &[u8]) -> &'r mut V {
-    match registers.entry_ref(element) {
-        EntryRef::Occupied(place) => place.into_mut(),
-        EntryRef::Vacant(place) => place.insert_with_key(element.into(), V::default()),
-    }
 }
 
 /// The table's hash, for the maps here.
@@ -247,14 +220,14 @@ impl Record {
             operations.forget_cancelled(|by| horizon.known(by));
         };
         self.operations.get_mut().into_iter().for_each(|operations| settle(operations, clear));
-        forget(&mut self.members, |version| horizon.known(*version));
+        self.members.forget(|version| horizon.known(*version));
         for registers in [&mut self.fields, &mut self.scores] {
             let is_written = |field: &Field| field.version.is_none_or(|version| horizon.known(version));
             for field in registers.values_mut() {
                 let written = is_written(field);
                 field.increments.get_mut().into_iter().for_each(|increments| settle(increments, clear && written));
             }
-            forget(registers, |field| field.increments.is_empty() && is_written(field));
+            registers.forget(|field| field.increments.is_empty() && is_written(field));
         }
         self.element_increments = self.elements().map(|field| field.increments.len()).sum();
         self.stream.take_if(|stream| stream.settle(horizon, clear, there != Some(KeyType::Stream)));
@@ -285,7 +258,7 @@ impl Record {
 /// A record in its place.
 struct Remembered {
     hash: u64,
-    key: Box<[u8]>,
+    key: Name,
     /// The stamp with which it stands in the queue.
     queued: Stamp,
     /// While this is all that there is to know.
@@ -344,7 +317,13 @@ impl Recent {
                 self.bytes += Self::tombstone_bytes(key);
                 self.queue.push_back((stamp, hash));
                 let record = OnceCell::from(Box::new(Record { weighed: 0, ..new() }));
-                place.insert(Box::new(Remembered { hash, key: key.into(), queued: stamp, brief: None, record }))
+                place.insert(Box::new(Remembered {
+                    hash,
+                    key: Name::from_slice(key),
+                    queued: stamp,
+                    brief: None,
+                    record,
+                }))
             }
         };
         place.into_mut().record_mut()
@@ -356,7 +335,8 @@ impl Recent {
         let queued = brief.version().stamp;
         self.bytes += Self::tombstone_bytes(key);
         self.queue.push_back((queued, hash));
-        let remembered = Remembered { hash, key: key.into(), queued, brief: Some(brief), record: OnceCell::new() };
+        let remembered =
+            Remembered { hash, key: Name::from_slice(key), queued, brief: Some(brief), record: OnceCell::new() };
         self.records.insert_unique(hash, Box::new(remembered), |remembered| remembered.hash);
     }
 

@@ -278,6 +278,11 @@ impl<'k> View<'k> {
     /// Starts to load what lookups of these keys will touch, as `Keyspace::prefetch` does. Not very many at a time.
     pub fn prefetch<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) {
         let hashes: SmallVec<[u64; 64]> = keys.map(|key| self.hash_of(key)).collect();
+        self.prefetch_hashes(&hashes);
+    }
+
+    /// The same for keys whose hashes are known.
+    pub fn prefetch_hashes(&self, hashes: &[u64]) {
         prefetch_through(hashes.iter().copied(), |hash, step| {
             prefetch_in(&self.guard.shard(hash).databases[self.db as usize].table, hash, step)
         });

@@ -202,6 +202,13 @@ impl KeyspaceStore {
     }
 }
 
+/// Of a record with very many keys, before the one at this position is changed: `fetch_ahead` has fetched the first ones.
+fn fetch_further(txn: &Txn<'_>, hashes: &[u64], position: usize) {
+    if position > 0 && position.is_multiple_of(FETCHED_KEYS) {
+        txn.prefetch_hashes(&hashes[position..hashes.len().min(position + FETCHED_KEYS)]);
+    }
+}
+
 impl Store for KeyspaceStore {
     fn check(&self, record: &Record<'_>) -> Result<(), String> {
         self.checked(record, |_| ()).map(drop)
@@ -265,6 +272,7 @@ impl Store for KeyspaceStore {
         }
         let mut stamp = record.first;
         let mut garbage = Vec::new();
+        let mut keys = 0;
         for effect in EffectReader::new(record.effects) {
             let effect = effect.map_err(|error| error.to_string())?;
             let version = Version { stamp, origin };
@@ -273,6 +281,10 @@ impl Store for KeyspaceStore {
                 let restated = Version { stamp: stamp.plus(1), ..version };
                 let seen = self.seen.get(self.keyspace.own_index()).copied().unwrap_or(Stamp::ZERO);
                 self.rewrites.restate((txn.db(), key.to_vec()), restated, seen, txn.own_writes(key, restated));
+            }
+            if effect.key().is_some() {
+                fetch_further(&txn, &hashes, keys);
+                keys += 1;
             }
             let freed = txn.apply(&effect, version, Row::Seen(&self.seen)).map_err(|error| error.to_string())?;
             if !freed.is_empty() {

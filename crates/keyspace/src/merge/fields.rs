@@ -4,8 +4,9 @@ use super::cell::{Action, Cell};
 use super::operations::{Cancellation, Cause};
 use super::{Author, Cut, Merge, Parts};
 use crate::KeyType;
+use crate::elements::Elements;
 use crate::entry::{CollectionMut, Compact};
-use crate::recent::{Elements, Field, Record, forget, register_of, reserve};
+use crate::recent::{Field, Record};
 use crate::table::{EntryMut, KeyHasher};
 use crate::version::{Origins, Version};
 use effect::Collection;
@@ -123,7 +124,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         for (name, value) in pairs {
             let is_free = is_alive
                 && (!only_new
-                    || F::registers_of(self.record).contains_key(name)
+                    || F::registers_of(self.record).contains(name)
                     || !self.with_fields(|fields: &mut F| fields.contains(name)));
             added += usize::from(self.write_field::<F>(name, Some(value), is_free));
         }
@@ -151,10 +152,10 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     ) -> usize {
         let (author, limits) = (self.author, self.limits);
         let mut registers = std::mem::take(F::registers(self.record));
-        reserve(&mut registers, &elements);
+        registers.reserve(&elements);
         let changed = self.with_fields(|fields: &mut F| {
             let changes = |(name, value): &(&[u8], Option<F::Value<'_>>)| {
-                register_of(&mut registers, name).write(name, *value, true, author, fields, limits).1
+                registers.entry(name).write(name, *value, true, author, fields, limits).1
             };
             elements.filter(changes).count()
         });
@@ -173,26 +174,26 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         let is_there = self.has::<F>();
         let registers = F::registers(self.record);
-        if !is_alive && !registers.contains_key(name) {
+        if !is_alive && !registers.contains(name) {
             return false;
         }
         if !is_there && (!is_alive || value.is_none()) {
             // Nothing to change; what is older and late must find the register.
             if is_alive {
-                let register = register_of(registers, name);
+                let register = registers.entry(name);
                 let wins = register.raise(author);
                 register.increments.note_assumed(author.version, author.row);
                 self.restart_member(F::COLLECTION, name, wins);
             }
             return false;
         }
-        let mut register = std::mem::take(register_of(registers, name));
+        let mut register = std::mem::take(registers.entry(name));
         let was_due = self.is_due(F::COLLECTION, name);
         let (wins, changed) = self.with_fields(|fields: &mut F| {
             let (wins, changed) = register.write(name, value, is_alive, author, fields, limits);
             (wins, if was_due { fields.contains(name) } else { changed })
         });
-        *register_of(F::registers(self.record), name) = register;
+        *F::registers(self.record).entry(name) = register;
         if is_alive {
             self.restart_member(F::COLLECTION, name, wins);
         }
@@ -204,11 +205,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             return;
         }
         let (author, limits) = (self.author, self.limits);
-        let mut register = std::mem::take(register_of(F::registers(self.record), name));
+        let mut register = std::mem::take(F::registers(self.record).entry(name));
         self.with_fields(|fields: &mut F| {
             register.increments.grown().insert(author.origins, author.version, action, &mut fields.cell(name, limits));
         });
-        *register_of(F::registers(self.record), name) = register;
+        *F::registers(self.record).entry(name) = register;
         self.record.element_increments += 1;
         self.drop_empty();
     }
@@ -216,21 +217,21 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// Clears elsewhere have cancelled increments in an element.
     pub(super) fn cancel_in_field<F: Fields>(&mut self, name: &[u8], cancelled: &[Cancellation]) {
         let limits = self.limits;
-        let mut field = F::registers(self.record).remove(name).unwrap_or_default();
+        let mut field = std::mem::take(F::registers(self.record).entry(name));
         match field.increments.get_mut().filter(|_| self.has::<F>()) {
             Some(increments) => {
                 self.with_fields(|fields: &mut F| increments.cancel(cancelled, &mut fields.cell(name, limits)));
             }
             None => field.increments.note_cancelled(cancelled),
         }
-        F::registers(self.record).insert(name.into(), field);
+        *F::registers(self.record).entry(name) = field;
         self.drop_empty();
     }
 
     /// A deadline of an element came into force at this point.
     pub(super) fn field_dies<F: Fields>(&mut self, name: &[u8], at: Version) {
         let (origins, limits) = (self.author.origins, self.limits);
-        let mut field = F::registers(self.record).remove(name);
+        let mut field = F::registers(self.record).get_mut(name).map(std::mem::take);
         if field.as_ref().and_then(|field| field.version).is_none_or(|written| !origins.newer(written, at))
             && self.has::<F>()
         {
@@ -243,14 +244,14 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             });
         }
         if let Some(field) = field {
-            F::registers(self.record).insert(name.into(), field);
+            *F::registers(self.record).entry(name) = field;
         }
     }
 
     pub(super) fn redo_increments<F: Fields>(&mut self) {
         let limits = self.limits;
         let mut registers = std::mem::take(F::registers(self.record));
-        for (name, field) in &mut registers {
+        for (name, field) in registers.iter_mut() {
             if let Some(increments) = field.increments.get_mut().filter(|increments| !increments.is_idle()) {
                 self.with_fields(|fields: &mut F| increments.restart(&mut fields.cell(name, limits)));
             }
@@ -283,7 +284,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         self.cut_lifetimes(F::COLLECTION, cut, base.as_ref().map(|base| base as &dyn Expiring));
         let mut registers = std::mem::take(F::registers(self.record));
         if cut.wins {
-            forget(&mut registers, |field| field.increments.is_empty() && !field.is_newer(cut, origins));
+            registers.forget(|field| field.increments.is_empty() && !field.is_newer(cut, origins));
         }
         if !self.has::<F>() && base.is_none() && registers.values().all(|field| field.increments.is_idle()) {
             registers.retain(|_, field| !cut.wins || field.outlives(cut, origins));
@@ -295,7 +296,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             });
         } else {
             self.with_fields(|fields: &mut F| {
-                for (name, field) in &mut registers {
+                for (name, field) in registers.iter_mut() {
                     if let Some(increments) = field.increments.get_mut() {
                         increments.thin(origins, cut.at, cut.cause, &mut fields.cell(name, limits));
                     }
@@ -314,7 +315,7 @@ pub(crate) fn take_back<F: Fields>(fields: &mut F, registers: &Elements<Field>, 
 
 /// The opposite: increments on top of a collection that is below them.
 pub(crate) fn restart<F: Fields>(fields: &mut F, registers: &mut Elements<Field>, limits: &EncodingLimits) {
-    for (name, field) in registers {
+    for (name, field) in registers.iter_mut() {
         if let Some(increments) = field.increments.get_mut() {
             increments.restart(&mut fields.cell(name, limits));
         }

@@ -2,9 +2,9 @@
 
 use super::{Cut, Merge, Parts};
 use crate::KeyType;
+use crate::elements::Elements;
 use crate::entry::{NewValue, ValueRef};
 use crate::merge::Author;
-use crate::recent::{Elements, forget, register_of, reserve};
 use crate::table::KeyHasher;
 use crate::version::Version;
 use effect::Collection;
@@ -106,7 +106,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     ) -> usize {
         let author = self.author;
         let mut registers = std::mem::take(&mut self.record.members);
-        reserve(&mut registers, &members);
+        registers.reserve(&members);
         let changed = self.with_set(|set| {
             let changes = |member: &&[u8]| note_member(&mut registers, member, author) && change(set, member);
             members.filter(changes).count()
@@ -135,7 +135,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         let origins = self.author.origins;
         self.cut_lifetimes(Collection::Set, cut, base.as_ref().map(|base| base as &dyn Expiring));
-        forget(&mut self.record.members, |member| !origins.newer(*member, cut.at));
+        self.record.members.forget(|member| !origins.newer(*member, cut.at));
         let old = match self.table.find_mut(self.hash, self.key) {
             Some(mut entry) => entry.set_mut().map(|mut set| std::mem::take(&mut *set)),
             None => None,
@@ -144,7 +144,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             return;
         }
         let mut set = base.unwrap_or_default();
-        for member in self.record.members.keys() {
+        for member in self.record.members.names() {
             if old.as_ref().is_some_and(|old| old.contains(member)) {
                 set.insert(member, self.limits);
                 set.set_deadline_ms(member, None);
@@ -173,7 +173,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
 
 /// Writes the register of a member. False where a newer effect has done so.
 fn note_member(registers: &mut Elements<Version>, member: &[u8], author: Author<'_>) -> bool {
-    let register = register_of(registers, member);
+    let register = registers.entry(member);
     let wins = !author.is_older_than(*register);
     if wins {
         *register = author.version;

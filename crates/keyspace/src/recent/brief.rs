@@ -49,7 +49,7 @@ impl Brief {
                 let increments = Operations::of_increment(*version, *delta, *base).into();
                 match field {
                     Some(field) => {
-                        record.fields.insert(field.clone(), Field { version: None, increments });
+                        record.fields.insert(field, Field { version: None, increments });
                         record.element_increments = 1;
                     }
                     None => record.operations = increments,

@@ -4,12 +4,13 @@ use super::{action, flag, item};
 use crate::KeyType;
 use crate::codec::{self, Decoded};
 use crate::deadlines::{Deadlines, Death, Write};
+use crate::elements::Elements;
 use crate::lifetimes::COLLECTIONS;
 use crate::list::{Anchor, Identity, ListRegisters, Run, Sequence};
 use crate::merge::cell::Action;
 use crate::merge::operations::{Cancellation, Operation, Operations};
 use crate::recent::stream::{GroupRecord, Presence, Raises, StreamRecord};
-use crate::recent::{Elements, Field, Record};
+use crate::recent::{Field, Record};
 use crate::version::{OriginIndex, Origins, Version};
 use effect::{DecodeError, End, NodeId, Origin, Stamp, Step, take_varint};
 use std::collections::BTreeMap;
@@ -148,7 +149,7 @@ impl<'a, 'o> Reader<'a, 'o> {
         record.members = Elements::default();
         for _ in 0..self.number()? {
             let member = self.bytes()?;
-            record.members.insert(member.into(), self.version()?);
+            record.members.insert(member, self.version()?);
         }
         record.fields = self.fields()?;
         record.scores = self.fields()?;
@@ -171,7 +172,7 @@ impl<'a, 'o> Reader<'a, 'o> {
             let name = self.bytes()?;
             let version = if self.number()? == 0 { None } else { Some(self.version()?) };
             let increments = self.operations()?.into();
-            fields.insert(name.into(), Field { version, increments });
+            fields.insert(name, Field { version, increments });
         }
         Ok(fields)
     }

@@ -3,6 +3,7 @@
 use super::{action, flag, item};
 use crate::codec;
 use crate::deadlines::Deadlines;
+use crate::elements::Elements;
 use crate::entry::{Entry, ValueRef};
 use crate::lifetimes::COLLECTIONS;
 use crate::list::{Identity, ListRegisters, Sequence};
@@ -10,7 +11,7 @@ use crate::merge::cell::{Action, Cell, string_of};
 use crate::merge::fields::{Fields, take_back};
 use crate::merge::operations::Operations;
 use crate::recent::stream::{Raises, StreamRecord};
-use crate::recent::{Elements, Field, Record};
+use crate::recent::{Field, Record};
 use crate::version::{OriginIndex, Origins, Version};
 use crate::view::StringRef;
 use effect::{End, put_varint};
@@ -147,7 +148,7 @@ impl Chunk {
         self.deadlines(&record.deadlines);
         self.operations(&record.operations);
         self.number(record.members.len() as u64);
-        for (member, version) in &record.members {
+        for (member, version) in record.members.iter() {
             self.bytes(member);
             self.version(*version);
         }
@@ -172,7 +173,7 @@ impl Chunk {
 
     fn fields(&mut self, registers: &Elements<Field>) {
         self.number(registers.len() as u64);
-        for (name, field) in registers {
+        for (name, field) in registers.iter() {
             self.bytes(name);
             self.number(u64::from(field.version.is_some()));
             if let Some(version) = field.version {

@@ -4,6 +4,7 @@ use super::decode::KeyItem;
 use super::stream::base_of;
 use crate::codec;
 use crate::deadlines::Write;
+use crate::elements::Elements;
 use crate::entry::{Entry, Header, Value, ValueRef};
 use crate::list::{ListRegisters, Selection, Sequence, parts_of};
 use crate::merge::cell::StringCell;
@@ -11,7 +12,7 @@ use crate::merge::fields::{Fields, restart, take_back, untouched};
 use crate::merge::operations::{Cancellation, LazyOperations};
 use crate::merge::{Author, Merge, version_of};
 use crate::recent::stream::StreamRecord;
-use crate::recent::{Elements, Field, Record};
+use crate::recent::{Field, Record};
 use crate::shard::Database;
 use crate::version::{OriginIndex, Row, Version, covers};
 use crate::{KeyHash, KeyType};
@@ -304,7 +305,7 @@ impl Place<'_> {
         }
         for (member, version) in record.members.iter().filter(|(_, version)| unseen(**version)) {
             let mut merge = self.merge(*version, row);
-            let member = std::iter::once(&**member);
+            let member = std::iter::once(member);
             if set.is_some_and(|set| set.contains(member.clone().next().unwrap_or_default())) {
                 merge.set_add(member);
             } else {
@@ -391,7 +392,7 @@ impl Place<'_> {
         if let Some(record) = record {
             for (from, to) in [(&record.fields, &mut cancelled.fields), (&record.scores, &mut cancelled.scores)] {
                 for (name, field) in from.iter().filter(|(_, field)| !field.increments.cancelled().is_empty()) {
-                    let noted = &mut to.entry(name.clone()).or_default().increments;
+                    let noted = &mut to.entry(name).increments;
                     noted.note_cancelled(field.increments.cancelled());
                     any = true;
                 }
@@ -407,7 +408,7 @@ impl Place<'_> {
         let Some(record) = self.database.recent.get(self.hash, self.key).filter(|_| !of_key.is_empty()) else { return };
         let of = |elements: &Elements<Field>| -> Vec<Box<[u8]>> {
             let incremented = elements.iter().filter(|(_, field)| !field.increments.is_idle());
-            incremented.map(|(name, _)| name.clone()).collect()
+            incremented.map(|(name, _)| name.into()).collect()
         };
         let (fields, scores, newest) = (of(&record.fields), of(&record.scores), self.newest_of(of_key));
         fields.iter().for_each(|name| self.merge(newest, Row::All).fields_cancel::<Hash>(name, of_key));
@@ -433,12 +434,12 @@ impl Place<'_> {
         unseen: impl Fn(Version) -> bool,
     ) {
         let nothing = F::default();
-        for (name, field) in registers {
+        for (name, field) in registers.iter() {
             if let Some(version) = field.version.filter(|version| unseen(*version)) {
                 let mut merge = self.merge(version, row);
                 fields.unwrap_or(&nothing).with_value(name, |value| match value {
-                    Some(value) => merge.fields_set(std::iter::once((&**name, value)), |_| F::default()),
-                    None => merge.fields_delete::<F>(std::iter::once(&**name)),
+                    Some(value) => merge.fields_set(std::iter::once((name, value)), |_| F::default()),
+                    None => merge.fields_delete::<F>(std::iter::once(name)),
                 });
             }
             // Those that sleep there, too: the same deadline puts them to sleep here, or does not come into force.
@@ -482,9 +483,7 @@ impl Place<'_> {
             Some(Value::Long(text)) => Some(Value::Long(text.clone())),
             Some(Value::Set(set)) => {
                 let mut base = Set::new();
-                for member in
-                    set.iter().filter(|member| member.with_bytes(|member| !record.members.contains_key(member)))
-                {
+                for member in set.iter().filter(|member| member.with_bytes(|member| !record.members.contains(member))) {
                     member.with_bytes(|member| {
                         base.insert(member, self.limits);
                         base.set_deadline_ms(member, base_deadline_ms(record, Collection::Set, set, member));

@@ -5,11 +5,12 @@ use super::streams::fact;
 use crate::Keyspace;
 use crate::apply::apply_to_key;
 use crate::codec;
+use crate::elements::Elements;
 use crate::entry::{Entry, ValueRef};
 use crate::list::Run;
 use crate::merge::cell::Action;
 use crate::merge::version_of;
-use crate::recent::{Elements, Field, Record};
+use crate::recent::{Field, Record};
 use crate::shard::Database;
 use crate::table::KeyHasher;
 use crate::version::{OriginIndex, Version};
@@ -247,7 +248,7 @@ impl<F: Fn(Version) -> bool> Writes<'_, F> {
 
     fn members(&mut self, entry: Option<&Entry>, record: &Record) {
         let key = self.key;
-        for (member, version) in &record.members {
+        for (member, version) in record.members.iter() {
             if !(self.is_meant)(*version) {
                 continue;
             }
@@ -260,7 +261,7 @@ impl<F: Fn(Version) -> bool> Writes<'_, F> {
     }
 
     fn meant<'r>(&self, registers: &'r Elements<Field>) -> Vec<(&'r [u8], Version)> {
-        let written = registers.iter().filter_map(|(name, field)| Some((&**name, field.version?)));
+        let written = registers.iter().filter_map(|(name, field)| Some((name, field.version?)));
         written.filter(|(_, version)| (self.is_meant)(*version)).collect()
     }
 
