@@ -1,5 +1,6 @@
 //! Collections whose elements have values: each element is a register with increments on top of it.
 
+use super::ahead::change_each;
 use super::cell::{Action, Cell};
 use super::operations::{Cancellation, Cause};
 use super::{Author, Cut, Merge, Parts};
@@ -10,7 +11,7 @@ use crate::recent::{Field, Record};
 use crate::table::{EntryMut, KeyHasher};
 use crate::version::{Origins, Version};
 use effect::Collection;
-use values::{EncodingLimits, Expiring};
+use values::{EncodingLimits, Expiring, Prefetch};
 
 /// A hash with its fields, a sorted set with its members.
 pub(crate) trait Fields: Compact + Expiring {
@@ -26,6 +27,8 @@ pub(crate) trait Fields: Compact + Expiring {
     fn of<'e>(entry: &'e mut EntryMut<'_>) -> Option<CollectionMut<'e, Self>>;
     fn is_empty(&self) -> bool;
     fn contains(&self, name: &[u8]) -> bool;
+    /// Starts to load what a lookup will touch, where the collection is large. False where it is not.
+    fn prefetch(&self, name: &[u8], step: Prefetch) -> bool;
     /// True where the element is new.
     fn insert(&mut self, name: &[u8], value: Self::Value<'_>, limits: &EncodingLimits) -> bool;
     /// True where the element was there.
@@ -45,11 +48,11 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
             return self.with_record(|parts| parts.fields_set::<F>(pairs, new));
         }
         self.plain_fields(new, |fields, limits| {
-            let insert = |(name, value): &(&[u8], F::Value<'_>)| {
+            let fetch = |fields: &F, (name, _): &(&[u8], _), step| fields.prefetch(name, step);
+            change_each(fields, pairs, fetch, |fields, (name, value)| {
                 fields.set_deadline_ms(name, None);
-                fields.insert(name, *value, limits)
-            };
-            pairs.filter(insert).count()
+                fields.insert(name, value, limits)
+            })
         })
     }
 
@@ -60,7 +63,8 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         }
         let Some(mut entry) = self.entry_mut() else { return 0 };
         let Some(mut fields) = F::of(&mut entry) else { return 0 };
-        let removed = names.filter(|name| fields.remove(name)).count();
+        let fetch = |fields: &F, name: &&[u8], step| fields.prefetch(name, step);
+        let removed = change_each(&mut *fields, names, fetch, F::remove);
         let is_empty = fields.is_empty();
         drop(fields);
         if is_empty {
@@ -154,10 +158,10 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let mut registers = std::mem::take(F::registers(self.record));
         registers.reserve(&elements);
         let changed = self.with_fields(|fields: &mut F| {
-            let changes = |(name, value): &(&[u8], Option<F::Value<'_>>)| {
-                registers.entry(name).write(name, *value, true, author, fields, limits).1
-            };
-            elements.filter(changes).count()
+            let fetch = |fields: &F, (name, _): &(&[u8], _), step| fields.prefetch(name, step);
+            change_each(fields, elements, fetch, |fields, (name, value)| {
+                registers.entry(name).write(name, value, true, author, fields, limits).1
+            })
         });
         *F::registers(self.record) = registers;
         changed

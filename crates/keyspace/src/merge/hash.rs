@@ -9,7 +9,7 @@ use crate::entry::CollectionMut;
 use crate::recent::{Field, Record};
 use crate::table::{EntryMut, KeyHasher};
 use effect::Collection;
-use values::{EncodingLimits, Hash};
+use values::{EncodingLimits, Hash, Prefetch};
 
 impl Fields for Hash {
     const KEY_TYPE: KeyType = KeyType::Hash;
@@ -35,6 +35,10 @@ impl Fields for Hash {
 
     fn contains(&self, name: &[u8]) -> bool {
         self.contains(name)
+    }
+
+    fn prefetch(&self, name: &[u8], step: Prefetch) -> bool {
+        self.view().prefetch(name, step)
     }
 
     fn insert(&mut self, name: &[u8], value: &[u8], limits: &EncodingLimits) -> bool {

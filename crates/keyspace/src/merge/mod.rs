@@ -1,6 +1,7 @@
 //! The conflict rules (docs/decisions/0001-convergence.md): how one effect changes one key, whatever
 //! arrived before it. Local writes take the same way: they are newer than everything and have seen it all.
 
+mod ahead;
 mod brief;
 pub(crate) mod cell;
 pub(crate) mod fields;

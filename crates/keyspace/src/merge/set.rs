@@ -1,5 +1,6 @@
 //! Sets: the newest effect on each member wins.
 
+use super::ahead::change_each;
 use super::{Cut, Merge, Parts};
 use crate::KeyType;
 use crate::elements::Elements;
@@ -8,7 +9,7 @@ use crate::merge::Author;
 use crate::table::KeyHasher;
 use crate::version::Version;
 use effect::Collection;
-use values::{Expiring, Set};
+use values::{Expiring, Prefetch, Set};
 
 impl<H: KeyHasher> Merge<'_, '_, H> {
     /// Members join. Returns how many are new.
@@ -20,11 +21,10 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         let author = self.author;
         let mut entry = self.plain_entry(KeyType::Set, || NewValue::Set(Set::new()));
         let Some(mut set) = entry.set_mut() else { return 0 };
-        let insert = |member: &&[u8]| {
+        let added = change_each(&mut *set, members, fetch, |set, member| {
             set.set_deadline_ms(member, None);
             set.insert(member, limits)
-        };
-        let added = members.filter(insert).count();
+        });
         drop(set);
         author.stamp(&mut entry);
         added
@@ -37,7 +37,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         }
         let Some(mut entry) = self.entry_mut() else { return 0 };
         let Some(mut set) = entry.set_mut() else { return 0 };
-        let removed = members.filter(|member| set.remove(member)).count();
+        let removed = change_each(&mut *set, members, fetch, Set::remove);
         let is_empty = set.is_empty();
         drop(set);
         if is_empty {
@@ -108,8 +108,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let mut registers = std::mem::take(&mut self.record.members);
         registers.reserve(&members);
         let changed = self.with_set(|set| {
-            let changes = |member: &&[u8]| note_member(&mut registers, member, author) && change(set, member);
-            members.filter(changes).count()
+            change_each(set, members, fetch, |set, member| {
+                note_member(&mut registers, member, author) && change(set, member)
+            })
         });
         self.record.members = registers;
         changed
@@ -169,6 +170,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
             self.table.remove(self.hash, self.key);
         }
     }
+}
+
+/// See `change_each`.
+fn fetch(set: &Set, member: &&[u8], step: Prefetch) -> bool {
+    set.view().prefetch(member, step)
 }
 
 /// Writes the register of a member. False where a newer effect has done so.

@@ -9,7 +9,7 @@ use crate::entry::CollectionMut;
 use crate::recent::{Field, Record};
 use crate::table::{EntryMut, KeyHasher};
 use effect::Collection;
-use values::{EncodingLimits, SortedSet};
+use values::{EncodingLimits, Prefetch, SortedSet};
 
 impl Fields for SortedSet {
     const KEY_TYPE: KeyType = KeyType::SortedSet;
@@ -35,6 +35,10 @@ impl Fields for SortedSet {
 
     fn contains(&self, name: &[u8]) -> bool {
         self.contains(name)
+    }
+
+    fn prefetch(&self, name: &[u8], step: Prefetch) -> bool {
+        self.prefetch(name, step)
     }
 
     fn insert(&mut self, name: &[u8], score: f64, limits: &EncodingLimits) -> bool {
