@@ -370,6 +370,11 @@ impl Recent {
         self.bytes
     }
 
+    /// Of which keys there is something to know.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.records.iter().map(|remembered| &*remembered.key)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Record)> {
         self.records.iter().map(|remembered| (&*remembered.key, remembered.record()))
     }

@@ -54,8 +54,8 @@ impl Keyspace {
         let database = &guard.at(index).databases[db as usize];
         let hash_of = |key: &[u8]| stdx::hash::portable(u64::from(db), key);
         if bucket == 0 {
-            let moving = database.recent.iter().filter(|(key, _)| database.table.find(self.hash(key), key).is_none());
-            moving.for_each(|(key, _)| see(Sighting { db, key, hash: hash_of(key), rest: None }));
+            let moving = database.recent.keys().filter(|key| database.table.find(self.hash(key), key).is_none());
+            moving.for_each(|key| see(Sighting { db, key, hash: hash_of(key), rest: None }));
         }
         let bucket = database.table.scan(bucket, |entry| {
             let deadline_ms = now_ms.max(self.stamping.last().ms()) + DEADLINE_MS;

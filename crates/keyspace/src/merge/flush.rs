@@ -26,7 +26,7 @@ pub(crate) fn flush(
     assumed_by(author.version, author.row)
         .for_each(|cancellation| note_cancelled(&mut database.cancelled_by_flush, cancellation));
     // Keys about which more has to be remembered than that they are gone.
-    let mut keys: Vec<Box<[u8]>> = database.recent.iter().map(|(key, _)| Box::from(key)).collect();
+    let mut keys: Vec<Box<[u8]>> = database.recent.keys().map(Box::from).collect();
     // Keys that are newer as a whole, as the flush comes late; and those that something late, of another
     // type, may still have to be told of.
     if database.newest_plain >= author.version.stamp.min(horizon) {
