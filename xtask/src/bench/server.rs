@@ -49,14 +49,16 @@ pub fn on_core(core: Option<&str>, program: &std::path::Path) -> Command {
     }
 }
 
-/// CPU time of the process so far, user and system.
+/// CPU time of the process so far, user and system: of all threads that there are, in nanoseconds and not in ticks.
 pub fn cpu_time(server: &ServerProcess) -> io::Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", server.pid()))?;
-    // The name in parentheses may hold blanks; fields 14 and 15 are the 12th and 13th after it.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    // USER_HZ is 100 on every Linux that we know of.
-    Ok(Duration::from_millis(ticks * 10))
+    let mut total = Duration::ZERO;
+    for thread in fs::read_dir(format!("/proc/{}/task", server.pid()))? {
+        // One that has ended since is not worth a failure.
+        let Ok(schedstat) = fs::read_to_string(thread?.path().join("schedstat")) else { continue };
+        let nanoseconds = schedstat.split_whitespace().next().and_then(|field| field.parse().ok());
+        total += Duration::from_nanos(nanoseconds.ok_or_else(|| io::Error::other("no time in schedstat"))?);
+    }
+    Ok(total)
 }
 
 /// Resident memory, in bytes.
