@@ -96,24 +96,37 @@ enum Delta {
     Score(f64),
 }
 
+/// A clear of this record.
+#[derive(Clone, Copy)]
+struct Clear<'r> {
+    record: &'r Record,
+    /// It only says anew what its author had.
+    restates: bool,
+}
+
 /// A string, a hash field or a score: a value, and the increments in it that a clear may still have to keep.
 #[derive(Default, Clone)]
 struct Cell {
     value: Option<Vec<u8>>,
     increments: Vec<Increment>,
-    /// Those that went to sleep when the key expired: a clear that had not seen them wakes them up.
+    /// Those that went to sleep when the key expired, or that are part of a value which was said anew: a clear that had not seen
+    /// them wakes them up.
     asleep: Vec<Increment>,
 }
 
 impl Cell {
     /// SET, DEL and their like: `value` replaces what is there; increments that the author of the
     /// clear had not seen stay on top of it.
-    fn clear(&mut self, record: &Record, value: Option<Vec<u8>>) {
-        let asleep = std::mem::take(&mut self.asleep);
-        self.increments.splice(..0, asleep);
-        self.increments.retain(|increment| {
-            increment.origin != record.origin && !record.context.covers(increment.origin, increment.stamp)
+    fn clear(&mut self, by: Clear<'_>, value: Option<Vec<u8>>) {
+        self.increments.append(&mut self.asleep);
+        self.increments.sort_by_key(|increment| (increment.stamp, increment.origin));
+        let (seen, unseen) = std::mem::take(&mut self.increments).into_iter().partition(|increment: &Increment| {
+            increment.origin == by.record.origin || by.record.context.covers(increment.origin, increment.stamp)
         });
+        self.increments = unseen;
+        if by.restates {
+            self.asleep = seen;
+        }
         self.value = value;
         for increment in &self.increments {
             add(&mut self.value, &increment.delta);
@@ -263,40 +276,40 @@ impl Key {
     }
 
     /// Removes the key's value, but for increments that the author had not seen.
-    fn clear(&mut self, record: &Record) {
+    fn clear(&mut self, by: Clear<'_>) {
         self.deleted_id = 0;
         self.lifetimes.clear();
         match &mut self.content {
-            Some(Content::String(cell)) => cell.clear(record, None),
+            Some(Content::String(cell)) => cell.clear(by, None),
             Some(Content::Hash(fields) | Content::SortedSet(fields)) => {
-                fields.values_mut().for_each(|cell| cell.clear(record, None));
+                fields.values_mut().for_each(|cell| cell.clear(by, None));
             }
             Some(Content::Set(_) | Content::List(_) | Content::Stream(_)) | None => self.content = None,
         }
     }
 
-    fn put(&mut self, record: &Record, stamp: Stamp, (value, lifetimes): (Value, Lifetimes)) {
+    fn put(&mut self, by: Clear<'_>, stamp: Stamp, (value, lifetimes): (Value, Lifetimes)) {
         self.lifetimes.clear();
         match value {
-            Value::List(elements) => *self.list() = List::new(elements, record.origin, stamp),
-            Value::String(value) => self.string().clear(record, Some(value)),
+            Value::List(elements) => *self.list() = List::new(elements, by.record.origin, stamp),
+            Value::String(value) => self.string().clear(by, Some(value)),
             Value::Set(members) => *self.set() = members,
             Value::Stream(stream) => {
                 self.deleted_id = 0;
                 *self.stream() = stream;
             }
             Value::Hash(fields) => {
-                self.clear(record);
+                self.clear(by);
                 let cells = self.hash();
                 for (field, value) in fields {
-                    cells.entry(field).or_default().clear(record, Some(value));
+                    cells.entry(field).or_default().clear(by, Some(value));
                 }
             }
             Value::SortedSet(scores) => {
-                self.clear(record);
+                self.clear(by);
                 let cells = self.sorted_set();
                 for (member, score) in scores {
-                    cells.entry(member).or_default().clear(record, Some(score));
+                    cells.entry(member).or_default().clear(by, Some(score));
                 }
             }
         }
@@ -395,20 +408,21 @@ fn values(cells: BTreeMap<Vec<u8>, Cell>) -> Option<BTreeMap<Vec<u8>, Vec<u8>>> 
 pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value, Lifetimes)) -> State {
     let mut effects = Vec::new();
     for record in records {
-        let (mut db, mut stamp) = (0, record.first);
+        let (mut db, mut stamp, mut restates) = (0, record.first, false);
         for effect in effect::EffectReader::new(&record.effects) {
             match effect.expect("written by a node") {
                 Effect::Select { db: selected } => db = selected,
                 effect => {
-                    effects.push((stamp, record.origin, db, effect, record));
+                    effects.push((stamp, record.origin, db, effect, Clear { record, restates }));
                     stamp = stamp.plus(1);
+                    restates = matches!(effect, Effect::Restate { .. });
                 }
             }
         }
     }
     effects.sort_by_key(|(stamp, origin, ..)| (*stamp, *origin));
     let mut keys: BTreeMap<(u32, Vec<u8>), Key> = BTreeMap::new();
-    for (stamp, origin, db, effect, record) in effects {
+    for (stamp, origin, db, effect, by) in effects {
         let key = |key: &[u8]| (db, key.to_vec());
         for key in keys.values_mut() {
             key.expire(stamp);
@@ -419,14 +433,14 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value
             Effect::FlushDb | Effect::FlushAll => {
                 for ((key_db, _), key) in &mut keys {
                     if matches!(effect, Effect::FlushAll) || *key_db == db {
-                        key.clear(record);
+                        key.clear(by);
                         key.deadline_ms = None;
                     }
                 }
             }
             Effect::Delete { key: name } => {
                 let key = keys.entry(key(name)).or_default();
-                key.clear(record);
+                key.clear(by);
                 key.deadline_ms = None;
             }
             Effect::ExpireMembers { key: name, collection, members, deadline_ms } => {
@@ -436,12 +450,12 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value
             Effect::Expire { key: name, deadline_ms } => keys.entry(key(name)).or_default().deadline_ms = deadline_ms,
             Effect::Put { key: name, value, deadline_ms } => {
                 let key = keys.entry(key(name)).or_default();
-                key.put(record, stamp, decode(value));
+                key.put(by, stamp, decode(value));
                 key.deadline_ms = deadline_ms;
             }
             Effect::Set { key: name, value, deadline } => {
                 let key = keys.entry(key(name)).or_default();
-                key.string().clear(record, Some(value.to_vec()));
+                key.string().clear(by, Some(value.to_vec()));
                 match deadline {
                     Deadline::Clear => key.deadline_ms = None,
                     Deadline::Keep => {}
@@ -505,7 +519,7 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value
             Effect::HashSet { key: name, pairs } => {
                 let key = keys.entry(key(name)).or_default();
                 for (field, value) in pairs.pairs() {
-                    key.hash().entry(field.to_vec()).or_default().clear(record, Some(value.to_vec()));
+                    key.hash().entry(field.to_vec()).or_default().clear(by, Some(value.to_vec()));
                     key.set_lifetime(Collection::Hash, field, None);
                 }
             }
@@ -514,7 +528,7 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value
                 fields.iter().for_each(|field| entry.set_lifetime(Collection::Hash, field, None));
                 if let Some(Content::Hash(hash)) = &mut keys.entry(key(name)).or_default().content {
                     for field in fields.iter() {
-                        hash.entry(field.to_vec()).or_default().clear(record, None);
+                        hash.entry(field.to_vec()).or_default().clear(by, None);
                     }
                 }
             }
@@ -545,7 +559,7 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value
             Effect::SortedSetAdd { key: name, pairs } => {
                 let key = keys.entry(key(name)).or_default();
                 for (member, score) in pairs.iter() {
-                    key.sorted_set().entry(member.to_vec()).or_default().clear(record, Some(score_text(score)));
+                    key.sorted_set().entry(member.to_vec()).or_default().clear(by, Some(score_text(score)));
                     key.set_lifetime(Collection::SortedSet, member, None);
                 }
             }
@@ -554,7 +568,7 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value
                 members.iter().for_each(|member| entry.set_lifetime(Collection::SortedSet, member, None));
                 if let Some(Content::SortedSet(scores)) = &mut keys.entry(key(name)).or_default().content {
                     for member in members.iter() {
-                        scores.entry(member.to_vec()).or_default().clear(record, None);
+                        scores.entry(member.to_vec()).or_default().clear(by, None);
                     }
                 }
             }

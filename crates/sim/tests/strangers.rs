@@ -34,6 +34,9 @@ fn add(world: &mut World, host: usize, number: u64) {
         format!("{} list v{number};", ["RPUSH", "LPUSH"][number as usize % 2]),
         format!("XADD stream * field v{number};"),
         format!("HSET fields f{number} v{number};"),
+        "INCR counter".to_owned(),
+        "HINCRBY counts f 1".to_owned(),
+        "ZINCRBY scores 1 m".to_owned(),
     ] {
         world.command(host, &words(&command));
     }
@@ -100,6 +103,11 @@ fn run(seed: u64, pushes: &mut Pushes) -> bool {
             pushes.made += number;
             pushes.lost_or_twice += lost.len() as u64 + twice;
         }
+    }
+    for read in ["GET counter", "HGET counts f", "ZSCORE scores m"] {
+        let text = String::from_utf8_lossy(&world.command(HUB, &words(read))).into_owned();
+        let count = text.lines().nth(1).and_then(|count| count.parse::<u64>().ok());
+        assert_eq!(count, Some(number), "history {seed}: {read}");
     }
     assert_eq!(world.command(HUB, &words("EXISTS left")), b":0\r\n", "history {seed}: what was deleted came back");
     let digests: Vec<Vec<u8>> = (0..world.hosts.len()).map(|host| world.command(host, &words("MESH DIGEST"))).collect();

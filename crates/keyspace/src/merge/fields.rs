@@ -210,9 +210,14 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         let (author, limits) = (self.author, self.limits);
         let mut register = std::mem::take(F::registers(self.record).entry(name));
-        self.with_fields(|fields: &mut F| {
-            register.increments.grown().insert(author.origins, author.version, action, &mut fields.cell(name, limits));
-        });
+        if self.is_part_of_restated(register.version) {
+            register.increments.grown().insert_asleep(author.origins, author.version, action);
+        } else {
+            self.with_fields(|fields: &mut F| {
+                let cell = &mut fields.cell(name, limits);
+                register.increments.grown().insert(author.origins, author.version, action, cell);
+            });
+        }
         *F::registers(self.record).entry(name) = register;
         self.record.element_increments += 1;
         self.drop_empty();

@@ -173,7 +173,9 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         let is_alive = base.as_ref().is_none_or(|base| self.become_type(base.key_type()));
         let base = base.filter(|_| won && is_alive);
-        let cut = Cut { at: self.author.version, cause: Cause::Clear(self.author.row), wins: won };
+        let row = self.author.row;
+        let cause = if self.author.restates.is_some() { Cause::Restate(row) } else { Cause::Clear(row) };
+        let cut = Cut { at: self.author.version, cause, wins: won };
         self.cut(cut, base);
         self.record.operations.note_assumed(self.author.version, self.author.row);
     }

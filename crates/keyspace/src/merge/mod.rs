@@ -178,7 +178,9 @@ impl<'d, 'a, H: KeyHasher> Merge<'d, 'a, H> {
         }
         let is_described = self.database.recent.get(self.hash, self.key).is_some_and(|record| {
             // Something newer may have been left to the log by a transfer of state: the entry must not say that it is here.
-            record.clear == version
+            // Who has said anew what others wrote must not take it for his own.
+            record.restated.is_none()
+                && record.clear == version
                 && record.newest == version
                 && record.deadlines.newest().version == version
                 && record.deadlines.writes().len() == 1
@@ -234,6 +236,17 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// nothing says that a late one was cleared, and it is better to have it than to lose it.
     fn admits_addition(&self) -> bool {
         self.author.is_newer_than(self.record.clear) || self.joins_at_rest()
+    }
+
+    /// Is this effect part of what the newest clear says anew? `written`: the newest write of the element that it is about.
+    fn is_part_of_restated(&self, written: Option<Version>) -> bool {
+        let Author { origins, version, .. } = self.author;
+        let Record { clear, restated, .. } = &*self.record;
+        let Some(seen) = restated else { return false };
+        let is_seen = |seen: &Version| seen.origin == version.origin && seen.stamp >= version.stamp;
+        origins.newer(*clear, version)
+            && written.is_none_or(|written| !origins.newer(written, *clear))
+            && (clear.origin == version.origin || seen.iter().any(is_seen))
     }
 
     fn joins_at_rest(&self) -> bool {

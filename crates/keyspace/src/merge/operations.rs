@@ -32,6 +32,9 @@ pub(crate) enum Cause<'a> {
     /// Set, Delete, Put, Flush, or HashSet and HashDelete for one field. Increments that its author had
     /// not seen live on, on top of whatever is there then.
     Clear(Row<'a>),
+    /// A clear that only says anew what the key was. Increments that its author had seen are part of that, and sleep: a later clear that
+    /// had not seen them, one that says the key anew above all, wakes them up.
+    Restate(Row<'a>),
     /// A deadline. Increments sleep: a later clear that had not seen them wakes them up.
     Expiry,
     /// The key became another type. Nothing lives on.
@@ -42,7 +45,7 @@ pub(crate) enum Cause<'a> {
 pub(crate) struct Operations {
     /// Ascending.
     list: ThinVec<Operation>,
-    /// Increments that an expiry has put to sleep; all older than those in the list.
+    /// Increments that an expiry, or a clear that says anew what they are part of, has put to sleep. Ascending.
     asleep: ThinVec<Operation>,
     mode: Mode,
     /// For a transfer of state: what is missing here without being in one of these is part of the base.
@@ -209,14 +212,21 @@ impl Operations {
         self.redo_from(at, cell);
     }
 
+    /// The same for an increment that is part of what a clear says anew.
+    pub(crate) fn insert_asleep(&mut self, origins: &Origins, version: Version, action: Action) {
+        if !self.iter().any(|operation| operation.version == version) {
+            let at = self.asleep.partition_point(|operation| origins.newer(version, operation.version));
+            self.asleep.insert(at, Operation::new(version, action));
+        }
+    }
+
     /// Below `at` everything dies, the base included. Of the operations stays what the cause lets live;
     /// `restart` does them again once the new base is in the cell.
     pub(crate) fn cut(&mut self, origins: &Origins, at: Version, cause: Cause<'_>) {
         let is_newer = |operation: &Operation| origins.newer(operation.version, at);
         match cause {
             Cause::Clear(row) => {
-                let awake = std::mem::replace(&mut self.list, std::mem::take(&mut self.asleep));
-                self.list.extend(awake);
+                self.wake(origins);
                 let cancelled = &mut self.cancelled;
                 self.list.retain(|operation| {
                     let is_seen = !is_newer(operation) && row.covers(at, operation.version);
@@ -225,6 +235,14 @@ impl Operations {
                     }
                     is_newer(operation) || (operation.action.is_increment() && !is_seen)
                 });
+            }
+            Cause::Restate(row) => {
+                self.wake(origins);
+                let is_seen = |operation: &Operation| !is_newer(operation) && row.covers(at, operation.version);
+                let (asleep, awake) = std::mem::take(&mut self.list).into_iter().partition(is_seen);
+                (self.asleep, self.list) = (asleep, awake);
+                self.asleep.retain(|operation| operation.action.is_increment());
+                self.list.retain(|operation| is_newer(operation) || operation.action.is_increment());
             }
             Cause::Expiry => {
                 let (awake, older) = std::mem::take(&mut self.list).into_iter().partition(is_newer);
@@ -238,12 +256,20 @@ impl Operations {
         }
     }
 
+    /// Puts those that sleep to their places among the others.
+    fn wake(&mut self, origins: &Origins) {
+        if !self.asleep.is_empty() {
+            self.list.append(&mut self.asleep);
+            self.list.sort_by(|a, b| origins.compare(a.version, b.version));
+        }
+    }
+
     /// The same where the base is newer than `at`: only operations die, those that are older than the base
     /// and have lived on.
     pub(crate) fn thin(&mut self, origins: &Origins, at: Version, cause: Cause<'_>, cell: &mut impl Cell) {
         let gone = |operation: &Operation| match cause {
             Cause::Clear(row) => operation.action.is_increment() && row.covers(at, operation.version),
-            Cause::Expiry => false,
+            Cause::Restate(_) | Cause::Expiry => false,
             Cause::TypeClash => origins.newer(at, operation.version),
         };
         if let Cause::Clear(_) = cause {

@@ -129,7 +129,11 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let is_alive = action.is_increment() || author.is_newer_than(self.record.clear);
         if self.create(KeyType::String) && is_alive {
             let mut operations = std::mem::take(&mut self.record.operations);
-            operations.grown().insert(author.origins, author.version, action, &mut self.string_cell());
+            if action.is_increment() && self.is_part_of_restated(None) {
+                operations.grown().insert_asleep(author.origins, author.version, action);
+            } else {
+                operations.grown().insert(author.origins, author.version, action, &mut self.string_cell());
+            }
             self.record.operations = operations;
         }
     }

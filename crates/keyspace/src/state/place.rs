@@ -14,6 +14,7 @@ use crate::merge::{Author, Merge, version_of};
 use crate::recent::stream::StreamRecord;
 use crate::recent::{Field, Record};
 use crate::shard::Database;
+use crate::txn::restate::stamps_of;
 use crate::version::{OriginIndex, Row, Version, covers};
 use crate::{KeyHash, KeyType};
 use effect::{Collection, Stamp};
@@ -502,7 +503,9 @@ impl Place<'_> {
             Some(Value::List(_)) => None,
             None => None,
         };
-        let mut merge = self.merge(record.clear, row);
+        // What a clear had seen that says the key anew is known; of other ones what they have cancelled follows.
+        let seen = record.restated.as_deref().map(stamps_of);
+        let mut merge = self.merge(record.clear, seen.as_deref().map_or(row, Row::Seen));
         merge.author.restates = record.restated.as_ref();
         merge.clear_value(base);
     }

@@ -346,6 +346,17 @@ pub(crate) fn by_origin(seen: &[Stamp]) -> Arc<[Version]> {
     seen.iter().enumerate().map(of).filter(|seen| seen.stamp > Stamp::ZERO).collect()
 }
 
+/// The opposite: by `OriginIndex`.
+pub(crate) fn stamps_of(seen: &[Version]) -> Vec<Stamp> {
+    let mut stamps = Vec::new();
+    for Version { stamp, origin } in seen {
+        let index = usize::from(origin.0);
+        stamps.resize(stamps.len().max(index + 1), Stamp::ZERO);
+        stamps[index] = *stamp;
+    }
+    stamps
+}
+
 fn one(item: &[u8]) -> ItemsWriter {
     let mut items = ItemsWriter::new();
     items.push(item);
