@@ -1,7 +1,7 @@
 //! What long commands work on: copies of collections, which share everything with them until somebody writes.
 
 use keyspace::{KeyType, Txn, View};
-use values::{Element, Hash, HashRef, List, Set, SetRef, SortedSet};
+use values::{Element, Hash, HashRef, List, Prefetch, Set, SetRef, SortedSet};
 
 /// A copy of what was at a key.
 #[derive(Clone)]
@@ -59,6 +59,16 @@ impl Elements<'_> {
 }
 
 impl Copied {
+    /// Starts to load what it takes to remove an element.
+    fn prefetch(&self, element: &[u8], step: Prefetch) {
+        match self {
+            Copied::Set(set) => _ = set.view().prefetch(element, step),
+            Copied::Hash(hash) => _ = hash.view().prefetch(element, step),
+            Copied::SortedSet(set) => _ = set.prefetch(element, step),
+            Copied::Nothing | Copied::List(_) => {}
+        }
+    }
+
     /// What it is a copy of.
     pub(super) fn elements(&self) -> Option<Elements<'_>> {
         match self {
@@ -187,6 +197,9 @@ impl Remainder {
     /// Takes those out of about `count` elements from `place` on that `is_taken` says; returns the place of the next one.
     pub(super) fn take_some(&mut self, place: u64, count: usize, mut is_taken: impl FnMut(&[u8]) -> bool) -> u64 {
         let Remainder { before, rest, .. } = self;
+        for step in [Prefetch::Bucket, Prefetch::Entries] {
+            before.walk(place, count, |element, _| element.with_bytes(|element| rest.prefetch(element, step)));
+        }
         before.walk(place, count, |element, _| {
             element.with_bytes(|element| match rest {
                 _ if !is_taken(element) => {}

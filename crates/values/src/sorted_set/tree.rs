@@ -307,32 +307,54 @@ impl Tree {
         (fits && bytes <= MAX_LEAF_BYTES) || lens.contains(&0)
     }
 
-    /// Moves what a child's right neighbour has into the child.
+    /// Makes one node of a child and its right neighbour.
     fn unite(&mut self, node: u32, left: usize, level: u32, moved: &mut impl FnMut(&[u8], u32, u32)) {
         let branch = self.branches.at_mut(node);
         let right = branch.children.remove(left + 1);
         branch.counts[left] += branch.counts.remove(left + 1);
         let separator = (branch.separators.score(left + 1), branch.separators.member(left + 1).to_vec());
         branch.separators.remove(left + 1);
-        let left = branch.children[left];
-        if level > 0 {
-            let mut right = self.branches.free(right);
-            right.separators.remove(0);
-            right.separators.insert(0, separator.0, &separator.1);
-            let branch = self.branches.at_mut(left);
-            branch.separators.append(&right.separators);
-            branch.children.append(&mut right.children);
-            branch.counts.append(&mut right.counts);
+        let place = left;
+        let left = branch.children[place];
+        if level == 0 {
+            let stays = self.unite_leaves(left, right, moved);
+            self.branches.at_mut(node).children[place] = stays;
             return;
         }
-        let Leaf { run, next, .. } = self.leaves.free(right);
-        run.iter().for_each(|(_, member)| moved(member, right, left));
-        let leaf = self.leaves.at_mut(left);
-        leaf.run.append(&run);
-        leaf.next = next;
-        if next != NONE {
-            self.leaves.at_mut(next).previous = left;
+        let mut right = self.branches.free(right);
+        right.separators.remove(0);
+        right.separators.insert(0, separator.0, &separator.1);
+        let branch = self.branches.at_mut(left);
+        branch.separators.append(&right.separators);
+        branch.children.append(&mut right.children);
+        branch.counts.append(&mut right.counts);
+    }
+
+    /// Moves what the smaller one of two neighbours has to the other one, which is returned: who takes pairs away from
+    /// one end moves none.
+    fn unite_leaves(&mut self, left: u32, right: u32, moved: &mut impl FnMut(&[u8], u32, u32)) -> u32 {
+        let is_left_smaller = self.leaves.at(left).run.len() < self.leaves.at(right).run.len();
+        let (goes, stays) = if is_left_smaller { (left, right) } else { (right, left) };
+        let Leaf { mut run, previous, next } = self.leaves.free(goes);
+        run.iter().for_each(|(_, member)| moved(member, goes, stays));
+        let leaf = self.leaves.at_mut(stays);
+        if is_left_smaller {
+            if run.len() > 0 {
+                run.append(&leaf.run);
+                leaf.run = run;
+            }
+            leaf.previous = previous;
+            if previous != NONE {
+                self.leaves.at_mut(previous).next = stays;
+            }
+        } else {
+            leaf.run.append(&run);
+            leaf.next = next;
+            if next != NONE {
+                self.leaves.at_mut(next).previous = stays;
+            }
         }
+        stays
     }
 
     /// Copies one part of what clones share. False where there is no such part.
@@ -425,5 +447,60 @@ impl<N: Part> Nodes<N> {
 
     fn heap_size(&self) -> usize {
         self.nodes.heap_size() + self.free.capacity() * size_of::<u32>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A tree of so many pairs, which came in their order.
+    fn in_order(count: u32) -> Tree {
+        let mut tree = Tree::default();
+        for n in 0..count {
+            tree.insert(f64::from(n), &n.to_be_bytes(), |_, _, _| ());
+        }
+        tree
+    }
+
+    #[test]
+    fn who_takes_from_one_end_moves_nothing() {
+        const COUNT: u32 = 10_000;
+        let orders: [Vec<u32>; 2] = [(0..COUNT).collect(), (0..COUNT).rev().collect()];
+        for order in orders {
+            let mut tree = in_order(COUNT);
+            let mut moved = 0;
+            for (removed, n) in (1..).zip(&order) {
+                tree.remove(f64::from(*n), &n.to_be_bytes(), |_, _, _| moved += 1);
+                assert_eq!(tree.len(), COUNT as usize - removed);
+            }
+            assert!(moved < 100, "{moved}");
+        }
+    }
+
+    #[test]
+    fn neighbours_stay_neighbours() {
+        let mut tree = in_order(1000);
+        // Leaves are left with some pairs each: the smaller ones go to the left, or to the right.
+        let stays = |n: u32| n % 64 < 20 || n % 128 < 40;
+        (0..1000).filter(|n| !stays(*n)).for_each(|n| tree.remove(f64::from(n), &n.to_be_bytes(), |_, _, _| ()));
+        let left: Vec<f64> = (0..1000).filter(|n| stays(*n)).map(f64::from).collect();
+        (0..1000).filter(|n| stays(*n) && n % 5 > 0).for_each(|n| {
+            tree.remove(f64::from(n), &n.to_be_bytes(), |_, _, _| ());
+        });
+        let left: Vec<f64> = left.into_iter().filter(|score| score % 5.0 == 0.0).collect();
+        let (mut at, mut forward) = (tree.position(0), Vec::new());
+        for _ in 0..tree.len() {
+            forward.push(tree.score(at));
+            at = tree.next(at);
+        }
+        assert_eq!(forward, left);
+        let (mut at, mut backward) = (tree.position(tree.len() - 1), Vec::new());
+        for _ in 0..tree.len() {
+            backward.push(tree.score(at));
+            at = tree.previous(at);
+        }
+        backward.reverse();
+        assert_eq!(backward, left);
     }
 }
