@@ -47,14 +47,21 @@ impl Rewrites {
         // Where it loses against one that had seen them they are still there; but somebody who says it anew next may have heard
         // of the loser only.
         let is_lost = |write: &mut OwnWrite| write.stamp > seen && (own.wins || write.may_repeat);
-        let lost = kept.writes.extract_if(.., is_lost);
-        let effects: Vec<u8> = lost.flat_map(|write| write.effects).collect();
+        let lost: Vec<OwnWrite> = kept.writes.extract_if(.., is_lost).collect();
         if kept.writes.is_empty() {
             self.kept.remove(&place);
         }
-        if !effects.is_empty() {
+        if !lost.is_empty() {
             let (db, key) = place;
-            self.lost.push(LostWrites { db, key, restated, effects });
+            self.lost.push(LostWrites { db, key, restated, writes: lost });
+        }
+    }
+
+    /// What did not need to be said again this time.
+    pub(crate) fn keep(&mut self, place: Place, writes: Vec<OwnWrite>) {
+        if !writes.is_empty() {
+            let until_ms = self.now_ms + KEEP_MS;
+            self.kept.entry(place).or_insert(Kept { until_ms, writes: Vec::new() }).writes.extend(writes);
         }
     }
 }
@@ -64,16 +71,19 @@ mod tests {
     use super::*;
     use keyspace::OriginIndex;
 
+    fn write(stamp: &u64) -> OwnWrite {
+        OwnWrite { stamp: Stamp(*stamp), effects: vec![*stamp as u8], may_repeat: stamp.is_multiple_of(10) }
+    }
+
     fn restate(rewrites: &mut Rewrites, wins: bool, seen: u64, writes: &[u64]) -> Vec<u8> {
         let restated = Version { stamp: Stamp(50), origin: OriginIndex(1) };
-        let write = |stamp: &u64| OwnWrite {
-            stamp: Stamp(*stamp),
-            effects: vec![*stamp as u8],
-            may_repeat: stamp.is_multiple_of(10),
-        };
         let own = OwnWrites { writes: writes.iter().map(write).collect(), wins };
         rewrites.restate((0, b"k".to_vec()), restated, Stamp(seen), own);
-        std::mem::take(&mut rewrites.lost).into_iter().flat_map(|lost| lost.effects).collect()
+        std::mem::take(&mut rewrites.lost)
+            .into_iter()
+            .flat_map(|lost| lost.writes)
+            .flat_map(|write| write.effects)
+            .collect()
     }
 
     #[test]
@@ -85,5 +95,14 @@ mod tests {
         assert_eq!(restate(&mut rewrites, true, 12, &[]), []);
         rewrites.set_now(KEEP_MS);
         assert_eq!(restate(&mut rewrites, true, 0, &[]), [], "nobody says so after that long");
+    }
+
+    #[test]
+    fn what_is_there_from_somebody_else_may_be_lost_to_the_next_one() {
+        let mut rewrites = Rewrites::default();
+        assert_eq!(restate(&mut rewrites, true, 5, &[10]), [10]);
+        rewrites.keep((0, b"k".to_vec()), vec![write(&10)]);
+        assert_eq!(restate(&mut rewrites, true, 10, &[]), [], "whose author had seen it");
+        assert_eq!(restate(&mut rewrites, true, 5, &[]), [10]);
     }
 }

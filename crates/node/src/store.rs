@@ -97,8 +97,9 @@ impl KeyspaceStore {
         let Some(engine) = self.engine.upgrade() else { return };
         for lost in std::mem::take(&mut self.rewrites.lost) {
             let mut txn = self.keyspace.begin(Scope::Keys(&[self.keyspace.hash(&lost.key)]), lost.db, now.unix_ms);
-            txn.say_again(&lost);
+            let unneeded = txn.say_again(&lost);
             engine.commit(&mut txn, Author::default());
+            self.rewrites.keep((lost.db, lost.key), unneeded);
         }
         // While a data set comes in, keys may still be without it.
         if self.doubts.is_empty() || self.keyspace.is_half_imported() {

@@ -94,7 +94,7 @@ fn run(seed: u64, pushes: &mut Pushes) -> bool {
         let lost: Vec<u64> = (0..number).filter(|number| count(number) == 0).collect();
         let twice = (0..number).filter(|number| count(number) > 1).count() as u64;
         // Where several nodes say a list anew in turn, a push of one that was away may be lost or doubled: it has another name each time.
-        // In single histories that are up to 7 % lost and 14 % twice; in all of 300 together 0.3 and 0.2 %.
+        // In single histories that are up to 7 % lost and 14 % twice; in all of 400 together 0.1 and 0.2 %.
         let is_list = read.starts_with("LRANGE");
         let (may_be_lost, may_be_twice) = if is_list { (number / 10, number / 6) } else { (0, 0) };
         assert!(lost.len() as u64 <= may_be_lost, "history {seed}: {read} lacks {lost:?} of {number}");
@@ -120,6 +120,6 @@ fn what_others_write_while_keys_are_said_anew_is_not_lost() {
     let mut pushes = Pushes::default();
     let late = (0..HISTORIES).filter(|seed| run(*seed, &mut pushes)).count() as u64;
     let Pushes { made, lost_or_twice } = pushes;
-    assert!(lost_or_twice <= made / 50, "of {made} pushes {lost_or_twice} were lost or doubled");
+    assert!(lost_or_twice <= made / 100, "of {made} pushes {lost_or_twice} were lost or doubled");
     assert!(late > HISTORIES / 2, "of {HISTORIES} only {late} had late records");
 }

@@ -26,7 +26,7 @@ pub struct LostWrites {
     pub key: Vec<u8>,
     /// The version of what was said anew.
     pub restated: Version,
-    pub effects: Vec<u8>,
+    pub writes: Vec<OwnWrite>,
 }
 
 /// The effects that say again what a write of this node has left on a key.
@@ -66,29 +66,33 @@ impl Txn<'_> {
         own_writes(self.view.keyspace, database, (hash, key), restated)
     }
 
-    /// Says this again, but for what was written since.
-    pub fn say_again(&mut self, lost: &LostWrites) {
-        let restated = lost.restated;
+    /// Says this again, but for what was written since. Returns what did not need to be, as it is there from somebody else: who says the
+    /// key anew next may not have it.
+    pub fn say_again(&mut self, lost: &LostWrites) -> Vec<OwnWrite> {
         // Whoever has said the list anew may have had a push all the same: from somebody who had said it anew before.
-        let mut there = None;
-        for effect in EffectReader::new(&lost.effects).map_while(Result::ok) {
-            let Some(key) = effect.key() else { continue };
-            if self.is_written_since(key, &effect, restated) {
-                continue;
-            }
-            match effect {
-                Effect::Put { value, deadline_ms, .. } => self.put(key, value, deadline_ms),
-                Effect::ListPush { end, elements, .. } => {
-                    let there = there.get_or_insert_with(|| self.elements_of(key));
-                    let missing = elements.iter().filter(|element| !there.contains(*element));
-                    let missing: Vec<Vec<u8>> = missing.map(<[u8]>::to_vec).collect();
-                    if !missing.is_empty() {
-                        let _ = self.list_push(key, end, missing.iter().map(Vec::as_slice));
-                    }
+        let (mut there, mut unneeded) = (None, Vec::new());
+        for write in &lost.writes {
+            for effect in EffectReader::new(&write.effects).map_while(Result::ok) {
+                let Some(key) = effect.key() else { continue };
+                if self.is_written_since(key, &effect, lost.restated) {
+                    continue;
                 }
-                effect => self.merge(key, &effect, |merge| apply_to_key(merge, &effect)),
+                match effect {
+                    Effect::Put { value, deadline_ms, .. } => self.put(key, value, deadline_ms),
+                    Effect::ListPush { end, elements, .. } => {
+                        let there = there.get_or_insert_with(|| self.elements_of(key));
+                        let (had, missing) = elements.iter().map(<[u8]>::to_vec).partition(|one| there.contains(one));
+                        unneeded.extend(push_of(key, end, write.stamp, had));
+                        let missing: Vec<Vec<u8>> = missing;
+                        if !missing.is_empty() {
+                            let _ = self.list_push(key, end, missing.iter().map(Vec::as_slice));
+                        }
+                    }
+                    effect => self.merge(key, &effect, |merge| apply_to_key(merge, &effect)),
+                }
             }
         }
+        unneeded
     }
 
     /// What is in a list; nothing where that would be too much.
@@ -355,6 +359,15 @@ pub(crate) fn stamps_of(seen: &[Version]) -> Vec<Stamp> {
         stamps[index] = *stamp;
     }
     stamps
+}
+
+/// A push of these elements; `None` where there are none.
+fn push_of(key: &[u8], end: End, stamp: Stamp, elements: Vec<Vec<u8>>) -> Option<OwnWrite> {
+    let mut items = ItemsWriter::new();
+    elements.iter().for_each(|element| items.push(element));
+    let mut effects = Vec::new();
+    EffectWriter::new(&mut effects).push(&Effect::ListPush { key, end, elements: items.items() });
+    (!elements.is_empty()).then_some(OwnWrite { stamp, effects, may_repeat: true })
 }
 
 fn one(item: &[u8]) -> ItemsWriter {
