@@ -24,14 +24,16 @@ const STEP_CALLS: usize = 1_000;
 const PAUSE_MS: u64 = 30;
 /// Where something differs, it is looked at again after so long, in milliseconds.
 const CONFIRM_MS: u64 = 5_000;
-/// So long an answer is waited for, and what it is about, in milliseconds.
+/// How often it is looked whether the link is still there over which an answer is to come, in milliseconds: that may take long.
+const LOOK_MS: u64 = 1_000;
+/// So long what an answer is about is waited for, in milliseconds.
 const PATIENCE_MS: u64 = 60_000;
 
 const KEYS_PER_BUCKET: u64 = 1_024;
 const MIN_BUCKETS: usize = 64;
 const MAX_BUCKETS: usize = 1 << 16;
-/// An answer is about as many buckets as have that many keys, or one.
-const MAX_KEYS: usize = 1 << 15;
+/// An answer is about as many buckets as have that many keys. One that has more by itself is left out.
+const MAX_KEYS: u64 = 1 << 15;
 
 /// The comparison that this node, as a replica, is about.
 pub(crate) struct Comparison {
@@ -202,7 +204,8 @@ impl Mesh {
 
     /// When that is, in `Now::monotonic_ms`.
     pub(crate) fn compare_next_ms(&self) -> Option<u64> {
-        let answers = self.links.values().filter_map(|link| Some(link.downstream()?.answer.as_ref()?.due_ms));
+        let answering = self.links.values().filter(|_| self.may_answer());
+        let answers = answering.filter_map(|link| Some(link.downstream()?.answer.as_ref()?.due_ms));
         let own = match &self.comparison {
             Some(comparison) => Some(comparison.due_ms),
             None => self.to_compare().map(|(_, due_ms)| due_ms).min(),
@@ -255,12 +258,14 @@ impl Mesh {
                     let start = comparisons.start;
                     link.send(&Message::Compare { start, sums: tally.sums });
                     comparison.moving = tally.moving;
-                    comparison.due_ms = now.monotonic_ms + PATIENCE_MS;
+                    comparison.due_ms = now.monotonic_ms + LOOK_MS;
                     Stage::Asking
                 }
             },
-            // No answer has come.
-            Stage::Asking => return None,
+            Stage::Asking => {
+                comparison.due_ms = now.monotonic_ms + LOOK_MS;
+                Stage::Asking
+            }
             Stage::CatchingUp(compared, _) if self.last_effects.dominates(&compared.effects) => {
                 Stage::Checking(Cursor::default(), Box::new(Check::new(&compared, comparison.buckets)))
             }
@@ -336,10 +341,14 @@ impl Mesh {
         Ok(())
     }
 
+    /// What is half of another data set is no answer.
+    fn may_answer(&self) -> bool {
+        self.import.is_none() && !self.unsettled
+    }
+
     /// Goes on with an answer.
     fn answer(&mut self, store: &mut dyn Store, now: Now) {
-        // What is half of another data set is no answer.
-        if self.import.is_some() || self.unsettled {
+        if !self.may_answer() {
             return;
         }
         let is_due = |link: &&mut Link| {
@@ -395,13 +404,10 @@ impl Answer {
         let count = self.sums.len();
         let all = (0..count).map(|bucket| bucket.wrapping_add(self.start as usize) & (count - 1));
         let differing: Vec<usize> = all.filter(|bucket| self.sums[*bucket] != self.tally.sums[*bucket]).collect();
-        let mut room = MAX_KEYS as u64;
-        for bucket in &differing {
-            let keys = self.tally.counts[*bucket];
-            if keys > room && !self.buckets.is_empty() {
-                break;
-            }
-            room = room.saturating_sub(keys);
+        let mut room = MAX_KEYS;
+        for bucket in differing.iter().filter(|bucket| self.tally.counts[**bucket] <= MAX_KEYS) {
+            let Some(left) = room.checked_sub(self.tally.counts[*bucket]) else { break };
+            room = left;
             self.buckets.insert(*bucket as u64);
         }
         self.differing = Some(differing.len() as u64);

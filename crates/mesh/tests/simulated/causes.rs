@@ -7,7 +7,7 @@ use mesh::{BatchReader, BatchWriter, FrameDecoder, LinkId, Mesh, Message, Now, R
 
 const NOW: Now = Now { unix_ms: EPOCH_MS, monotonic_ms: 1 };
 
-fn vector(entries: &[(usize, u64)]) -> VersionVector {
+pub fn vector(entries: &[(usize, u64)]) -> VersionVector {
     let mut vector = VersionVector::new();
     entries.iter().for_each(|(node, stamp)| vector.advance(origin(*node, 1), Stamp(*stamp)));
     vector
@@ -41,7 +41,7 @@ fn send_set(
     send(mesh, store, *link, &Message::Records { batch: batch.bytes() });
 }
 
-fn begin_data_set(
+pub fn begin_data_set(
     (mesh, store, link): &mut (Mesh, ToyStore, LinkId),
     theirs: &VersionVector,
     rows: Vec<(Origin, VersionVector)>,

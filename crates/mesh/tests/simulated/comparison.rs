@@ -1,7 +1,10 @@
 //! Nodes find what differs between them.
 
-use crate::network::{Network, Node, options};
-use mesh::Options;
+use crate::causes::{begin_data_set, vector};
+use crate::hostile::{is_closed, open_link, send};
+use crate::network::{EPOCH_MS, Network, Node, options, origin};
+use effect::{Stamp, VersionVector};
+use mesh::{Message, Now, Options};
 
 const COMPARE_MS: u64 = 2_000;
 
@@ -69,4 +72,33 @@ fn what_is_written_meanwhile_is_no_difference() {
         network.run(10);
     }
     assert_eq!(doubted(&network), vec![Vec::<String>::new(); 3]);
+}
+
+#[test]
+fn a_strange_number_of_sums_closes_the_link() {
+    for (count, closes) in [(64, false), (0, true), (3, true), (1 << 17, true)] {
+        let (mut mesh, mut store, link) = open_link(false);
+        send(&mut mesh, &mut store, link, &Message::Compare { start: u64::MAX, sums: vec![1; count] });
+        assert_eq!(is_closed(&mut mesh), closes, "{count}");
+    }
+}
+
+#[test]
+fn nobody_is_answered_while_a_data_set_comes_and_nothing_is_due_for_it() {
+    let now = |monotonic_ms| Now { unix_ms: EPOCH_MS, monotonic_ms };
+    let mut node = open_link(true);
+    let replica = node.0.accept(&["1", "0000000000000003", "1", "multi-master"], "other", 2, now(1));
+    begin_data_set(&mut node, &vector(&[(1, 5), (2, 7)]), vec![]);
+    let (mesh, store, _) = &mut node;
+    let vector = VersionVector::new();
+    let hello = Message::Hello { origin: origin(2, 1), unix_ms: EPOCH_MS, newest: Stamp::ZERO, vector };
+    send(mesh, store, replica, &hello);
+    send(mesh, store, replica, &Message::Compare { start: 0, sums: vec![0; 64] });
+    for ms in [500, 501] {
+        if mesh.wants_tick(now(ms)) {
+            mesh.commit(Stamp(ms), 0, store.context, &[], now(ms));
+        }
+        mesh.turn(store, now(ms));
+    }
+    assert!(mesh.deadline_ms().unwrap() > 501);
 }

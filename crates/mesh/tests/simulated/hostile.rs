@@ -41,7 +41,7 @@ pub fn send(mesh: &mut Mesh, store: &mut ToyStore, link: LinkId, message: &Messa
     mesh.handle(link, Input::Received { bytes: &bytes }, store, NOW);
 }
 
-fn is_closed(mesh: &mut Mesh) -> bool {
+pub fn is_closed(mesh: &mut Mesh) -> bool {
     std::iter::from_fn(|| mesh.poll_action()).any(|action| matches!(action, Action::Close { .. }))
 }
 
