@@ -76,6 +76,8 @@ impl Mesh {
         let mut rows: Vec<_> = rows.map(|(origin, row)| (origin, row.clone())).collect();
         let mut row = vector.clone();
         row.merge(&self.departures());
+        // Who joins, and has not said anything yet, may still bring what is older than what it will be told.
+        self.joining.keys().for_each(|joiner| row.advance(*joiner, Stamp::ZERO));
         rows.push((self.own, row));
         let assumed = self.rows.all_assumed();
         let clock = self.watermarks().clock;

@@ -139,8 +139,10 @@ fn strangers_and_idle_nodes_that_once_diverged() {
     let aged = Scenario { crashes: true, short_logs: true, aged: true, ..Scenario::default() };
     let strangers = Scenario { joins: true, eager: true, ..aged };
     let nameless = Scenario { nameless: true, ..aged };
+    // A joiner of whom the sender of a data set had nothing yet, so that who got it did not wait for what he wrote.
+    let unheard = Scenario { joins: true, compares: true, ..aged };
     let histories = [1131, 1228, 4311].map(|seed| (strangers, seed)).into_iter();
-    for (scenario, seed) in histories.chain([31, 641].map(|seed| (nameless, seed))) {
+    for (scenario, seed) in histories.chain([31, 641].map(|seed| (nameless, seed))).chain([(unheard, 30004518)]) {
         let result = run(scenario, seed);
         assert!(result.is_ok(), "{}", result.unwrap_err());
     }
