@@ -54,7 +54,7 @@ pub use survey::{Rest, Sighting};
 pub use txn::{
     Commit, LostWrites, NewId, NotAdded, OwnWrite, OwnWrites, ScoreCondition, ScoresWritten, SetDeadline, Txn,
 };
-pub use version::{OriginIndex, Row, Version, raise};
+pub use version::{OriginIndex, Row, Version, put_stamp, raise};
 pub use view::{KeyType, StringRef, View};
 pub use walk::{Walk, Walked};
 

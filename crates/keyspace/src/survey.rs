@@ -1,13 +1,13 @@
 //! A walk over all keys that tells what they are, for another node to compare with its own
 //! (docs/decisions/0010-comparison.md).
 
-use crate::deadlines::stamp_of;
 use crate::digest::entry_digest;
 use crate::entry::Entry;
 use crate::guard::Wanted;
 use crate::stability::is_known;
 use crate::state::Cursor;
 use crate::version::Version;
+use crate::view::is_expired;
 use crate::walk::value_len;
 use crate::{KeyType, Keyspace};
 use effect::Stamp;
@@ -57,23 +57,18 @@ impl Keyspace {
             let moving = database.recent.keys().filter(|key| database.table.find(self.hash(key), key).is_none());
             moving.for_each(|key| see(Sighting { db, key, hash: hash_of(key), rest: None }));
         }
+        let soon_ms = now_ms.max(self.stamping.last().ms()) + DEADLINE_MS;
         let bucket = database.table.scan(bucket, |entry| {
-            let deadline_ms = now_ms.max(self.stamping.last().ms()) + DEADLINE_MS;
-            let is_at_rest = !entry.has_recent()
-                && is_at_rest(entry.version(), known)
-                && entry.deadline_ms().is_none_or(|due_ms| stamp_of(due_ms) > Stamp::from_ms(deadline_ms));
+            let version = entry.version().filter(|version| *version != Version::ZERO);
+            let is_at_rest = !entry.has_recent() && is_known(version, known) && !is_expired(entry, soon_ms);
             let rest = is_at_rest.then(|| Rest {
                 digest: bounded_digest(db, entry),
-                stamp: entry.version().map_or(Stamp::ZERO, |version| version.stamp),
+                stamp: version.map_or(Stamp::ZERO, |version| version.stamp),
             });
             see(Sighting { db, key: entry.key(), hash: hash_of(entry.key()), rest });
         });
         Some(cursor.after(index, bucket))
     }
-}
-
-fn is_at_rest(version: Option<Version>, known: &[Stamp]) -> bool {
-    is_known(version.filter(|version| *version != Version::ZERO), known)
 }
 
 fn bounded_digest(db: u32, entry: &Entry) -> u64 {

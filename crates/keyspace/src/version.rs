@@ -69,6 +69,15 @@ pub(crate) fn covers(vector: &[Stamp], version: Version) -> bool {
     vector.get(version.origin.0 as usize).is_some_and(|seen| *seen >= version.stamp)
 }
 
+/// Notes a stamp in a vector by `OriginIndex`.
+pub fn put_stamp(vector: &mut Vec<Stamp>, index: OriginIndex, stamp: Stamp) {
+    let index = usize::from(index.0);
+    if vector.len() <= index {
+        vector.resize(index + 1, Stamp::ZERO);
+    }
+    vector[index] = stamp;
+}
+
 /// Raises every stamp of a vector, by `OriginIndex`, to the larger of the two.
 pub fn raise(vector: &mut Vec<Stamp>, other: &[Stamp]) {
     vector.resize(vector.len().max(other.len()), Stamp::ZERO);

@@ -356,20 +356,15 @@ impl Mesh {
             answer.is_some_and(|answer| answer.due_ms <= now.monotonic_ms)
         };
         let Some(link) = self.links.values_mut().find(is_due) else { return };
-        let Some(answer) = link.downstream_mut().and_then(|downstream| downstream.answer.as_mut()) else { return };
-        if !answer.go_on(store, now) {
-            return;
-        }
-        let compared = Message::Compared {
-            effects: self.last_effects.clone(),
-            differing: answer.differing.unwrap_or(0),
-            moving: answer.tally.moving,
-            buckets: answer.buckets.iter().copied().collect(),
-            keys: std::mem::take(&mut answer.keys),
-        };
-        link.send(&compared);
-        if let Some(downstream) = link.downstream_mut() {
-            downstream.answer = None;
+        let Some(answering) = link.downstream_mut().map(|downstream| &mut downstream.answer) else { return };
+        if let Some(answer) = answering.take_if(|answer| answer.go_on(store, now)) {
+            link.send(&Message::Compared {
+                effects: self.last_effects.clone(),
+                differing: answer.differing.unwrap_or(0),
+                moving: answer.tally.moving,
+                buckets: answer.buckets.into_iter().collect(),
+                keys: answer.keys,
+            });
         }
     }
 }

@@ -26,15 +26,13 @@ impl Mesh {
             }
             return;
         }
-        let has_effects = |link: &Link| link.is_open() && link.upstream().is_some() && link.has_effects;
         if self.is_blank()
-            && self.links.values().any(has_effects)
+            && self.sources().any(|link| link.has_effects)
             && let Some(id) = self.state_source(None)
         {
             return self.request_state(id);
         }
-        let sources = self.links.values().filter(|link| link.is_open() && link.upstream().is_some());
-        let offered = sources.flat_map(|link| link.announced.iter().map(|(origin, _)| origin));
+        let offered = self.sources().flat_map(|link| link.announced.iter().map(|(origin, _)| origin));
         let origins: BTreeSet<Origin> = offered.filter(|origin| *origin != self.own).collect();
         let mut requests = Requests::default();
         for origin in origins {
@@ -122,16 +120,20 @@ impl Mesh {
             .map(|(id, _)| id)
     }
 
+    /// Open links to masters.
+    fn sources(&self) -> impl Iterator<Item = &Link> {
+        self.links.values().filter(|link| link.is_open() && link.upstream().is_some())
+    }
+
     /// Has some open source more than `received`?
     fn is_offered(&self, origin: Origin, received: Stamp) -> bool {
-        let mut sources = self.links.values().filter(|link| link.is_open() && link.upstream().is_some());
-        sources.any(|link| link.announced.get(origin) > received)
+        self.sources().any(|link| link.announced.get(origin) > received)
     }
 
     /// Whose data set to ask for: of those that have `wanted`, the one that has most of what all have, the
     /// nearest of those with effects first.
     fn state_source(&self, wanted: Option<Origin>) -> Option<LinkId> {
-        let sources: Vec<_> = self.links.values().filter(|link| link.is_open() && link.upstream().is_some()).collect();
+        let sources: Vec<_> = self.sources().collect();
         let mut all = VersionVector::new();
         for link in &sources {
             all.merge(&link.announced);

@@ -14,6 +14,7 @@ mod feeders;
 mod frame;
 mod handshake;
 mod inflow;
+mod joining;
 mod link;
 mod log;
 mod master;

@@ -6,7 +6,7 @@ use effect::{Effect, EffectReader, Origin, Stamp, VersionVector};
 use engine::{Author, Engine};
 use keyspace::{
     CausalMark, Change, Checked, Horizon, Import, Keyspace, OriginIndex, Preparation, Restated, Row, Scope, Txn,
-    Version, raise,
+    Version, put_stamp, raise,
 };
 use mesh::{BatchReader, Cursor, Now, Record, Sighting, Store, Watermarks};
 use std::collections::{BTreeMap, HashMap};
@@ -157,11 +157,8 @@ impl KeyspaceStore {
     fn fill_seen(&mut self, row: &VersionVector) -> Result<(), String> {
         self.seen.clear();
         for (origin, stamp) in row.iter() {
-            let index = usize::from(self.index(origin)?.0);
-            if self.seen.len() <= index {
-                self.seen.resize(index + 1, Stamp::ZERO);
-            }
-            self.seen[index] = stamp;
+            let index = self.index(origin)?;
+            put_stamp(&mut self.seen, index, stamp);
         }
         Ok(())
     }

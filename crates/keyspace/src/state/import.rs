@@ -11,7 +11,7 @@ use crate::shard::{Database, Shard};
 use crate::table::KeyHasher;
 use crate::txn::OwnWrites;
 use crate::txn::restate::own_writes;
-use crate::version::{OriginIndex, Row, Version, covers};
+use crate::version::{OriginIndex, Row, Version, covers, put_stamp};
 use crate::{Change, KeyHash, Keyspace};
 use effect::{Stamp, VersionVector};
 use std::collections::HashSet;
@@ -65,9 +65,8 @@ impl Import {
         let stamps = |vector: &VersionVector| {
             let mut stamps = Vec::new();
             for (origin, stamp) in vector.iter() {
-                let index = keyspace.origin_index(origin).ok_or(ImportError::TooManyOrigins)?.0 as usize;
-                stamps.resize(stamps.len().max(index + 1), Stamp::ZERO);
-                stamps[index] = stamp;
+                let index = keyspace.origin_index(origin).ok_or(ImportError::TooManyOrigins)?;
+                put_stamp(&mut stamps, index, stamp);
             }
             Ok::<_, ImportError>(stamps)
         };

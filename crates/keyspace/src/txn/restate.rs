@@ -13,7 +13,7 @@ use crate::merge::version_of;
 use crate::recent::{Field, Record};
 use crate::shard::Database;
 use crate::table::KeyHasher;
-use crate::version::{OriginIndex, Version};
+use crate::version::{OriginIndex, Version, put_stamp};
 use effect::{Collection, Effect, EffectReader, EffectWriter, End, Items, ItemsWriter, ScoredItemsWriter, Stamp};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -36,6 +36,26 @@ pub struct OwnWrite {
     pub effects: Vec<u8>,
     /// It makes no difference how often it is done, or it is better to have it twice than not at all.
     pub may_repeat: bool,
+}
+
+impl OwnWrite {
+    fn new(stamp: Stamp, effect: &Effect<'_>) -> OwnWrite {
+        let mut effects = Vec::new();
+        EffectWriter::new(&mut effects).push(effect);
+        let may_repeat = matches!(
+            effect,
+            Effect::SetAdd { .. }
+                | Effect::SetRemove { .. }
+                | Effect::HashSet { .. }
+                | Effect::HashDelete { .. }
+                | Effect::SortedSetAdd { .. }
+                | Effect::SortedSetRemove { .. }
+                | Effect::StreamAdd { .. }
+                | Effect::StreamGroupCreate { .. }
+                | Effect::ListPush { .. }
+        );
+        OwnWrite { stamp, effects, may_repeat }
+    }
 }
 
 /// Those on a key that is said anew.
@@ -71,25 +91,29 @@ impl Txn<'_> {
     pub fn say_again(&mut self, lost: &LostWrites) -> Vec<OwnWrite> {
         // Whoever has said the list anew may have had a push all the same: from somebody who had said it anew before.
         let (mut there, mut unneeded) = (None, Vec::new());
-        for write in &lost.writes {
-            for effect in EffectReader::new(&write.effects).map_while(Result::ok) {
-                let Some(key) = effect.key() else { continue };
-                if self.is_written_since(key, &effect, lost.restated) {
-                    continue;
-                }
-                match effect {
-                    Effect::Put { value, deadline_ms, .. } => self.put(key, value, deadline_ms),
-                    Effect::ListPush { end, elements, .. } => {
-                        let there = there.get_or_insert_with(|| self.elements_of(key));
-                        let (had, missing) = elements.iter().map(<[u8]>::to_vec).partition(|one| there.contains(one));
-                        unneeded.extend(push_of(key, end, write.stamp, had));
-                        let missing: Vec<Vec<u8>> = missing;
-                        if !missing.is_empty() {
-                            let _ = self.list_push(key, end, missing.iter().map(Vec::as_slice));
-                        }
+        let effects = lost.writes.iter().flat_map(|write| {
+            let effects = EffectReader::new(&write.effects).map_while(Result::ok);
+            effects.map(|effect| (write.stamp, effect))
+        });
+        for (stamp, effect) in effects {
+            let Some(key) = effect.key() else { continue };
+            if self.is_written_since(key, &effect, lost.restated) {
+                continue;
+            }
+            match effect {
+                Effect::Put { value, deadline_ms, .. } => self.put(key, value, deadline_ms),
+                Effect::ListPush { end, elements, .. } => {
+                    let there = there.get_or_insert_with(|| self.elements_of(key));
+                    let (had, missing): (Vec<&[u8]>, Vec<&[u8]>) =
+                        elements.iter().partition(|element| there.contains(*element));
+                    if !had.is_empty() {
+                        unneeded.push(push_of(key, end, stamp, &had));
                     }
-                    effect => self.merge(key, &effect, |merge| apply_to_key(merge, &effect)),
+                    if !missing.is_empty() {
+                        let _ = self.list_push(key, end, missing.into_iter());
+                    }
                 }
+                effect => self.merge(key, &effect, |merge| apply_to_key(merge, &effect)),
             }
         }
         unneeded
@@ -174,21 +198,7 @@ struct Writes<'k, F> {
 
 impl<F: Fn(Version) -> bool> Writes<'_, F> {
     fn push(&mut self, version: Version, effect: &Effect<'_>) {
-        let mut effects = Vec::new();
-        EffectWriter::new(&mut effects).push(effect);
-        let may_repeat = matches!(
-            effect,
-            Effect::SetAdd { .. }
-                | Effect::SetRemove { .. }
-                | Effect::HashSet { .. }
-                | Effect::HashDelete { .. }
-                | Effect::SortedSetAdd { .. }
-                | Effect::SortedSetRemove { .. }
-                | Effect::StreamAdd { .. }
-                | Effect::StreamGroupCreate { .. }
-                | Effect::ListPush { .. }
-        );
-        self.writes.push(OwnWrite { stamp: version.stamp, effects, may_repeat });
+        self.writes.push(OwnWrite::new(version.stamp, effect));
     }
 
     fn whole(&mut self, entry: Option<&Entry>, version: Version) {
@@ -353,21 +363,15 @@ pub(crate) fn by_origin(seen: &[Stamp]) -> Arc<[Version]> {
 /// The opposite: by `OriginIndex`.
 pub(crate) fn stamps_of(seen: &[Version]) -> Vec<Stamp> {
     let mut stamps = Vec::new();
-    for Version { stamp, origin } in seen {
-        let index = usize::from(origin.0);
-        stamps.resize(stamps.len().max(index + 1), Stamp::ZERO);
-        stamps[index] = *stamp;
-    }
+    seen.iter().for_each(|seen| put_stamp(&mut stamps, seen.origin, seen.stamp));
     stamps
 }
 
-/// A push of these elements; `None` where there are none.
-fn push_of(key: &[u8], end: End, stamp: Stamp, elements: Vec<Vec<u8>>) -> Option<OwnWrite> {
+/// A push of these elements.
+fn push_of(key: &[u8], end: End, stamp: Stamp, elements: &[&[u8]]) -> OwnWrite {
     let mut items = ItemsWriter::new();
     elements.iter().for_each(|element| items.push(element));
-    let mut effects = Vec::new();
-    EffectWriter::new(&mut effects).push(&Effect::ListPush { key, end, elements: items.items() });
-    (!elements.is_empty()).then_some(OwnWrite { stamp, effects, may_repeat: true })
+    OwnWrite::new(stamp, &Effect::ListPush { key, end, elements: items.items() })
 }
 
 fn one(item: &[u8]) -> ItemsWriter {

@@ -19,12 +19,18 @@ fn hub_that_comes_back(are_others_there: bool) -> Cluster {
     cluster
 }
 
-#[test]
-fn writes_wait_until_the_node_has_joined() {
-    let mut cluster = hub_that_comes_back(true);
+/// A client of the hub that has pushed something, and has to wait.
+fn waiting_client(cluster: &mut Cluster) -> u64 {
     let client = cluster.client(0);
     cluster.send(0, client, "RPUSH list new");
     assert_eq!(cluster.reply(0, client), None);
+    client
+}
+
+#[test]
+fn writes_wait_until_the_node_has_joined() {
+    let mut cluster = hub_that_comes_back(true);
+    let client = waiting_client(&mut cluster);
     assert_eq!(cluster.text(0, "LLEN list"), "0", "reads do not wait");
     for node in [1, 2] {
         cluster.call(node, "RPUSH list meanwhile");
@@ -43,9 +49,7 @@ fn writes_wait_until_the_node_has_joined() {
 #[test]
 fn who_is_alone_takes_writes_once_nobody_answers() {
     let mut cluster = hub_that_comes_back(false);
-    let client = cluster.client(0);
-    cluster.send(0, client, "RPUSH list new");
-    assert_eq!(cluster.reply(0, client), None);
+    let client = waiting_client(&mut cluster);
     cluster.run(2);
     assert_eq!(cluster.reply(0, client), Some(Reply::Integer(1)));
 }
@@ -54,8 +58,7 @@ fn who_is_alone_takes_writes_once_nobody_answers() {
 fn a_pause_of_a_user_goes_on() {
     let mut cluster = hub_that_comes_back(false);
     cluster.call(0, &format!("CLIENT PAUSE {} WRITE", 2 * ARRIVAL_MS));
-    let client = cluster.client(0);
-    cluster.send(0, client, "RPUSH list new");
+    let client = waiting_client(&mut cluster);
     cluster.run(ARRIVAL_MS);
     assert_eq!(cluster.reply(0, client), None);
     cluster.run(ARRIVAL_MS + 1);
