@@ -87,6 +87,14 @@ struct Increment {
     origin: Origin,
     stamp: Stamp,
     delta: Delta,
+    /// It is part of what a clear has said anew.
+    is_restated: bool,
+}
+
+impl Increment {
+    fn new(origin: Origin, stamp: Stamp, delta: Delta) -> Increment {
+        Increment { origin, stamp, delta, is_restated: false }
+    }
 }
 
 #[derive(Clone)]
@@ -109,8 +117,8 @@ struct Clear<'r> {
 struct Cell {
     value: Option<Vec<u8>>,
     increments: Vec<Increment>,
-    /// Those that went to sleep when the key expired, or that are part of a value which was said anew: a clear that had not seen
-    /// them wakes them up.
+    /// Those that went to sleep when the key expired: a clear that had not seen them wakes them up. And those that are part of a value
+    /// which was said anew: only another clear that says it anew wakes them up.
     asleep: Vec<Increment>,
 }
 
@@ -120,12 +128,15 @@ impl Cell {
     fn clear(&mut self, by: Clear<'_>, value: Option<Vec<u8>>) {
         self.increments.append(&mut self.asleep);
         self.increments.sort_by_key(|increment| (increment.stamp, increment.origin));
-        let (seen, unseen) = std::mem::take(&mut self.increments).into_iter().partition(|increment: &Increment| {
-            increment.origin == by.record.origin || by.record.context.covers(increment.origin, increment.stamp)
-        });
-        self.increments = unseen;
+        let (mut seen, unseen): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.increments).into_iter().partition(|increment| {
+                increment.origin == by.record.origin || by.record.context.covers(increment.origin, increment.stamp)
+            });
         if by.restates {
-            self.asleep = seen;
+            seen.iter_mut().for_each(|increment| increment.is_restated = true);
+            (self.asleep, self.increments) = (seen, unseen);
+        } else {
+            (self.asleep, self.increments) = unseen.into_iter().partition(|increment| increment.is_restated);
         }
         self.value = value;
         for increment in &self.increments {
@@ -466,12 +477,12 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value
                 .entry(key(name))
                 .or_default()
                 .string()
-                .increment(Increment { origin, stamp, delta: Delta::Integer(delta) }),
+                .increment(Increment::new(origin, stamp, Delta::Integer(delta))),
             Effect::IncrementFloat { key: name, delta } => keys
                 .entry(key(name))
                 .or_default()
                 .string()
-                .increment(Increment { origin, stamp, delta: Delta::Float(delta.to_vec()) }),
+                .increment(Increment::new(origin, stamp, Delta::Float(delta.to_vec()))),
             Effect::Append { key: name, bytes } => {
                 let cell = keys.entry(key(name)).or_default().string();
                 cell.value.get_or_insert_default().extend_from_slice(bytes);
@@ -534,11 +545,11 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value
             }
             Effect::HashIncrement { key: name, field, delta } => {
                 let cell = keys.entry(key(name)).or_default().hash().entry(field.to_vec()).or_default();
-                cell.increment(Increment { origin, stamp, delta: Delta::Integer(delta) });
+                cell.increment(Increment::new(origin, stamp, Delta::Integer(delta)));
             }
             Effect::HashIncrementFloat { key: name, field, delta } => {
                 let cell = keys.entry(key(name)).or_default().hash().entry(field.to_vec()).or_default();
-                cell.increment(Increment { origin, stamp, delta: Delta::Float(delta.to_vec()) });
+                cell.increment(Increment::new(origin, stamp, Delta::Float(delta.to_vec())));
             }
             Effect::ListPush { key: name, end, elements } => {
                 keys.entry(key(name)).or_default().list().push(end, &elements, origin, stamp);
@@ -574,7 +585,7 @@ pub fn execute(records: &[Record], now_ms: u64, decode: impl Fn(&[u8]) -> (Value
             }
             Effect::SortedSetIncrement { key: name, member, delta } => {
                 let cell = keys.entry(key(name)).or_default().sorted_set().entry(member.to_vec()).or_default();
-                cell.increment(Increment { origin, stamp, delta: Delta::Score(delta) });
+                cell.increment(Increment::new(origin, stamp, Delta::Score(delta)));
             }
             ref effect => {
                 let Some(name) = effect.key() else { unreachable!("resolved above") };

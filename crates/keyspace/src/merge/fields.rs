@@ -88,6 +88,13 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         );
     }
 
+    /// An increment that others remember is part of what a clear has said anew.
+    pub(crate) fn fields_restate<F: Fields>(&mut self, name: &[u8]) {
+        if !self.is_plain() {
+            self.with_record(|parts| parts.fields_restate::<F>(name));
+        }
+    }
+
     /// What clears elsewhere have cancelled in an element.
     pub(crate) fn fields_cancel<F: Fields>(&mut self, name: &[u8], cancelled: &[Cancellation]) {
         self.with_record(|parts| parts.cancel_in_field::<F>(name, cancelled));
@@ -210,16 +217,30 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         }
         let (author, limits) = (self.author, self.limits);
         let mut register = std::mem::take(F::registers(self.record).entry(name));
-        if self.is_part_of_restated(register.version) {
-            register.increments.grown().insert_asleep(author.origins, author.version, action);
-        } else {
+        let restated = self.restated(register.version, false);
+        self.with_fields(|fields: &mut F| {
+            let (increments, cell) = (register.increments.grown(), &mut fields.cell(name, limits));
+            increments.insert(author.origins, author.version, action, cell);
+            if let Some(sleeps) = restated {
+                increments.restate(author.origins, author.version, sleeps, cell);
+            }
+        });
+        *F::registers(self.record).entry(name) = register;
+        self.record.element_increments += 1;
+        self.drop_empty();
+    }
+
+    fn fields_restate<F: Fields>(&mut self, name: &[u8]) {
+        let (Author { origins, version, .. }, limits) = (self.author, self.limits);
+        let Some(mut register) = F::registers(self.record).get_mut(name).map(std::mem::take) else { return };
+        if let Some(sleeps) = self.restated(register.version, true)
+            && let Some(increments) = register.increments.get_mut()
+        {
             self.with_fields(|fields: &mut F| {
-                let cell = &mut fields.cell(name, limits);
-                register.increments.grown().insert(author.origins, author.version, action, cell);
+                increments.restate(origins, version, sleeps, &mut fields.cell(name, limits));
             });
         }
         *F::registers(self.record).entry(name) = register;
-        self.record.element_increments += 1;
         self.drop_empty();
     }
 
@@ -289,7 +310,7 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
     /// A cut's part in the collection. `base`: what it is now, but for elements that newer effects touched
     /// and increments that live on.
     pub(super) fn cut_fields<F: Fields>(&mut self, cut: Cut<'_>, base: Option<F>) {
-        let (origins, limits) = (self.author.origins, self.limits);
+        let (origins, limits, clear) = (self.author.origins, self.limits, self.record.clear);
         self.cut_lifetimes(F::COLLECTION, cut, base.as_ref().map(|base| base as &dyn Expiring));
         let mut registers = std::mem::take(F::registers(self.record));
         if cut.wins {
@@ -306,8 +327,13 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         } else {
             self.with_fields(|fields: &mut F| {
                 for (name, field) in registers.iter_mut() {
+                    let is_replaced = field.version.is_some_and(|written| origins.newer(written, clear));
+                    let cause = match cut.cause {
+                        Cause::Restate { row, sleep } => Cause::Restate { row, sleep: sleep || is_replaced },
+                        cause => cause,
+                    };
                     if let Some(increments) = field.increments.get_mut() {
-                        increments.thin(origins, cut.at, cut.cause, &mut fields.cell(name, limits));
+                        increments.thin(origins, cut.at, cause, &mut fields.cell(name, limits));
                     }
                 }
             });

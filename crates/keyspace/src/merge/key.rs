@@ -174,7 +174,8 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let is_alive = base.as_ref().is_none_or(|base| self.become_type(base.key_type()));
         let base = base.filter(|_| won && is_alive);
         let row = self.author.row;
-        let cause = if self.author.restates.is_some() { Cause::Restate(row) } else { Cause::Clear(row) };
+        let sleep = won || self.record.restated.is_none();
+        let cause = if self.author.restates.is_some() { Cause::Restate { row, sleep } } else { Cause::Clear(row) };
         let cut = Cut { at: self.author.version, cause, wins: won };
         self.cut(cut, base);
         self.record.operations.note_assumed(self.author.version, self.author.row);

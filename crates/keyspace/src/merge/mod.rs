@@ -238,15 +238,17 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         self.author.is_newer_than(self.record.clear) || self.joins_at_rest()
     }
 
-    /// Is this effect part of what the newest clear says anew? `written`: the newest write of the element that it is about.
-    fn is_part_of_restated(&self, written: Option<Version>) -> bool {
+    /// Whether an increment is to sleep that is part of what a clear has said anew: the newest one, or another one (`is_restated`). `None`
+    /// where it is no such part. `written`: the newest write of the element that it is about.
+    fn restated(&self, written: Option<Version>, is_restated: bool) -> Option<bool> {
         let Author { origins, version, .. } = self.author;
         let Record { clear, restated, .. } = &*self.record;
-        let Some(seen) = restated else { return false };
         let is_seen = |seen: &Version| seen.origin == version.origin && seen.stamp >= version.stamp;
-        origins.newer(*clear, version)
-            && written.is_none_or(|written| !origins.newer(written, *clear))
-            && (clear.origin == version.origin || seen.iter().any(is_seen))
+        let is_part = restated.as_ref().is_some_and(|seen| {
+            origins.newer(*clear, version) && (clear.origin == version.origin || seen.iter().any(is_seen))
+        });
+        let is_replaced = restated.is_none() || written.is_some_and(|written| origins.newer(written, *clear));
+        (is_part || is_restated).then_some(is_part || is_replaced)
     }
 
     fn joins_at_rest(&self) -> bool {

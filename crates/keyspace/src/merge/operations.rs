@@ -12,6 +12,8 @@ use thin_vec::ThinVec;
 pub(crate) struct Operation {
     pub(crate) version: Version,
     pub(crate) action: Action,
+    /// An increment that is part of what a clear has said anew.
+    pub(crate) is_restated: bool,
     /// `Nothing` while all operations are integer additions (see `Mode::Counter`).
     undo: Undo,
 }
@@ -32,9 +34,12 @@ pub(crate) enum Cause<'a> {
     /// Set, Delete, Put, Flush, or HashSet and HashDelete for one field. Increments that its author had
     /// not seen live on, on top of whatever is there then.
     Clear(Row<'a>),
-    /// A clear that only says anew what the key was. Increments that its author had seen are part of that, and sleep: a later clear that
-    /// had not seen them, one that says the key anew above all, wakes them up.
-    Restate(Row<'a>),
+    /// A clear that only says anew what the key was. Increments that its author had seen are part of that.
+    Restate {
+        row: Row<'a>,
+        /// They sleep. Not where it is itself below another one that says the key anew: what that had not seen lives on.
+        sleep: bool,
+    },
     /// A deadline. Increments sleep: a later clear that had not seen them wakes them up.
     Expiry,
     /// The key became another type. Nothing lives on.
@@ -45,7 +50,8 @@ pub(crate) enum Cause<'a> {
 pub(crate) struct Operations {
     /// Ascending.
     list: ThinVec<Operation>,
-    /// Increments that an expiry, or a clear that says anew what they are part of, has put to sleep. Ascending.
+    /// Increments that an expiry has put to sleep, which any clear that had not seen them wakes up; and those that are part of what a
+    /// clear has said anew, which only another such clear wakes up: to everybody else they are part of what is replaced. Ascending.
     asleep: ThinVec<Operation>,
     mode: Mode,
     /// For a transfer of state: what is missing here without being in one of these is part of the base.
@@ -71,7 +77,7 @@ impl Cancellation {
 
 impl Operation {
     pub(crate) fn new(version: Version, action: Action) -> Operation {
-        Operation { version, action, undo: Undo::Nothing }
+        Operation { version, action, is_restated: false, undo: Undo::Nothing }
     }
 }
 
@@ -212,12 +218,31 @@ impl Operations {
         self.redo_from(at, cell);
     }
 
-    /// The same for an increment that is part of what a clear says anew.
-    pub(crate) fn insert_asleep(&mut self, origins: &Origins, version: Version, action: Action) {
-        if !self.iter().any(|operation| operation.version == version) {
-            let at = self.asleep.partition_point(|operation| origins.newer(version, operation.version));
-            self.asleep.insert(at, Operation::new(version, action));
+    /// The increment of this version, if it is there, is part of what a clear has said anew, and sleeps where that clear, or an ordinary
+    /// one, is the newest.
+    pub(crate) fn restate(&mut self, origins: &Origins, version: Version, sleeps: bool, cell: &mut impl Cell) {
+        let is_part = |operation: &Operation| operation.version == version && operation.action.is_increment();
+        self.restate_all(origins, is_part, sleeps, cell);
+    }
+
+    fn restate_all(
+        &mut self,
+        origins: &Origins,
+        is_part: impl Fn(&Operation) -> bool,
+        sleep: bool,
+        cell: &mut impl Cell,
+    ) {
+        self.mark_restated(&is_part);
+        if sleep && self.list.iter().any(&is_part) {
+            self.asleep.extend(self.list.iter().filter(|operation| is_part(operation)).cloned());
+            self.asleep.sort_by(|a, b| origins.compare(a.version, b.version));
+            self.remove(is_part, cell);
         }
+    }
+
+    fn mark_restated(&mut self, is_part: impl Fn(&Operation) -> bool) {
+        let all = self.asleep.iter_mut().chain(&mut self.list);
+        all.filter(|operation| is_part(operation)).for_each(|operation| operation.is_restated = true);
     }
 
     /// Below `at` everything dies, the base included. Of the operations stays what the cause lets live;
@@ -235,14 +260,14 @@ impl Operations {
                     }
                     is_newer(operation) || (operation.action.is_increment() && !is_seen)
                 });
+                self.put_to_sleep(|operation| operation.is_restated);
             }
-            Cause::Restate(row) => {
+            Cause::Restate { row, .. } => {
                 self.wake(origins);
-                let is_seen = |operation: &Operation| !is_newer(operation) && row.covers(at, operation.version);
-                let (asleep, awake) = std::mem::take(&mut self.list).into_iter().partition(is_seen);
-                (self.asleep, self.list) = (asleep, awake);
-                self.asleep.retain(|operation| operation.action.is_increment());
                 self.list.retain(|operation| is_newer(operation) || operation.action.is_increment());
+                let is_seen = |operation: &Operation| !is_newer(operation) && row.covers(at, operation.version);
+                self.mark_restated(is_seen);
+                self.put_to_sleep(is_seen);
             }
             Cause::Expiry => {
                 let (awake, older) = std::mem::take(&mut self.list).into_iter().partition(is_newer);
@@ -256,6 +281,11 @@ impl Operations {
         }
     }
 
+    /// None sleeps before.
+    fn put_to_sleep(&mut self, sleeps: impl Fn(&Operation) -> bool) {
+        (self.asleep, self.list) = std::mem::take(&mut self.list).into_iter().partition(sleeps);
+    }
+
     /// Puts those that sleep to their places among the others.
     fn wake(&mut self, origins: &Origins) {
         if !self.asleep.is_empty() {
@@ -264,14 +294,22 @@ impl Operations {
         }
     }
 
-    /// The same where the base is newer than `at`: only operations die, those that are older than the base
+    /// The same where the base is newer than `at`: only operations die or go to sleep, those that are older than the base
     /// and have lived on.
     pub(crate) fn thin(&mut self, origins: &Origins, at: Version, cause: Cause<'_>, cell: &mut impl Cell) {
         let gone = |operation: &Operation| match cause {
             Cause::Clear(row) => operation.action.is_increment() && row.covers(at, operation.version),
-            Cause::Restate(_) | Cause::Expiry => false,
+            Cause::Restate { .. } | Cause::Expiry => false,
             Cause::TypeClash => origins.newer(at, operation.version),
         };
+        if let Cause::Restate { row, sleep } = cause {
+            let is_part = |operation: &Operation| {
+                operation.action.is_increment()
+                    && origins.newer(at, operation.version)
+                    && row.covers(at, operation.version)
+            };
+            self.restate_all(origins, is_part, sleep, cell);
+        }
         if let Cause::Clear(_) = cause {
             for operation in self.asleep.iter().chain(&self.list).filter(|operation| gone(operation)) {
                 note_cancelled(&mut self.cancelled, Cancellation { newest: operation.version, by: at });

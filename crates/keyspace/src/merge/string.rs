@@ -92,6 +92,13 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         }
     }
 
+    /// An increment that others remember is part of what a clear has said anew.
+    pub(crate) fn string_restate(&mut self) {
+        if !self.is_plain() {
+            self.with_record(|parts| parts.string_restate());
+        }
+    }
+
     /// What clears elsewhere have cancelled.
     pub(crate) fn string_cancel(&mut self, cancelled: &[Cancellation]) {
         self.with_record(|parts| parts.string_cancel(cancelled));
@@ -129,13 +136,23 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         let is_alive = action.is_increment() || author.is_newer_than(self.record.clear);
         if self.create(KeyType::String) && is_alive {
             let mut operations = std::mem::take(&mut self.record.operations);
-            if action.is_increment() && self.is_part_of_restated(None) {
-                operations.grown().insert_asleep(author.origins, author.version, action);
-            } else {
-                operations.grown().insert(author.origins, author.version, action, &mut self.string_cell());
+            let restated = self.restated(None, false);
+            let (grown, cell) = (operations.grown(), &mut self.string_cell());
+            grown.insert(author.origins, author.version, action, cell);
+            if let Some(sleeps) = restated {
+                grown.restate(author.origins, author.version, sleeps, cell);
             }
             self.record.operations = operations;
         }
+    }
+
+    fn string_restate(&mut self) {
+        let Some(sleeps) = self.restated(None, true) else { return };
+        let mut operations = std::mem::take(&mut self.record.operations);
+        if let Some(operations) = operations.get_mut() {
+            operations.restate(self.author.origins, self.author.version, sleeps, &mut self.string_cell());
+        }
+        self.record.operations = operations;
     }
 
     fn string_cancel(&mut self, cancelled: &[Cancellation]) {

@@ -312,6 +312,7 @@ impl<'a, 'o> Reader<'a, 'o> {
 
     fn operation(&mut self) -> Result<Operation, ImportError> {
         let version = self.version()?;
+        let is_restated = self.number()? != 0;
         let action = match self.byte()? {
             action::ADD => {
                 let zigzag = self.number()?;
@@ -334,7 +335,9 @@ impl<'a, 'o> Reader<'a, 'o> {
             }
             unknown => return Err(DecodeError::UnknownTag(unknown).into()),
         };
-        Ok(Operation::new(version, action))
+        let mut operation = Operation::new(version, action);
+        operation.is_restated = is_restated;
+        Ok(operation)
     }
 
     fn seen(&mut self) -> Result<Option<Arc<[Version]>>, ImportError> {

@@ -249,6 +249,7 @@ impl Chunk {
         self.number(awake as u64);
         for operation in operations.iter() {
             self.version(operation.version);
+            self.number(u64::from(operation.is_restated));
             match &operation.action {
                 Action::Add(delta) => self.tagged(action::ADD).number((delta << 1 ^ delta >> 63) as u64),
                 Action::AddFloat(delta) => self.tagged(action::ADD_FLOAT).bytes(delta),

@@ -319,8 +319,14 @@ impl Place<'_> {
             let list = if let Some(Value::List(list)) = &value { Some(list) } else { None };
             self.reapply_list(registers, list, row, &unseen);
         }
-        for operation in record.operations.iter().filter(|operation| unseen(operation.version)) {
-            self.merge(operation.version, row).string_operation(operation.action.clone());
+        for operation in record.operations.iter() {
+            let mut merge = self.merge(operation.version, row);
+            if unseen(operation.version) {
+                merge.string_operation(operation.action.clone());
+            }
+            if operation.is_restated {
+                merge.string_restate();
+            }
         }
         if record.stream.is_some() || matches!(value, Some(Value::Stream(_))) {
             let (absent, blank) = (Stream::new(), StreamRecord::default());
@@ -444,8 +450,14 @@ impl Place<'_> {
                 });
             }
             // Those that sleep there, too: the same deadline puts them to sleep here, or does not come into force.
-            for operation in field.increments.iter().filter(|operation| unseen(operation.version)) {
-                self.merge(operation.version, row).fields_operation::<F>(name, operation.action.clone());
+            for operation in field.increments.iter() {
+                let mut merge = self.merge(operation.version, row);
+                if unseen(operation.version) {
+                    merge.fields_operation::<F>(name, operation.action.clone());
+                }
+                if operation.is_restated {
+                    merge.fields_restate::<F>(name);
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod import;
 mod late;
+mod restated;
 
 use effect::{Delivery, Effect, EffectReader, NodeId, Origin, Stamp, VersionVector};
 use keyspace::{
