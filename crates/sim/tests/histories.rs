@@ -47,6 +47,9 @@ fn converge(scenario: Scenario) {
     assert!(divergences.is_empty(), "{} of {histories} histories diverge: {seeds:?}\n{shown}", seeds.len());
     let mended = mended.into_inner().unwrap();
     let (count, most) = (mended.len(), histories * MENDED / 1000 + 1);
+    if count > 0 {
+        println!("{count} of {histories} histories diverge until they are mended: {mended:?}");
+    }
     assert!(count as u64 <= most, "{count} of {histories} histories diverge until they are mended: {mended:?}");
 }
 

@@ -335,6 +335,12 @@ impl Place<'_> {
             let created = record.creations.get(KeyType::Stream);
             self.reapply_stream(registers, stream, created, row, &unseen);
         }
+        self.reapply_lifetimes(record, row, &unseen);
+        self.reapply_deadlines(record, row, &unseen);
+    }
+
+    /// Of elements.
+    fn reapply_lifetimes(&mut self, record: &Record, row: Row<'_>, unseen: impl Fn(Version) -> bool) {
         for (collection, member, register) in record.lifetimes.iter() {
             if let Some(death) = register.death().filter(|death| unseen(death.cause)) {
                 self.merge(Version::ZERO, Row::All).expire_member(collection, member, death);
@@ -351,6 +357,10 @@ impl Place<'_> {
                 }
             }
         }
+    }
+
+    /// Of the key.
+    fn reapply_deadlines(&mut self, record: &Record, row: Row<'_>, unseen: impl Fn(Version) -> bool) {
         // Whoever has seen its cause does so when the time has come, and no second time.
         if let Some(death) = record.deadlines.death().filter(|death| unseen(death.cause)) {
             self.merge(Version::ZERO, Row::All).die(death);
