@@ -19,8 +19,6 @@ pub struct Status {
     /// Accepted links, in the order of arrival.
     pub replicas: Vec<ReplicaStatus>,
     pub vector: VersionVector,
-    /// What commits made now take for seen besides: what a data set on its way is about to bring.
-    pub assumed: Vec<(Origin, Stamp)>,
     /// Nodes that will not come back, as far as known.
     pub departed: BTreeSet<NodeId>,
     pub watermarks: Watermarks,
@@ -112,6 +110,13 @@ impl Mesh {
         self.log.bytes()
     }
 
+    /// What a commit at this moment has seen: what is here, and what it takes for that.
+    pub fn seen(&self) -> VersionVector {
+        let mut seen = self.vector.clone();
+        self.assumptions.current().for_each(|(origin, stamp)| seen.advance(origin, stamp));
+        seen
+    }
+
     pub fn status(&self, now: Now) -> Status {
         Status {
             own: self.own,
@@ -121,7 +126,6 @@ impl Mesh {
             masters: self.masters.iter().map(|master| self.master_status(master, now)).collect(),
             replicas: self.links.values().filter_map(|link| self.replica_status(link, now)).collect(),
             vector: self.vector.clone(),
-            assumed: self.assumptions.current().collect(),
             departed: self.rows.departed().collect(),
             watermarks: self.watermarks().clone(),
             counters: self.counters,

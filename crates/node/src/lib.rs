@@ -36,7 +36,7 @@ mod token;
 
 pub use mesh::{Action, Input, LinkId, Now, Severity};
 
-use effect::{Origin, Stamp};
+use effect::{Origin, Stamp, VersionVector};
 use engine::clients::PauseMode;
 use engine::{Config, Engine, Host, Services};
 use journal::Journal;
@@ -220,6 +220,11 @@ impl Node {
     /// The links as they stand.
     pub fn status(&self) -> mesh::Status {
         self.shared.status()
+    }
+
+    /// What a commit at this moment has seen.
+    pub fn seen(&self) -> VersionVector {
+        self.shared.machine.lock().seen()
     }
 
     /// How many records have come too late to be placed exactly; see `doubts`.

@@ -2,6 +2,7 @@
 
 use crate::journal::{Commits, Journal};
 use crate::store::KeyspaceStore;
+use effect::VersionVector;
 use keyspace::Keyspace;
 use mesh::{Action, Input, LinkId, Mesh, Now, Status};
 use std::sync::Arc;
@@ -35,6 +36,10 @@ impl Machine {
 
     pub(crate) fn status(&self) -> Status {
         self.mesh.status(self.now)
+    }
+
+    pub(crate) fn seen(&self) -> VersionVector {
+        self.mesh.seen()
     }
 
     pub(crate) fn handle(&mut self, link: LinkId, input: Input<'_>, now: Now) {

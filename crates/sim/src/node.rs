@@ -253,13 +253,13 @@ impl Machine {
         let (len, version) = (tape.count(), self.keyspace.context_version());
         act(&self.node);
         if tape.count() > len {
-            tape.note_context(len, version, &self.seen_by_commits());
+            tape.note_context(len, version, &self.node.seen());
         }
     }
 
     /// What is committed from now on has seen what is here now.
     fn note_context(&self) {
-        *self.recorder.context.lock().expect("one thread") = self.seen_by_commits();
+        *self.recorder.context.lock().expect("one thread") = self.node.seen();
     }
 
     /// A client sends commands in one go; the replies as bytes.
@@ -341,13 +341,6 @@ impl Machine {
     /// Has it caught up with the mesh once?
     pub fn has_joined(&self) -> bool {
         self.joined
-    }
-
-    /// What its commits are made on top of.
-    fn seen_by_commits(&self) -> VersionVector {
-        let mesh::Status { mut vector, assumed, .. } = self.node.status();
-        assumed.into_iter().for_each(|(origin, stamp)| vector.advance(origin, stamp));
-        vector
     }
 
     /// Notes what it has applied by now: a node forgets origins that are over.
