@@ -16,6 +16,8 @@ pub enum EffectsError {
     Decode(DecodeError),
     /// It acts on a database that this node does not have.
     NoDatabase(u32),
+    /// A key is said anew (`Effect::Restate`), but not what it is.
+    NothingRestated,
 }
 
 impl fmt::Display for EffectsError {
@@ -25,6 +27,7 @@ impl fmt::Display for EffectsError {
             EffectsError::NoDatabase(db) => {
                 write!(f, "there is no database {db} here: 'databases' has to be the same on every node")
             }
+            EffectsError::NothingRestated => f.write_str("a key is said anew without what it is"),
         }
     }
 }
@@ -53,8 +56,16 @@ impl Keyspace {
     /// they act on.
     pub fn check_effects<'e>(&self, effects: &'e [u8], mut key: impl FnMut(&'e [u8])) -> Result<Checked, EffectsError> {
         let mut checked = Checked::default();
+        // What it is comes next: so its key is among those that are locked, and nothing else is taken for it.
+        let mut restated = None;
         for effect in EffectReader::new(effects) {
-            match effect? {
+            let effect = effect?;
+            let is_said = |name| matches!(effect, Effect::Put { key, .. } | Effect::Delete { key } if key == name);
+            if restated.take().is_some_and(|name| !is_said(name)) {
+                return Err(EffectsError::NothingRestated);
+            }
+            match effect {
+                Effect::Restate { key: name } => restated = Some(name),
                 Effect::Select { db } if db >= self.databases() => return Err(EffectsError::NoDatabase(db)),
                 Effect::Select { .. } => continue,
                 Effect::FlushDb | Effect::FlushAll => checked.whole_databases = true,
@@ -67,7 +78,7 @@ impl Keyspace {
             }
             checked.count += 1;
         }
-        Ok(checked)
+        if restated.is_some() { Err(EffectsError::NothingRestated) } else { Ok(checked) }
     }
 }
 

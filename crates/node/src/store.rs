@@ -396,3 +396,55 @@ impl Store for KeyspaceStore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use effect::{EffectWriter, NodeId};
+    use keyspace::{Options, Switches};
+
+    const PEER: Origin = Origin { node: NodeId(2), incarnation: 1 };
+
+    fn store() -> KeyspaceStore {
+        let own = Origin { node: NodeId(1), incarnation: 1 };
+        let options = Options { databases: 2, single_threaded: false, hash_secret: 1, seed: 1 };
+        let keyspace = Arc::new(Keyspace::new(options));
+        keyspace.set_origin(own);
+        keyspace.set_switches(Switches { recording: true, stamping: true, peers: true });
+        KeyspaceStore::new(own, keyspace, Arc::default())
+    }
+
+    /// A record of the peer.
+    fn apply(store: &mut KeyspaceStore, effects: &[Effect<'_>]) -> Result<u64, String> {
+        let mut bytes = Vec::new();
+        let mut writer = EffectWriter::new(&mut bytes);
+        effects.iter().for_each(|effect| writer.push(effect));
+        let count = effects.iter().filter(|effect| !matches!(effect, Effect::Select { .. })).count() as u64;
+        let (first, context) = (Stamp::from_ms(1), &[]);
+        let effects = &bytes;
+        let record = Record { origin: PEER, previous: Stamp::ZERO, first, count, context, assumed: &[], effects };
+        store.apply(&record, &VersionVector::new())
+    }
+
+    #[test]
+    fn who_says_a_key_anew_says_what_it_is() {
+        let restate = |key| Effect::Restate { key };
+        let (select, put) = (Effect::Select { db: 1 }, Effect::Put { key: b"a", value: b"\0v", deadline_ms: None });
+        let set = Effect::Set { key: b"a", value: b"v", deadline: effect::Deadline::Clear };
+        let (a, b): (&[u8], &[u8]) = (b"a", b"b");
+        for (effects, is_fine) in [
+            (vec![restate(a), put], true),
+            (vec![restate(a), Effect::Delete { key: a }, restate(b), Effect::Delete { key: b }], true),
+            (vec![select, restate(a), put], true),
+            (vec![restate(a)], false),
+            (vec![put, restate(b)], false),
+            (vec![restate(b), put], false),
+            (vec![restate(a), restate(a), put], false),
+            (vec![restate(a), set], false),
+            (vec![restate(a), select, put], false),
+            (vec![restate(a), Effect::FlushAll, put], false),
+        ] {
+            assert_eq!(apply(&mut store(), &effects).is_ok(), is_fine, "{effects:?}");
+        }
+    }
+}
