@@ -360,6 +360,8 @@ pub struct Clients {
     /// Unix milliseconds at which the pause ends; 0: none.
     pause_until_ms: AtomicU64,
     pause_all: AtomicBool,
+    /// See `hold_writes`; by the monotonic clock, in microseconds.
+    writes_held_until_us: AtomicU64,
 }
 
 impl Clients {
@@ -457,20 +459,30 @@ impl Clients {
         fence(SeqCst);
     }
 
-    /// The same for a pause that ends then (Unix milliseconds). False where another one goes on beyond that, or none does.
-    pub fn end_pause(&self, until_ms: u64) -> bool {
-        let ended = self.pause_until_ms.compare_exchange(until_ms, 0, SeqCst, Relaxed).is_ok();
+    /// Writes wait besides, until then at most by the monotonic clock, whatever pauses begin and end meanwhile.
+    pub fn hold_writes(&self, until_us: u64) {
+        self.writes_held_until_us.store(until_us, Relaxed);
+    }
+
+    /// They go on; wake the postponed clients afterwards.
+    pub fn release_writes(&self) {
+        self.writes_held_until_us.store(0, Relaxed);
         fence(SeqCst);
-        ended
     }
 
     /// What is held back now, and until when (Unix milliseconds).
     #[inline]
     pub fn paused(&self, now: Now) -> Option<(PauseMode, u64)> {
         let until_ms = self.pause_until_ms.load(Relaxed);
-        if until_ms <= now.unix_ms() {
+        let held_us = self.writes_held_until_us.load(Relaxed).saturating_sub(now.monotonic_us);
+        let is_paused = until_ms > now.unix_ms();
+        if !is_paused && held_us == 0 {
             return None;
         }
-        Some((if self.pause_all.load(Relaxed) { PauseMode::All } else { PauseMode::Write }, until_ms))
+        if is_paused && self.pause_all.load(Relaxed) {
+            return Some((PauseMode::All, until_ms));
+        }
+        let held_until_ms = now.unix_ms() + held_us.div_ceil(1000);
+        Some((PauseMode::Write, if is_paused { until_ms.max(held_until_ms) } else { held_until_ms }))
     }
 }

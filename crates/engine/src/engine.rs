@@ -166,11 +166,10 @@ impl Engine {
         self.wake_postponed();
     }
 
-    /// The same for a pause that ends then (Unix milliseconds), and only for that one.
-    pub fn end_pause(&self, until_ms: u64) {
-        if self.clients.end_pause(until_ms) {
-            self.wake_postponed();
-        }
+    /// Writes that were held back apart from CLIENT PAUSE go on.
+    pub fn release_writes(&self) {
+        self.clients.release_writes();
+        self.wake_postponed();
     }
 
     fn wake_postponed(&self) {

@@ -37,7 +37,6 @@ mod token;
 pub use mesh::{Action, Input, LinkId, Now, Severity};
 
 use effect::{Origin, Stamp, VersionVector};
-use engine::clients::PauseMode;
 use engine::{Config, Engine, Host, Services};
 use journal::Journal;
 use keyspace::{ByTime, Keyspace, Switches};
@@ -121,8 +120,9 @@ impl Node {
         shared.machine.lock().store_mut().observe_with(&engine);
         let node = Node { engine, shared, owner: Default::default() };
         node.follow_config(&mut node.owner.lock());
-        if !masters.is_empty() && arrival_ms > 0 && node.engine.replication.takes_writes(true) {
-            node.hold_writes(now.unix_ms + arrival_ms);
+        let merges = info::mode(&node.engine.config.load()) != Mode::Classic;
+        if !masters.is_empty() && arrival_ms > 0 && merges {
+            node.hold_writes(arrival_ms);
         }
         for master in masters {
             // Only a node that cannot replicate refuses.
@@ -132,15 +132,15 @@ impl Node {
     }
 
     /// Writes of clients wait until this node has joined the mesh, or nobody answers, but for no longer than that.
-    fn hold_writes(&self, until_ms: u64) {
-        self.engine.clients.pause(PauseMode::Write, until_ms, self.engine.host.now());
-        self.shared.machine.lock().arrives_until_ms = Some(until_ms);
+    fn hold_writes(&self, arrival_ms: u64) {
+        self.engine.clients.hold_writes(self.engine.host.now().monotonic_us + arrival_ms * 1000);
+        self.shared.machine.lock().holds_writes = true;
     }
 
     fn arrive(&self, machine: &mut Machine) {
-        let mesh = &machine.mesh;
-        if let Some(until_ms) = machine.arrives_until_ms.take_if(|_| !mesh.is_arriving()) {
-            self.engine.end_pause(until_ms);
+        if machine.holds_writes && !machine.mesh.is_arriving() {
+            machine.holds_writes = false;
+            self.engine.release_writes();
         }
     }
 

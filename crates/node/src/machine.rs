@@ -15,8 +15,8 @@ pub(crate) struct Machine {
     commits: Commits,
     /// The last reading of the clocks that was handed in.
     now: Now,
-    /// Until when writes of clients wait for what the masters have, in Unix milliseconds.
-    pub(crate) arrives_until_ms: Option<u64>,
+    /// Writes of clients wait for what the masters have.
+    pub(crate) holds_writes: bool,
 }
 
 impl Machine {
@@ -27,7 +27,7 @@ impl Machine {
         journal: Arc<Journal>,
         now: Now,
     ) -> Machine {
-        Machine { mesh, store, keyspace, journal, commits: Commits::default(), now, arrives_until_ms: None }
+        Machine { mesh, store, keyspace, journal, commits: Commits::default(), now, holds_writes: false }
     }
 
     pub(crate) fn store_mut(&mut self) -> &mut KeyspaceStore {

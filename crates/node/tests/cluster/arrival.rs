@@ -1,6 +1,7 @@
 //! A node that starts holds back what its clients write until somebody counts on it.
 
-use crate::harness::Cluster;
+use crate::harness::{Cluster, active_replica};
+use engine::Config;
 use testkit::Reply;
 
 const ARRIVAL_MS: u64 = 2_000;
@@ -63,4 +64,63 @@ fn a_pause_of_a_user_goes_on() {
     assert_eq!(cluster.reply(0, client), None);
     cluster.run(ARRIVAL_MS + 1);
     assert_eq!(cluster.reply(0, client), Some(Reply::Integer(1)));
+}
+
+#[test]
+fn a_pause_of_a_user_ends_when_it_should() {
+    for (mode, reads_wait) in [("ALL", true), ("WRITE", false)] {
+        let mut cluster = hub_that_comes_back(true);
+        cluster.silent = vec![1, 2];
+        cluster.restart(0, 3);
+        cluster.call(0, &format!("CLIENT PAUSE {} {mode}", ARRIVAL_MS / 2));
+        let (writer, reader) = (waiting_client(&mut cluster), cluster.client(0));
+        cluster.send(0, reader, "LLEN list");
+        assert_eq!(cluster.reply(0, reader).is_none(), reads_wait);
+        cluster.run(ARRIVAL_MS / 2 + 1);
+        assert_eq!(cluster.reply(0, reader).is_some(), reads_wait);
+        assert_eq!(cluster.reply(0, writer), None, "the masters may still answer");
+        cluster.call(0, "CLIENT UNPAUSE");
+        cluster.run(ARRIVAL_MS / 2 - 3);
+        assert_eq!(cluster.reply(0, writer), None);
+        cluster.run(3);
+        assert_eq!(cluster.reply(0, writer), Some(Reply::Integer(1)));
+    }
+}
+
+#[test]
+fn who_has_arrived_leaves_a_pause_of_a_user_as_it_is() {
+    let mut cluster = hub_that_comes_back(true);
+    cluster.call(0, &format!("CLIENT PAUSE {} WRITE", ARRIVAL_MS / 2));
+    let client = waiting_client(&mut cluster);
+    cluster.run(ARRIVAL_MS / 2 - 1);
+    assert_eq!(cluster.reply(0, client), None);
+    cluster.run(2);
+    assert_eq!(cluster.reply(0, client), Some(Reply::Integer(2)));
+}
+
+#[test]
+fn nobody_waits_longer_as_the_clock_is_set_back() {
+    let mut cluster = hub_that_comes_back(true);
+    cluster.silent = vec![1, 2];
+    cluster.restart(0, 3);
+    let client = waiting_client(&mut cluster);
+    cluster.set_clock_back(0, 3_600_000);
+    cluster.run(ARRIVAL_MS + 1);
+    assert_eq!(cluster.reply(0, client), Some(Reply::Integer(1)));
+}
+
+#[test]
+fn who_gives_up_what_he_has_holds_nothing_back() {
+    let mut classic = Config::default();
+    classic.replica_read_only = false;
+    for (config, waits) in [(classic, false), (active_replica(), true)] {
+        let mut cluster = Cluster::new(vec![config, active_replica()]);
+        cluster.replicate(0, 1);
+        cluster.run(10);
+        (cluster.arrival_ms, cluster.silent) = (ARRIVAL_MS, vec![1]);
+        cluster.restart(0, 2);
+        let client = cluster.client(0);
+        cluster.send(0, client, "SET key value");
+        assert_eq!(cluster.reply(0, client).is_none(), waits);
+    }
 }

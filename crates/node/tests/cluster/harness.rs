@@ -18,6 +18,8 @@ const START_MS: u64 = 1_795_000_000_000;
 #[derive(Default)]
 pub struct TestHost {
     elapsed_ms: Mutex<u64>,
+    /// Somebody has set the clock back by so much.
+    set_back_ms: Mutex<u64>,
     woken: Mutex<Vec<u64>>,
     process: Process,
 }
@@ -25,7 +27,8 @@ pub struct TestHost {
 impl Host for TestHost {
     fn now(&self) -> engine::Now {
         let elapsed_ms = *self.elapsed_ms.lock().unwrap();
-        engine::Now { unix_us: (START_MS + elapsed_ms) * 1000, monotonic_us: elapsed_ms * 1000 }
+        let unix_ms = START_MS + elapsed_ms - *self.set_back_ms.lock().unwrap();
+        engine::Now { unix_us: unix_ms * 1000, monotonic_us: elapsed_ms * 1000 }
     }
     fn monotonic_ns(&self) -> u64 {
         self.now().monotonic_us * 1000
@@ -91,6 +94,8 @@ pub struct Cluster {
     connections: Vec<Connection>,
     /// Pairs that cannot talk.
     pub cuts: Vec<(usize, usize)>,
+    /// Members that do not answer who dials them.
+    pub silent: Vec<usize>,
 }
 
 pub fn multi_master() -> Config {
@@ -163,7 +168,7 @@ impl Cluster {
     pub fn new(configs: Vec<Config>) -> Cluster {
         let members = configs.into_iter().enumerate();
         let members = members.map(|(index, config)| Member::new(index, first_life(index), config, 0, 0)).collect();
-        Cluster { now_ms: 0, arrival_ms: 0, members, connections: Vec::new(), cuts: Vec::new() }
+        Cluster { now_ms: 0, arrival_ms: 0, members, connections: Vec::new(), cuts: Vec::new(), silent: Vec::new() }
     }
 
     /// Masters that replicate from each other along these lines, both ways.
@@ -196,6 +201,10 @@ impl Cluster {
         let config = Config::clone(&self.members[index].node.engine().config.load());
         self.cut_connections(|one, other| one == index || other == index);
         self.members[index] = Member::new(index, identity, config, self.arrival_ms, self.now_ms);
+    }
+
+    pub fn set_clock_back(&mut self, index: usize, ms: u64) {
+        *self.members[index].host.set_back_ms.lock().unwrap() = ms;
     }
 
     pub fn cut(&mut self, one: usize, other: usize) {
@@ -331,6 +340,9 @@ impl Cluster {
         match action {
             Action::Dial { link, host, .. } => {
                 let target: usize = host[1..].parse().unwrap();
+                if self.silent.contains(&target) {
+                    return;
+                }
                 let cut = self.cuts.iter().any(|cut| *cut == (index, target) || *cut == (target, index));
                 if cut || target >= self.members.len() {
                     let refused = Input::ConnectFailed { reason: "connection refused" };
