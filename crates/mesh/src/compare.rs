@@ -16,8 +16,8 @@ use effect::{Stamp, VersionVector};
 use rand::Rng;
 use std::collections::{BTreeSet, HashMap};
 
-/// Keys that are looked at in one go …
-const STEP_KEYS: usize = 1_000;
+/// What is looked at in one go: so many small keys …
+const STEP_WORK: usize = 1_000;
 /// … and steps of the walk, some of which come by none.
 const STEP_CALLS: usize = 1_000;
 /// Pause between two of them, in milliseconds: a key takes 0.4 µs, and comparing may take a hundredth of the time of one processor.
@@ -28,6 +28,13 @@ const CONFIRM_MS: u64 = 5_000;
 const LOOK_MS: u64 = 1_000;
 /// So long what an answer is about is waited for, in milliseconds.
 const PATIENCE_MS: u64 = 60_000;
+/// An answer itself is waited for so much longer than what it takes to ask (the source may have more keys), and so often as long.
+const ANSWER_MS: u64 = 15 * 60_000;
+const ANSWER_FACTOR: u64 = 10;
+/// A key that was said anew, and differs again, is not said before twice as long has passed as the last time …
+const MOST_DOUBLED: u32 = 10;
+/// … and no others are while that is so of so many.
+const MAX_SAID: usize = 1 << 18;
 
 const KEYS_PER_BUCKET: u64 = 1_024;
 const MIN_BUCKETS: usize = 64;
@@ -40,6 +47,7 @@ pub(crate) struct Comparison {
     link: LinkId,
     /// `Mesh::effects_applied` when it began.
     effects: u64,
+    began_ms: u64,
     buckets: usize,
     /// Keys that were not at rest here.
     moving: u64,
@@ -50,8 +58,8 @@ pub(crate) struct Comparison {
 
 enum Stage {
     Summing(Cursor, Tally),
-    /// The answer is awaited.
-    Asking,
+    /// The answer is awaited, until then.
+    Asking(u64),
     /// The answer is here, but not yet all that its keys are made of. Until when it is waited for.
     CatchingUp(Compared, u64),
     Checking(Cursor, Box<Check>),
@@ -73,8 +81,8 @@ struct Check {
     /// By hash; `None`: not at rest.
     theirs: HashMap<u64, Option<Rest>>,
     found: HashMap<u64, Difference>,
-    /// Those that were found before.
-    confirmed: Vec<(u32, Vec<u8>)>,
+    /// Those that were found before: their hashes, databases and names.
+    confirmed: Vec<(u64, u32, Vec<u8>)>,
 }
 
 /// A key at rest here is something else, or nothing, there.
@@ -95,6 +103,36 @@ pub(crate) struct Comparisons {
     start: u64,
     /// What the last one found, by hash.
     found: HashMap<u64, Difference>,
+}
+
+/// Keys that were said anew because they differed, by hash. Where something keeps them different (an error in one node, say) that
+/// must not go on at every comparison.
+#[derive(Default)]
+pub(crate) struct Said(HashMap<u64, Pause>);
+
+struct Pause {
+    until_ms: u64,
+    length_ms: u64,
+}
+
+impl Said {
+    /// May this key be said now?
+    fn say(&mut self, hash: u64, compare_ms: u64, now_ms: u64) -> bool {
+        let is_full = self.0.len() >= MAX_SAID;
+        let known = self.0.get(&hash);
+        if known.map_or(is_full, |pause| pause.until_ms > now_ms) {
+            return false;
+        }
+        let longest_ms = compare_ms.saturating_mul(1 << MOST_DOUBLED);
+        let length_ms = known.map_or(compare_ms, |pause| pause.length_ms).saturating_mul(2).min(longest_ms);
+        self.0.insert(hash, Pause { until_ms: now_ms.saturating_add(length_ms), length_ms });
+        true
+    }
+
+    /// Those that were not different again for as long.
+    fn forget(&mut self, now_ms: u64) {
+        self.0.retain(|_, pause| pause.until_ms.saturating_add(pause.length_ms) > now_ms);
+    }
 }
 
 /// The answer that a source is making.
@@ -143,13 +181,13 @@ fn bucket_of(hash: u64, buckets: usize) -> u64 {
 
 /// Some of the walk. `None`: that was the end.
 fn step(store: &mut dyn Store, mut cursor: Cursor, now: Now, mut see: impl FnMut(Sighting<'_>)) -> Option<Cursor> {
-    let mut keys = 0;
+    let mut work = 0;
     for _ in 0..STEP_CALLS {
         cursor = store.survey(cursor, now, &mut |sighting| {
-            keys += 1;
+            work += sighting.work;
             see(sighting);
         })?;
-        if keys >= STEP_KEYS {
+        if work >= STEP_WORK {
             break;
         }
     }
@@ -183,8 +221,9 @@ impl Check {
             theirs => Difference { ours, theirs: theirs.copied().flatten() },
         };
         if before.get(&sighting.hash) == Some(&difference) {
-            self.confirmed.push((sighting.db, sighting.key.to_vec()));
-        } else {
+            self.confirmed.push((sighting.hash, sighting.db, sighting.key.to_vec()));
+        } else if self.found.len() < MAX_KEYS as usize {
+            // Those that are not there are not among the keys of the answer, so there may be any number of them.
             self.found.insert(sighting.hash, difference);
         }
     }
@@ -236,7 +275,8 @@ impl Mesh {
         let buckets = self.compared_keys.div_ceil(KEYS_PER_BUCKET).next_power_of_two();
         let buckets = (buckets as usize).clamp(MIN_BUCKETS, MAX_BUCKETS);
         let stage = Stage::Summing(Cursor::default(), Tally::new(buckets));
-        Some(Comparison { link, effects: self.effects_applied, buckets, moving: 0, stage, due_ms })
+        let (effects, began_ms) = (self.effects_applied, now.monotonic_ms);
+        Some(Comparison { link, effects, began_ms, buckets, moving: 0, stage, due_ms })
     }
 
     /// `None`: it is done, or cannot be.
@@ -259,12 +299,15 @@ impl Mesh {
                     link.send(&Message::Compare { start, sums: tally.sums });
                     comparison.moving = tally.moving;
                     comparison.due_ms = now.monotonic_ms + LOOK_MS;
-                    Stage::Asking
+                    let took_ms = now.monotonic_ms - comparison.began_ms;
+                    Stage::Asking(now.monotonic_ms + ANSWER_MS + ANSWER_FACTOR * took_ms)
                 }
             },
-            Stage::Asking => {
+            // Others may answer.
+            Stage::Asking(until_ms) if until_ms <= now.monotonic_ms => return None,
+            Stage::Asking(until_ms) => {
                 comparison.due_ms = now.monotonic_ms + LOOK_MS;
-                Stage::Asking
+                Stage::Asking(until_ms)
             }
             Stage::CatchingUp(compared, _) if self.last_effects.dominates(&compared.effects) => {
                 Stage::Checking(Cursor::default(), Box::new(Check::new(&compared, comparison.buckets)))
@@ -287,7 +330,7 @@ impl Mesh {
     /// The answer to COMPARE.
     pub(crate) fn compared(&mut self, id: LinkId, compared: Compared, now: Now) {
         let is_awaited =
-            |comparison: &&mut Comparison| comparison.link == id && matches!(comparison.stage, Stage::Asking);
+            |comparison: &&mut Comparison| comparison.link == id && matches!(comparison.stage, Stage::Asking(_));
         // It may have come too late.
         let Some(comparison) = self.comparison.as_mut().filter(is_awaited) else { return };
         if compared.differing > 0 {
@@ -311,9 +354,11 @@ impl Mesh {
             upstream.comparisons.due_ms = now.monotonic_ms + CONFIRM_MS.min(self.options.compare_ms);
         }
         upstream.comparisons.found = check.found;
-        check.confirmed.iter().for_each(|(db, key)| store.doubt(*db, key));
-        if !check.confirmed.is_empty() {
-            let count = check.confirmed.len();
+        let (compare_ms, now_ms) = (self.options.compare_ms, now.monotonic_ms);
+        self.said.forget(now_ms);
+        let said = check.confirmed.iter().filter(|(hash, ..)| self.said.say(*hash, compare_ms, now_ms));
+        let count = said.inspect(|(_, db, key)| store.doubt(*db, key)).count();
+        if count > 0 {
             self.counters.keys_different += count as u64;
             let text = format!("{count} keys are not what master {address} has of them: they are said anew");
             self.log_line(Severity::Warning, text);
@@ -406,5 +451,29 @@ impl Answer {
             self.buckets.insert(*bucket as u64);
         }
         self.differing = Some(differing.len() as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_source_has_nothing_some_keys_are_mended_at_a_time() {
+        let effects = VersionVector::new();
+        let compared = Compared { effects, differing: 64, moving: 0, buckets: (0..64).collect(), keys: vec![] };
+        let look = |before: &HashMap<u64, Difference>| {
+            let mut check = Check::new(&compared, 64);
+            for hash in 0..3 * MAX_KEYS {
+                let rest = Some(Rest { digest: hash, stamp: Stamp(1) });
+                check.see(Sighting { db: 0, key: b"key", hash, rest, work: 1 }, before);
+            }
+            (check.confirmed.len() as u64, check.found)
+        };
+        let (confirmed, found) = look(&HashMap::new());
+        assert_eq!((confirmed, found.len() as u64), (0, MAX_KEYS));
+        let (confirmed, next) = look(&found);
+        assert_eq!((confirmed, next.len() as u64), (MAX_KEYS, MAX_KEYS));
+        assert!(next.keys().all(|hash| !found.contains_key(hash)));
     }
 }

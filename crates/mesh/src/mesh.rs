@@ -2,7 +2,7 @@
 //! choice of feeders in `feeders`.
 
 use crate::assumptions::Assumptions;
-use crate::compare::Comparison;
+use crate::compare::{Comparison, Said};
 use crate::departures::Departures;
 use crate::handshake::{Credentials, Handshake, HandshakeError, Introduction, Mode};
 use crate::inflow::Inflow;
@@ -123,6 +123,7 @@ pub struct Mesh {
     /// How far ahead of ours the clocks at the other ends of links are, and when we heard it (monotonic), in ms.
     pub(crate) clock_offsets: BTreeMap<Origin, (i64, u64)>,
     pub(crate) comparison: Option<Comparison>,
+    pub(crate) said: Said,
     /// How many keys there were when they were last compared.
     pub(crate) compared_keys: u64,
     /// What the masters had when they were first reached; `None` once all of it is here.
@@ -197,6 +198,7 @@ impl Mesh {
             batch: BatchWriter::default(),
             clock_offsets: BTreeMap::new(),
             comparison: None,
+            said: Said::default(),
             compared_keys: 0,
             to_join: Some(VersionVector::new()),
             joining: BTreeMap::new(),

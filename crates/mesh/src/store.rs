@@ -19,6 +19,8 @@ pub struct Sighting<'a> {
     pub hash: u64,
     /// `None`: it is not at rest, so it does not count.
     pub rest: Option<Rest>,
+    /// How long it took to look at it: as long as so many small keys.
+    pub work: usize,
 }
 
 /// What a key at rest is.

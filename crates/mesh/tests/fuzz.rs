@@ -56,6 +56,11 @@ fn message(message: &Message<'_>) -> Vec<u8> {
     bytes
 }
 
+fn compared() -> Message<'static> {
+    let (buckets, keys) = (vec![1, 63], vec![[u64::MAX, 7, 8], [1, 0, 0]]);
+    Message::Compared { effects: vector(), differing: 2, moving: 1, buckets, keys }
+}
+
 fn batch() -> Vec<u8> {
     let mut batch = BatchWriter::default();
     let context = [(origin(2), Stamp(76)), (origin(3), Stamp(1 << 40))];
@@ -115,6 +120,8 @@ fn frames() {
         }),
         [message(&Message::StateChunk { bytes: b"piece" }), message(&Message::StateEnd)].concat(),
         message(&Message::Bye { reason: b"reason" }),
+        message(&Message::Compare { start: u64::MAX, sums: vec![1; 64] }),
+        message(&compared()),
     ];
     let corpus: Vec<&[u8]> = corpus.iter().map(Vec::as_slice).collect();
     testkit::fuzz::run(&corpus, |input| {
@@ -138,11 +145,13 @@ fn payloads() {
             rows: vec![(origin(1), vector())],
         }),
         message(&Message::Records { batch: &records }),
+        message(&Message::Compare { start: 1, sums: vec![1; 64] }),
+        message(&compared()),
     ];
     // Without the frame around it: type and length, and the checksum.
     let corpus: Vec<&[u8]> = corpus.iter().map(|frame| &frame[4..frame.len() - 4]).collect();
     testkit::fuzz::run(&corpus, |input| {
-        for kind in 0..12 {
+        for kind in 0..14 {
             let _ = Message::decode(kind, input);
         }
         count_records(input);

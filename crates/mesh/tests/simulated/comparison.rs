@@ -2,9 +2,9 @@
 
 use crate::causes::{begin_data_set, vector};
 use crate::hostile::{is_closed, open_link, send};
-use crate::network::{EPOCH_MS, Network, Node, options, origin};
+use crate::network::{EPOCH_MS, Network, Node, ToyStore, options, origin};
 use effect::{Stamp, VersionVector};
-use mesh::{Message, Now, Options};
+use mesh::{BatchWriter, FrameDecoder, LinkId, Mesh, Message, Now, Options, Record};
 
 const COMPARE_MS: u64 = 2_000;
 
@@ -101,4 +101,102 @@ fn nobody_is_answered_while_a_data_set_comes_and_nothing_is_due_for_it() {
         mesh.turn(store, now(ms));
     }
     assert!(mesh.deadline_ms().unwrap() > 501);
+}
+
+/// A node with a master that it has joined, and of which it has everything. Its clock goes on in steps of 10 ms.
+struct Replica {
+    mesh: Mesh,
+    store: ToyStore,
+    link: LinkId,
+    now_ms: u64,
+}
+
+impl Replica {
+    fn new(keys: u64, value: &[u8]) -> Replica {
+        let (mut mesh, mut store, link) = open_link(true);
+        let mut batch = BatchWriter::default();
+        let (previous, first) = (Stamp::ZERO, Stamp(5));
+        batch.push(&Record {
+            origin: origin(1, 1),
+            previous,
+            first,
+            count: 0,
+            context: &[],
+            assumed: &[],
+            effects: b"",
+        });
+        send(&mut mesh, &mut store, link, &Message::Records { batch: batch.bytes() });
+        mesh.set_options(Options { compare_ms: COMPARE_MS, timeout_ms: u64::MAX / 2, ..options() });
+        for key in 0..keys {
+            store.values.insert(key.to_le_bytes().to_vec(), (Stamp::ZERO, origin(1, 1), value.to_vec()));
+        }
+        // The first comparison comes as late as was said when the link was made.
+        Replica { mesh, store, link, now_ms: Options::default().compare_ms }
+    }
+
+    /// What a step makes it ask, and how many keys it looks at.
+    fn step(&mut self) -> (Option<u64>, usize) {
+        let before = self.store.surveyed;
+        self.now_ms += 10;
+        let now = Now { unix_ms: EPOCH_MS, monotonic_ms: self.now_ms };
+        self.mesh.turn(&mut self.store, now);
+        let (mut output, mut decoder, mut asked) = (Vec::new(), FrameDecoder::default(), None);
+        self.mesh.transmit(self.link, &mut output, 1 << 20, &mut self.store, now);
+        // What was said before is the handshake.
+        let frames = output.windows(14).position(|window| window == b"multi-master\r\n").map_or(0, |at| at + 14);
+        decoder.feed(&output[frames..]);
+        while let Some((kind, payload)) = decoder.next_message().unwrap() {
+            if let Ok(Message::Compare { sums, .. }) = Message::decode(kind, payload) {
+                asked = Some(sums.len() as u64);
+            }
+        }
+        (asked, self.store.surveyed - before)
+    }
+
+    fn asked(&mut self, within_ms: u64) -> Option<u64> {
+        (0..within_ms / 10).find_map(|_| self.step().0)
+    }
+
+    /// The master has none of the keys.
+    fn answer(&mut self, buckets: u64) {
+        let effects = VersionVector::new();
+        let buckets: Vec<u64> = (0..buckets).collect();
+        let message = Message::Compared { effects, differing: 1, moving: 0, buckets, keys: vec![] };
+        send(&mut self.mesh, &mut self.store, self.link, &message);
+    }
+}
+
+#[test]
+fn who_is_not_answered_asks_again() {
+    let mut replica = Replica::new(10, b"value");
+    assert!(replica.asked(COMPARE_MS).is_some());
+    assert_eq!(replica.asked(60_000), None, "it takes a while where there are many keys");
+    assert!(replica.asked(16 * 60_000).is_some());
+}
+
+#[test]
+fn keys_that_take_long_are_looked_at_a_few_at_a_time() {
+    for (value, most) in [(10, 1_000), (10_000, 10)] {
+        let mut replica = Replica::new(200, &vec![0; value]);
+        let looked_at: Vec<usize> = (0..1_000).map(|_| replica.step().1).collect();
+        assert_eq!(looked_at.iter().sum::<usize>(), 200);
+        assert!(looked_at.iter().all(|keys| *keys <= most), "{value}: {looked_at:?}");
+    }
+}
+
+#[test]
+fn a_key_that_stays_different_is_said_anew_more_and_more_seldom() {
+    let mut replica = Replica::new(1, b"value");
+    let mut said_ms = Vec::new();
+    while replica.now_ms < 200 * COMPARE_MS {
+        let buckets = replica.asked(3 * COMPARE_MS).expect("compares");
+        replica.answer(buckets);
+        replica.step();
+        while replica.store.doubted.pop().is_some() {
+            said_ms.push(replica.now_ms);
+        }
+    }
+    let pauses: Vec<u64> = said_ms.windows(2).map(|said| (said[1] - said[0]) / COMPARE_MS).collect();
+    assert!(pauses.len() > 4 && pauses.len() < 8, "{pauses:?}");
+    assert!(pauses.iter().zip(1..).all(|(pause, doubled)| *pause >= 1 << doubled), "{pauses:?}");
 }

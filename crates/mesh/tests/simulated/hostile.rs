@@ -244,7 +244,7 @@ fn a_hole_in_a_stream_is_asked_for_again() {
 }
 
 fn payloads() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
-    prop::collection::vec((0u8..13, prop::collection::vec(any::<u8>(), 0..60)), 1..6)
+    prop::collection::vec((0u8..14, prop::collection::vec(any::<u8>(), 0..60)), 1..6)
 }
 
 proptest! {

@@ -13,6 +13,8 @@ pub const EPOCH_MS: u64 = 1_795_000_000_000;
 #[derive(Default)]
 pub struct ToyStore {
     pub remembered_bytes: usize,
+    /// How many keys were looked at.
+    pub surveyed: usize,
     pub values: BTreeMap<Vec<u8>, (Stamp, Origin, Vec<u8>)>,
     pub clock: Clock,
     pub context: u64,
@@ -104,7 +106,8 @@ impl Store for ToyStore {
         let (key, (stamp, _, value)) = self.values.iter().nth(cursor.position as usize)?;
         let hash = |bytes: &[u8]| bytes.iter().fold(1, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(*byte));
         let rest = (*stamp <= self.watermarks.clock).then_some(Rest { digest: hash(value), stamp: *stamp });
-        see(Sighting { db: 0, key, hash: hash(key), rest });
+        self.surveyed += 1;
+        see(Sighting { db: 0, key, hash: hash(key), rest, work: 1 + value.len() / 100 });
         Some(Cursor { position: cursor.position + 1, ..cursor })
     }
 
