@@ -6,7 +6,7 @@ use crate::entry::Entry;
 use crate::guard::Wanted;
 use crate::stability::is_known;
 use crate::state::Cursor;
-use crate::version::Version;
+use crate::version::{OriginIndex, Version};
 use crate::view::is_expired;
 use crate::walk::value_len;
 use crate::{KeyType, Keyspace};
@@ -30,6 +30,8 @@ pub struct Sighting<'a> {
     pub hash: u64,
     /// What it is. `None`: it is not at rest, as not everybody has seen all of it, or its time is coming. Then it need not be there.
     pub rest: Option<Rest>,
+    /// Who wrote it last, where that is known.
+    pub author: Option<OriginIndex>,
     /// How long it took to look at it: as long as so many small keys.
     pub work: usize,
 }
@@ -60,7 +62,7 @@ impl Keyspace {
         let hash_of = |key: &[u8]| stdx::hash::portable(u64::from(db), key);
         if bucket == 0 {
             let moving = database.recent.keys().filter(|key| database.table.find(self.hash(key), key).is_none());
-            moving.for_each(|key| see(Sighting { db, key, hash: hash_of(key), rest: None, work: 1 }));
+            moving.for_each(|key| see(Sighting { db, key, hash: hash_of(key), rest: None, author: None, work: 1 }));
         }
         let soon_ms = now_ms.max(self.stamping.last().ms()) + DEADLINE_MS;
         let bucket = database.table.scan(bucket, |entry| {
@@ -71,7 +73,8 @@ impl Keyspace {
                 digest: bounded_digest(db, entry, &mut work),
                 stamp: version.map_or(Stamp::ZERO, |version| version.stamp),
             });
-            see(Sighting { db, key: entry.key(), hash: hash_of(entry.key()), rest, work });
+            let author = version.map(|version| version.origin);
+            see(Sighting { db, key: entry.key(), hash: hash_of(entry.key()), rest, author, work });
         });
         Some(cursor.after(index, bucket))
     }

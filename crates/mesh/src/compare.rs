@@ -12,7 +12,7 @@ use crate::link::{Link, Side};
 use crate::message::Message;
 use crate::store::{Cursor, Rest, Sighting, Store};
 use crate::{LinkId, Mesh, Mode, Now, Severity};
-use effect::{Stamp, VersionVector};
+use effect::{Origin, Stamp, VersionVector};
 use rand::Rng;
 use std::collections::{BTreeSet, HashMap};
 
@@ -80,6 +80,8 @@ struct Check {
     buckets: BTreeSet<u64>,
     /// By hash; `None`: not at rest.
     theirs: HashMap<u64, Option<Rest>>,
+    /// The newest effects of each origin that are there.
+    effects: VersionVector,
     found: HashMap<u64, Difference>,
     /// Those that were found before: their hashes, databases and names.
     confirmed: Vec<(u64, u32, Vec<u8>)>,
@@ -195,7 +197,7 @@ fn step(store: &mut dyn Store, mut cursor: Cursor, now: Now, mut see: impl FnMut
 }
 
 impl Check {
-    fn new(compared: &Compared, count: usize) -> Check {
+    fn new(compared: Compared, count: usize) -> Check {
         let is_at_rest = |digest, stamp| (digest, stamp) != (0, 0);
         let theirs = compared.keys.iter().map(|&[hash, digest, stamp]| {
             (hash, is_at_rest(digest, stamp).then_some(Rest { digest, stamp: Stamp(stamp) }))
@@ -204,15 +206,22 @@ impl Check {
             count,
             buckets: compared.buckets.iter().copied().collect(),
             theirs: theirs.collect(),
+            effects: compared.effects,
             found: HashMap::new(),
             confirmed: Vec::new(),
         }
     }
 
+    /// They do not have this effect yet: a node that has started again, say, and waits for its masters.
+    fn is_to_come(&self, author: Origin, stamp: Stamp) -> bool {
+        !self.effects.covers(author, stamp)
+    }
+
     /// Looks at a key that is here.
     fn see(&mut self, sighting: Sighting<'_>, before: &HashMap<u64, Difference>) {
         let Some(ours) = sighting.rest else { return };
-        if !self.buckets.contains(&bucket_of(sighting.hash, self.count)) {
+        let is_told_of = self.buckets.contains(&bucket_of(sighting.hash, self.count));
+        if !is_told_of || sighting.author.is_some_and(|author| self.is_to_come(author, ours.stamp)) {
             return;
         }
         let difference = match self.theirs.get(&sighting.hash) {
@@ -310,7 +319,7 @@ impl Mesh {
                 Stage::Asking(until_ms)
             }
             Stage::CatchingUp(compared, _) if self.last_effects.dominates(&compared.effects) => {
-                Stage::Checking(Cursor::default(), Box::new(Check::new(&compared, comparison.buckets)))
+                Stage::Checking(Cursor::default(), Box::new(Check::new(compared, comparison.buckets)))
             }
             Stage::CatchingUp(_, until_ms) if until_ms <= now.monotonic_ms => return None,
             waiting @ Stage::CatchingUp(..) => waiting,
@@ -457,16 +466,36 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use effect::NodeId;
+
+    fn nothing_there(effects: VersionVector) -> Compared {
+        Compared { effects, differing: 64, moving: 0, buckets: (0..64).collect(), keys: vec![] }
+    }
+
+    #[test]
+    fn what_the_source_has_not_got_yet_is_no_difference() {
+        let (mut effects, author) = (VersionVector::new(), Origin { node: NodeId(1), incarnation: 1 });
+        let finds = |effects: &VersionVector, author| {
+            let mut check = Check::new(nothing_there(effects.clone()), 64);
+            let rest = Some(Rest { digest: 7, stamp: Stamp(5) });
+            check.see(Sighting { db: 0, key: b"key", hash: 1, rest, author, work: 1 }, &HashMap::new());
+            !check.found.is_empty()
+        };
+        assert!(finds(&effects, None), "of data without stamps nobody knows");
+        assert!(!finds(&effects, Some(author)));
+        effects.advance(author, Stamp(4));
+        assert!(!finds(&effects, Some(author)));
+        effects.advance(author, Stamp(5));
+        assert!(finds(&effects, Some(author)));
+    }
 
     #[test]
     fn where_the_source_has_nothing_some_keys_are_mended_at_a_time() {
-        let effects = VersionVector::new();
-        let compared = Compared { effects, differing: 64, moving: 0, buckets: (0..64).collect(), keys: vec![] };
         let look = |before: &HashMap<u64, Difference>| {
-            let mut check = Check::new(&compared, 64);
+            let mut check = Check::new(nothing_there(VersionVector::new()), 64);
             for hash in 0..3 * MAX_KEYS {
                 let rest = Some(Rest { digest: hash, stamp: Stamp(1) });
-                check.see(Sighting { db: 0, key: b"key", hash, rest, work: 1 }, before);
+                check.see(Sighting { db: 0, key: b"key", hash, rest, author: None, work: 1 }, before);
             }
             (check.confirmed.len() as u64, check.found)
         };

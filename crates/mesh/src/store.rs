@@ -1,7 +1,7 @@
 //! What the mesh needs of the data set.
 
 use crate::{BatchReader, Now, Record, Watermarks};
-use effect::{Stamp, VersionVector};
+use effect::{Origin, Stamp, VersionVector};
 
 /// A place in a walk over the data set; opaque to the mesh. The default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Sighting<'a> {
     pub hash: u64,
     /// `None`: it is not at rest, so it does not count.
     pub rest: Option<Rest>,
+    /// Who wrote it last, where that is known.
+    pub author: Option<Origin>,
     /// How long it took to look at it: as long as so many small keys.
     pub work: usize,
 }

@@ -339,9 +339,10 @@ impl Store for KeyspaceStore {
         }
         let Cursor { db, position } = cursor;
         let next = self.keyspace.survey(keyspace::Cursor { db, position }, &self.known, now.unix_ms, |sighting| {
-            let keyspace::Sighting { db, key, hash, rest, work } = sighting;
+            let keyspace::Sighting { db, key, hash, rest, author, work } = sighting;
             let rest = rest.map(|keyspace::Rest { digest, stamp }| mesh::Rest { digest, stamp });
-            see(Sighting { db, key, hash, rest, work });
+            let author = author.and_then(|author| self.keyspace.origin(author));
+            see(Sighting { db, key, hash, rest, author, work });
         });
         next.map(|keyspace::Cursor { db, position }| Cursor { db, position })
     }

@@ -103,11 +103,11 @@ impl Store for ToyStore {
     }
 
     fn survey(&mut self, cursor: Cursor, _now: Now, see: &mut dyn FnMut(Sighting<'_>)) -> Option<Cursor> {
-        let (key, (stamp, _, value)) = self.values.iter().nth(cursor.position as usize)?;
+        let (key, (stamp, author, value)) = self.values.iter().nth(cursor.position as usize)?;
         let hash = |bytes: &[u8]| bytes.iter().fold(1, |sum: u64, byte| sum.wrapping_mul(31) + u64::from(*byte));
         let rest = (*stamp <= self.watermarks.clock).then_some(Rest { digest: hash(value), stamp: *stamp });
         self.surveyed += 1;
-        see(Sighting { db: 0, key, hash: hash(key), rest, work: 1 + value.len() / 100 });
+        see(Sighting { db: 0, key, hash: hash(key), rest, author: Some(*author), work: 1 + value.len() / 100 });
         Some(Cursor { position: cursor.position + 1, ..cursor })
     }
 
