@@ -35,7 +35,31 @@ fn written() -> (Machine, Vec<Vec<u8>>) {
     }
     let records = tape.records(&tape.last_commits());
     assert!(records.len() as u64 > COMMANDS / 3, "most commands write");
-    (machine, records.into_iter().map(|record| record.effects).collect())
+    let mut effects: Vec<Vec<u8>> = records.into_iter().map(|record| record.effects).collect();
+    effects.extend(restated(machine.keyspace()));
+    // Something on top of what was said anew.
+    for tag in COMMANDS..2 * COMMANDS {
+        machine.command(&Workload::whole().next(&mut rng, tag), now);
+    }
+    (machine, effects)
+}
+
+/// Every other key is said anew.
+fn restated(keyspace: &Keyspace) -> Vec<Vec<u8>> {
+    let seen = [Stamp::ZERO, Stamp::from_ms(UNIX_MS), Stamp(7)];
+    let mut effects = Vec::new();
+    for db in 0..keyspace.databases() {
+        let txn = keyspace.begin(Scope::All, db, UNIX_MS);
+        let keys: Vec<Vec<u8>> = txn.keys_of(db).map(<[u8]>::to_vec).step_by(2).collect();
+        drop(txn);
+        for key in keys {
+            let mut txn = keyspace.begin(Scope::Keys(&[keyspace.hash(&key)]), db, UNIX_MS);
+            txn.restate(&key, &seen);
+            effects.extend(txn.commit(|commit| commit.effects.to_vec()));
+        }
+    }
+    assert!(effects.len() > 10);
+    effects
 }
 
 fn chunks(keyspace: &Keyspace) -> Vec<Vec<u8>> {
@@ -86,6 +110,9 @@ fn mutated_effects() {
             for effect in EffectReader::new(input) {
                 let effect = effect.expect("checked");
                 let version = Version { stamp, origin: author };
+                if let Effect::Restate { key } = effect {
+                    txn.own_writes(key, Version { stamp: stamp.plus(1), ..version });
+                }
                 drop(txn.apply(&effect, version, Row::Seen(&seen)).expect("checked"));
                 if !matches!(effect, Effect::Select { .. }) {
                     stamp = stamp.plus(1);
