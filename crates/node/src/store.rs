@@ -20,6 +20,8 @@ const FETCHED_RECORDS: usize = 32;
 const FETCHED_KEYS: usize = 32;
 /// How many keys that late records made doubtful are said anew in one go.
 const SETTLE_KEYS: usize = 64;
+/// … and about how many bytes these may be: what is large takes long.
+const SETTLE_BYTES: usize = 64 * 1024;
 
 pub(crate) struct KeyspaceStore {
     keyspace: Arc<Keyspace>,
@@ -108,13 +110,17 @@ impl KeyspaceStore {
         if !self.doubts.may_speak(seen, announced, now.monotonic_ms) || self.fill_seen(seen).is_err() {
             return;
         }
+        let mut bytes = 0;
         for _ in 0..SETTLE_KEYS {
+            if bytes >= SETTLE_BYTES {
+                return;
+            }
             let Some((db, key)) = self.doubts.pop_due(now.monotonic_ms) else { return };
             let mut txn = self.keyspace.begin(Scope::Keys(&[self.keyspace.hash(&key)]), db, now.unix_ms);
             // All of it is seen, but somebody else may say the key anew who has not seen it.
             let restated = Version { stamp: Stamp::MAX, origin: OriginIndex::NONE };
             self.rewrites.restate((db, key.clone()), restated, Stamp::MAX, txn.own_writes(&key, restated));
-            txn.restate(&key, &self.seen);
+            bytes += txn.restate(&key, &self.seen);
             engine.commit(&mut txn, Author::default());
             self.late.keys_restated.fetch_add(1, Relaxed);
         }

@@ -69,13 +69,19 @@ pub struct OwnWrites {
 impl Txn<'_> {
     /// Says anew what the key is, by a Put or a Delete: what everybody makes of it from now on does not depend on what
     /// came before.
-    /// `seen`: what this node has seen, by `OriginIndex`.
-    pub fn restate(&mut self, key: &[u8], seen: &[Stamp]) {
+    /// `seen`: what this node has seen, by `OriginIndex`. Returns how many bytes that took to say.
+    pub fn restate(&mut self, key: &[u8], seen: &[Stamp]) -> usize {
         self.record(&Effect::Restate { key });
         self.restates = Some(by_origin(seen));
         match self.encoded(key) {
-            Some((value, deadline_ms)) => self.put(key, &value, deadline_ms),
-            None => self.remove(key),
+            Some((value, deadline_ms)) => {
+                self.put(key, &value, deadline_ms);
+                key.len() + value.len()
+            }
+            None => {
+                self.remove(key);
+                key.len()
+            }
         }
     }
 

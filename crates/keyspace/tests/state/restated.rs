@@ -58,7 +58,9 @@ fn restate(node: u64, at_ms: u64, increment: &Written) -> Written {
     increment.apply(&there);
     let mut seen = vec![Stamp::ZERO; 8];
     seen[usize::from(there.origin_index(origin(increment.node)).unwrap().0)] = increment.last();
-    let record = commit(&there, at_ms, |txn| txn.restate(KEY, &seen));
+    let record = commit(&there, at_ms, |txn| {
+        txn.restate(KEY, &seen);
+    });
     Written { node, record, seen: vec![(increment.node, increment.last())] }
 }
 

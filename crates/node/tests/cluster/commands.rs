@@ -199,7 +199,7 @@ fn mesh_reports() {
 }
 
 /// The number after this name in `MESH CONFLICTS`.
-fn conflicts(cluster: &mut Cluster, node: usize, name: &str) -> Reply {
+pub fn conflicts(cluster: &mut Cluster, node: usize, name: &str) -> Reply {
     let Reply::Array(fields) = cluster.call(node, "MESH CONFLICTS") else { panic!("an array") };
     let at = fields.iter().position(|field| *field == Reply::Bulk(name.into())).expect("a field");
     fields[at + 1].clone()

@@ -1,8 +1,10 @@
 //! Nodes find and mend what differs between them, whatever it comes from.
 
+use crate::commands::conflicts;
 use crate::harness::{Cluster, first_life, multi_master};
 use effect::{Deadline, Effect};
 use keyspace::{Row, Scope, Version};
+use testkit::Reply;
 
 /// Three in a ring, each with the next one as its master, that compare what they have every second.
 fn ring() -> Cluster {
@@ -70,4 +72,27 @@ fn equal_nodes_at_work_find_nothing() {
         cluster.call(node, &format!("DEL lock:{node}"));
     }
     assert_eq!(different(&cluster), 0);
+}
+
+#[test]
+fn large_keys_are_said_anew_a_few_at_a_time() {
+    let mut cluster = ring();
+    let keys: Vec<String> = (0..20).map(|key| format!("large:{key}")).collect();
+    keys.iter().for_each(|key| drop(cluster.call(0, &format!("SET {key} {}", "x".repeat(50_000)))));
+    cluster.run(5_000);
+    keys.iter().for_each(|key| damage(&cluster, 1, &Effect::Delete { key: key.as_bytes() }));
+    let restated = |cluster: &mut Cluster| match conflicts(cluster, 0, "keys-restated") {
+        Reply::Integer(number) => number,
+        other => panic!("{other:?}"),
+    };
+    cluster.call(0, "INCR counter");
+    let mut before = restated(&mut cluster);
+    for _ in 0..20_000 {
+        cluster.run(1);
+        let after = restated(&mut cluster);
+        assert!(after - before <= 2, "{before} {after}");
+        before = after;
+    }
+    assert_eq!(before, 20);
+    cluster.agree("MESH DIGEST");
 }
