@@ -156,6 +156,8 @@ pub(crate) struct Import {
     pub(crate) replace: bool,
     /// What its sender had when it began, and what it knew of the others; here since STATE_BEGIN.
     pub(crate) begun: Option<Begun>,
+    /// Since when nothing of it has come, as far as anybody has looked.
+    pub(crate) silent_since_ms: Option<u64>,
     /// What its sender's log has of that. Once the data set is here, our log reaches as far back.
     pub(crate) tail: RelayLog,
     /// `RelayLog::appended` of our log when it was asked for.
@@ -621,6 +623,14 @@ impl Mesh {
             };
             if now.monotonic_ms.saturating_sub(since_ms) >= limit_ms {
                 silent.push((link.id, reason));
+            }
+        }
+        // A source that says something, but not what it was asked for, would keep off what all others have.
+        if let Some(import) = &mut self.import {
+            let since_ms = *import.silent_since_ms.get_or_insert(now.monotonic_ms);
+            let is_new = silent.iter().all(|(id, _)| *id != import.link);
+            if is_new && now.monotonic_ms.saturating_sub(since_ms) >= self.options.timeout_ms {
+                silent.push((import.link, "nothing of its data set came within repl-timeout"));
             }
         }
         for (id, reason) in silent {

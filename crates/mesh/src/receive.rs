@@ -67,8 +67,11 @@ impl Mesh {
                 let is_traced = self.options.mode != Mode::Classic && self.vector.dominates(&decided);
                 self.state_begin(id, Begun { vector, effects, assumed, rows, is_traced }, &decided, store)
             }
-            Message::StateChunk { bytes } if upstream => match &self.import {
-                Some(Import { link, begun: Some(_), .. }) if *link == id => store.import(bytes),
+            Message::StateChunk { bytes } if upstream => match &mut self.import {
+                Some(Import { link, begun: Some(_), silent_since_ms, .. }) if *link == id => {
+                    *silent_since_ms = None;
+                    store.import(bytes)
+                }
                 _ => Err("a piece of a data set that was not asked for".to_owned()),
             },
             Message::StateEnd if upstream => self.state_end(id, store, now),
@@ -172,7 +175,9 @@ impl Mesh {
 
     fn receive_batch(&mut self, id: LinkId, batch: &[u8], store: &mut dyn Store, now: Now) -> Result<(), String> {
         let mut reader = BatchReader::new(batch);
-        if self.import.as_ref().is_some_and(|import| import.link == id && import.begun.is_some() && !import.replace) {
+        let is_tail = |import: &&mut Import| import.link == id && import.begun.is_some() && !import.replace;
+        if let Some(import) = self.import.as_mut().filter(is_tail) {
+            import.silent_since_ms = None;
             while let Some(record) = reader.next_record().map_err(|error| error.to_string())? {
                 self.receive_tail(&record, store)?;
             }
@@ -454,6 +459,7 @@ impl Mesh {
             link: id,
             replace,
             begun: None,
+            silent_since_ms: None,
             tail: RelayLog::new(self.options.log_bytes),
             appended: self.log.appended(),
         });
@@ -489,6 +495,7 @@ impl Mesh {
         let context = store.import_begin(vector, decided, &ours, import.replace, self.to_join.is_some())?;
         self.assumptions.begin(context, self.own, vector, &self.vector);
         import.begun = Some(begun);
+        import.silent_since_ms = None;
         Ok(())
     }
 

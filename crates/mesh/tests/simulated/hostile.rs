@@ -1,8 +1,9 @@
 //! Peers that send nonsense: an error closes the link, and nothing else happens.
 
+use crate::causes::{begin_data_set, vector};
 use crate::network::{EPOCH_MS, ToyStore, options, origin};
 use effect::{Stamp, VersionVector};
-use mesh::{Action, BatchWriter, FrameDecoder, Input, LinkId, Mesh, Message, Now, Record};
+use mesh::{Action, BatchWriter, FrameDecoder, Input, LinkId, MasterState, Mesh, Message, Now, Record};
 use proptest::prelude::*;
 
 const NOW: Now = Now { unix_ms: EPOCH_MS, monotonic_ms: 1 };
@@ -283,5 +284,32 @@ proptest! {
         let mut reply = Vec::new();
         mesh.transmit(link, &mut reply, 1000, &mut ToyStore::default(), NOW);
         prop_assert!(reply.starts_with(b"-ERR"));
+    }
+}
+
+#[test]
+fn a_source_that_does_not_send_its_data_set_is_given_up() {
+    // Nothing of it, its beginning, a piece now and then; always something else.
+    for (begins, pieces, is_given_up) in [(false, false, true), (true, false, true), (true, true, false)] {
+        let mut node = open_link(true);
+        if begins {
+            begin_data_set(&mut node, &vector(&[(1, 9)]), vec![]);
+        } else {
+            send(&mut node.0, &mut node.1, node.2, &Message::Gap { floors: vector(&[(1, 9)]) });
+        }
+        let (mesh, store, link) = &mut node;
+        assert!(mesh.status(NOW).masters[0].state == MasterState::Sync);
+        for seconds in 1..=12 {
+            let now = Now { monotonic_ms: NOW.monotonic_ms + seconds * 1000, unix_ms: NOW.unix_ms + seconds * 1000 };
+            let mut bytes = Vec::new();
+            Message::Vector { unix_ms: now.unix_ms, changes: VersionVector::new() }.put(&mut bytes);
+            if pieces && seconds % 4 == 0 {
+                Message::StateChunk { bytes: b"" }.put(&mut bytes);
+            }
+            mesh.handle(*link, Input::Received { bytes: &bytes }, store, now);
+            mesh.turn(store, now);
+        }
+        assert_eq!(is_closed(mesh), is_given_up, "{begins} {pieces}");
+        assert_eq!(mesh.status(NOW).masters[0].state == MasterState::Sync, !is_given_up);
     }
 }
