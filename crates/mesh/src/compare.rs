@@ -12,7 +12,7 @@ use crate::link::{Link, Side};
 use crate::message::Message;
 use crate::store::{Cursor, Rest, Sighting, Store};
 use crate::{LinkId, Mesh, Mode, Now, Severity};
-use effect::{Origin, Stamp, VersionVector};
+use effect::{Stamp, VersionVector};
 use rand::Rng;
 use std::collections::{BTreeSet, HashMap};
 
@@ -212,16 +212,10 @@ impl Check {
         }
     }
 
-    /// They do not have this effect yet: a node that has started again, say, and waits for its masters.
-    fn is_to_come(&self, author: Origin, stamp: Stamp) -> bool {
-        !self.effects.covers(author, stamp)
-    }
-
     /// Looks at a key that is here.
     fn see(&mut self, sighting: Sighting<'_>, before: &HashMap<u64, Difference>) {
         let Some(ours) = sighting.rest else { return };
-        let is_told_of = self.buckets.contains(&bucket_of(sighting.hash, self.count));
-        if !is_told_of || sighting.author.is_some_and(|author| self.is_to_come(author, ours.stamp)) {
+        if !self.buckets.contains(&bucket_of(sighting.hash, self.count)) {
             return;
         }
         let difference = match self.theirs.get(&sighting.hash) {
@@ -229,6 +223,10 @@ impl Check {
             Some(Some(theirs)) if theirs.digest == ours.digest => return,
             theirs => Difference { ours, theirs: theirs.copied().flatten() },
         };
+        // They may not have this effect yet: a node that has started again, say, and waits for its masters.
+        if sighting.author.is_some_and(|author| !self.effects.covers(author, ours.stamp)) {
+            return;
+        }
         if before.get(&sighting.hash) == Some(&difference) {
             self.confirmed.push((sighting.hash, sighting.db, sighting.key.to_vec()));
         } else if self.found.len() < MAX_KEYS as usize {
@@ -466,7 +464,7 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use effect::NodeId;
+    use effect::{NodeId, Origin};
 
     fn nothing_there(effects: VersionVector) -> Compared {
         Compared { effects, differing: 64, moving: 0, buckets: (0..64).collect(), keys: vec![] }
@@ -490,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_source_has_nothing_some_keys_are_mended_at_a_time() {
+    fn of_very_many_keys_that_are_missing_some_are_mended_at_a_time() {
         let look = |before: &HashMap<u64, Difference>| {
             let mut check = Check::new(nothing_there(VersionVector::new()), 64);
             for hash in 0..3 * MAX_KEYS {

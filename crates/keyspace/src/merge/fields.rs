@@ -327,12 +327,12 @@ impl<H: KeyHasher> Parts<'_, '_, H> {
         } else {
             self.with_fields(|fields: &mut F| {
                 for (name, field) in registers.iter_mut() {
-                    let is_replaced = field.version.is_some_and(|written| origins.newer(written, clear));
-                    let cause = match cut.cause {
-                        Cause::Restate { row, sleep } => Cause::Restate { row, sleep: sleep || is_replaced },
-                        cause => cause,
-                    };
                     if let Some(increments) = field.increments.get_mut() {
+                        let is_replaced = || field.version.is_some_and(|written| origins.newer(written, clear));
+                        let cause = match cut.cause {
+                            Cause::Restate { row, sleep } => Cause::Restate { row, sleep: sleep || is_replaced() },
+                            cause => cause,
+                        };
                         increments.thin(origins, cut.at, cause, &mut fields.cell(name, limits));
                     }
                 }
