@@ -21,6 +21,14 @@ impl Stamp {
         Stamp(unix_ms << Self::COUNTER_BITS)
     }
 
+    /// The last stamp of a millisecond; the last one of all where there is no such time.
+    pub const fn last_of_ms(unix_ms: u64) -> Stamp {
+        match unix_ms.checked_add(1) {
+            Some(next_ms) if next_ms <= Self::MAX.ms() => Stamp((next_ms << Self::COUNTER_BITS) - 1),
+            _ => Self::MAX,
+        }
+    }
+
     /// The physical part, in milliseconds since the Unix epoch.
     pub const fn ms(self) -> u64 {
         self.0 >> Self::COUNTER_BITS

@@ -2,14 +2,16 @@
 //! as varint length and bytes each. docs/mesh-protocol.md has it byte by byte.
 
 mod assembly;
+mod progress;
 mod stream;
 
 pub(crate) use assembly::Assembly;
+pub(crate) use progress::Progress;
 pub use stream::{EncodedStream, StreamPart};
 
 use crate::KeyType;
 use crate::entry::{Entry, NewValue, Value, ValueRef, Verbatim};
-use effect::{DecodeError, Items, ScoredItems, ScoredItemsWriter, put_varint, take_varint};
+use effect::{DecodeError, Items, ScoredItems, put_varint, take_varint};
 use values::{EncodingLimits, Expiring, Hash, List, Set, SortedSet};
 
 /// First byte: what the rest is.
@@ -63,10 +65,15 @@ pub(crate) fn encoded_new(value: &NewValue<'_>) -> Vec<u8> {
     }
 }
 
-/// Begins a collection. Returns it where deadlines are to be written.
-fn tagged<'c>(output: &mut Vec<u8>, number: u8, collection: Option<&'c dyn Expiring>) -> Option<&'c dyn Expiring> {
+/// Begins a collection, where this is the first of it. Returns it where deadlines are to be written.
+fn tagged<'c>(
+    output: &mut Vec<u8>,
+    is_first: bool,
+    number: u8,
+    collection: Option<&'c dyn Expiring>,
+) -> Option<&'c dyn Expiring> {
     let deadlines = collection.filter(|collection| collection.earliest_deadline_ms().is_some());
-    output.push(if deadlines.is_some() { number | tag::WITH_DEADLINES } else { number });
+    output.extend(is_first.then_some(if deadlines.is_some() { number | tag::WITH_DEADLINES } else { number }));
     deadlines
 }
 
@@ -90,54 +97,8 @@ fn decode_deadline(bytes: &[u8]) -> Result<Option<u64>, DecodeError> {
 /// The encoding of a value.
 pub(crate) fn encoded(value: ValueRef<'_>) -> Vec<u8> {
     let mut output = Vec::new();
-    match value {
-        ValueRef::Int(int) => {
-            output.push(tag::STRING);
-            output.extend_from_slice(itoa::Buffer::new().format(int).as_bytes());
-        }
-        ValueRef::Bytes(bytes) => {
-            output.push(tag::STRING);
-            output.extend_from_slice(bytes);
-        }
-        ValueRef::Set(set) => {
-            let deadlines = tagged(&mut output, tag::SET, set.expiring());
-            set.for_each(|member| {
-                push(&mut output, member);
-                push_deadline(&mut output, deadlines, member);
-            });
-        }
-        ValueRef::Hash(hash) => {
-            let deadlines = tagged(&mut output, tag::HASH, hash.expiring());
-            hash.for_each(|field, value| {
-                push(&mut output, field);
-                push(&mut output, value);
-                push_deadline(&mut output, deadlines, field);
-            });
-        }
-        ValueRef::List(list) => {
-            output.push(tag::LIST);
-            list.iter().for_each(|element| element.with_bytes(|bytes| push(&mut output, bytes)));
-        }
-        ValueRef::SortedSet(set) => {
-            if let Some(deadlines) = tagged(&mut output, tag::SORTED_SET, Some(set)) {
-                for (member, score) in set.iter() {
-                    member.with_bytes(|member| {
-                        push(&mut output, member);
-                        push(&mut output, &score.to_le_bytes());
-                        push_deadline(&mut output, Some(deadlines), member);
-                    });
-                }
-                return output;
-            }
-            let mut pairs = ScoredItemsWriter::new();
-            set.iter().for_each(|(member, score)| member.with_bytes(|member| pairs.push(member, score)));
-            output.extend_from_slice(pairs.items().as_bytes());
-        }
-        ValueRef::Stream(stream) => {
-            output.push(tag::STREAM);
-            stream::encode(stream, &mut output);
-        }
-    }
+    let is_whole = Progress::default().go_on(value, usize::MAX, &mut output);
+    debug_assert!(is_whole, "there is no limit");
     output
 }
 

@@ -276,6 +276,11 @@ impl Keyspace {
         }
     }
 
+    /// The same in all shards.
+    pub(crate) fn encoding_limits(&self) -> EncodingLimits {
+        self.shards.lock(Wanted::Hashes(&[0])).at(0).limits.clone()
+    }
+
     /// Takes all locks; who holds them asks its `Txn`.
     pub fn set_encoding_limits(&self, limits: &EncodingLimits) {
         self.begin(Scope::All, 0, 0).set_encoding_limits(limits);

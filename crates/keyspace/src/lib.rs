@@ -49,7 +49,7 @@ pub use merge::operations::{CausalMark, Horizon};
 pub use preparation::{Preparation, Prepared};
 pub use stability::ByTime;
 pub use stamping::Switches;
-pub use state::{Cursor, Import, ImportError, Restated};
+pub use state::{Cursor, Export, Import, ImportError, Restated};
 pub use survey::{Rest, Sighting};
 pub use txn::{
     Commit, LostWrites, NewId, NotAdded, OwnWrite, OwnWrites, ScoreCondition, ScoresWritten, SetDeadline, Txn,

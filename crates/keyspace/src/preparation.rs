@@ -3,7 +3,6 @@
 
 use crate::codec::{self, Assembly};
 use crate::entry::Value;
-use crate::guard::Wanted;
 use crate::{EffectsError, Keyspace};
 use effect::{Effect, EffectReader};
 use std::collections::VecDeque;
@@ -48,8 +47,8 @@ impl Preparation {
                 }
             }
         }
-        let limits = || keyspace.shards.lock(Wanted::Hashes(&[0])).at(0).limits.clone();
-        Ok((!waiting.is_empty()).then(|| Preparation { limits: limits(), waiting, done: Prepared::default() }))
+        let is_needed = !waiting.is_empty();
+        Ok(is_needed.then(|| Preparation { limits: keyspace.encoding_limits(), waiting, done: Prepared::default() }))
     }
 
     /// Builds some more of it; `effects` are those that it began with. True where nothing is left to do.

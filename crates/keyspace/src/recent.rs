@@ -17,6 +17,7 @@ use creations::Creations;
 use effect::{Collection, Stamp};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
@@ -286,6 +287,8 @@ pub(crate) struct Recent {
     records: HashTable<Box<Remembered>>,
     /// Hashes of keys: each record once, and some that are gone or were made anew. About ascending: by the newest stamp at the time.
     queue: VecDeque<(Stamp, u64)>,
+    /// How many have left the queue.
+    popped: u64,
     /// About how much memory all of it takes.
     bytes: usize,
 }
@@ -370,6 +373,28 @@ impl Recent {
         self.bytes
     }
 
+    /// What is known of a key. Where that is brief, no record is made that stays.
+    pub(crate) fn peek(&self, hash: u64, key: &[u8]) -> Option<Cow<'_, Record>> {
+        let remembered = self.records.find(hash, is_of(hash, key))?;
+        Some(match &remembered.brief {
+            Some(brief) if remembered.record.get().is_none() => Cow::Owned(brief.to_record()),
+            _ => Cow::Borrowed(remembered.record()),
+        })
+    }
+
+    /// Gives at most `count` keys and their hashes to `f`, from `position` on (0: the first), and returns where it goes on;
+    /// `None` after the last. However records come and go between calls, one that is there throughout is given at least once.
+    pub(crate) fn walk(&self, position: u64, count: usize, mut f: impl FnMut(u64, &[u8])) -> Option<u64> {
+        let start = position.saturating_sub(self.popped) as usize;
+        let end = self.queue.len().min(start + count);
+        for (stamp, hash) in self.queue.range(start.min(end)..end) {
+            let of_hash = self.records.iter_hash(*hash);
+            let queued = of_hash.filter(|remembered| remembered.hash == *hash && remembered.queued == *stamp);
+            queued.for_each(|remembered| f(*hash, &remembered.key));
+        }
+        (end < self.queue.len()).then_some(self.popped + end as u64)
+    }
+
     /// Of which keys there is something to know.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
         self.records.iter().map(|remembered| &*remembered.key)
@@ -383,6 +408,7 @@ impl Recent {
     pub(crate) fn pop_due(&mut self, horizon: &Horizon<'_>, key: &mut Vec<u8>) -> Option<u64> {
         while self.queue.front().is_some_and(|(stamp, _)| *stamp <= horizon.clock) {
             let (queued, hash) = self.queue.pop_front()?;
+            self.popped += 1;
             let found = self.records.find(hash, |place| place.hash == hash && place.queued == queued);
             if let Some(remembered) = found {
                 key.clear();
@@ -433,4 +459,53 @@ fn prefetch_whole<T>(value: *const T) {
 
 fn is_of(hash: u64, key: &[u8]) -> impl Fn(&Box<Remembered>) -> bool {
     move |remembered| remembered.hash == hash && *remembered.key == *key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::version::OriginIndex;
+
+    fn remember(recent: &mut Recent, number: u64) {
+        let version = Version { stamp: Stamp(number), origin: OriginIndex(1) };
+        recent.insert_brief(number % 7, &number.to_le_bytes(), Brief::Delete { version, of: None });
+    }
+
+    #[test]
+    fn a_walk_gives_what_stays_whatever_comes_goes_and_is_looked_at_meanwhile() {
+        let mut recent = Recent::default();
+        (1..=100).for_each(|number| remember(&mut recent, number));
+        let (mut seen, mut next, mut key) = (Vec::new(), Some(0), Vec::new());
+        for round in 1.. {
+            let Some(position) = next else { break };
+            next = recent.walk(position, 7, |hash, key| {
+                let number = u64::from_le_bytes(key.try_into().unwrap());
+                assert_eq!(hash, number % 7);
+                seen.push(number);
+            });
+            let horizon = Horizon { clock: Stamp(round * 3), causal: &[] };
+            for turn in 0..3 {
+                let Some(hash) = recent.pop_due(&horizon, &mut key) else { break };
+                if turn == 0 { drop(recent.remove(hash, &key)) } else { recent.put_back(hash, &key) }
+            }
+            if round < 10 {
+                remember(&mut recent, 1000 + round);
+            }
+        }
+        let stayed: Vec<u64> = recent.keys().map(|key| u64::from_le_bytes(key.try_into().unwrap())).collect();
+        assert!(stayed.len() > 80, "{} of 100 and some", stayed.len());
+        assert!(stayed.iter().filter(|number| **number <= 100).all(|number| seen.contains(number)));
+        assert!(seen.len() < 160, "each once, and again where it was looked at meanwhile: {}", seen.len());
+    }
+
+    #[test]
+    fn a_look_at_what_is_brief_leaves_it_brief() {
+        let mut recent = Recent::default();
+        remember(&mut recent, 5);
+        let key = 5u64.to_le_bytes();
+        assert_eq!(recent.peek(5, &key).unwrap().newest.stamp, Stamp(5));
+        let horizon = Horizon { clock: Stamp(9), causal: &[] };
+        assert!(recent.settle_brief(5, &key, &horizon).is_some(), "it is brief");
+        assert!(recent.records.iter().all(|remembered| remembered.record.get().is_none()));
+    }
 }

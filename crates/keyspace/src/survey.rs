@@ -5,7 +5,7 @@ use crate::digest::entry_digest;
 use crate::entry::Entry;
 use crate::guard::Wanted;
 use crate::stability::is_known;
-use crate::state::Cursor;
+use crate::state::{Cursor, Place, RECENT_STEP};
 use crate::version::{OriginIndex, Version};
 use crate::view::is_expired;
 use crate::walk::value_len;
@@ -55,15 +55,22 @@ impl Keyspace {
         now_ms: u64,
         mut see: impl FnMut(Sighting<'_>),
     ) -> Option<Cursor> {
-        let Some((index, bucket)) = cursor.place(self) else { return cursor.next_database(self) };
+        let Some((index, place)) = cursor.place(self) else { return cursor.next_database(self) };
         let db = cursor.db;
         let guard = self.shards.lock(Wanted::Hashes(&[index as u64]));
         let database = &guard.at(index).databases[db as usize];
         let hash_of = |key: &[u8]| stdx::hash::portable(u64::from(db), key);
-        if bucket == 0 {
-            let moving = database.recent.keys().filter(|key| database.table.find(self.hash(key), key).is_none());
-            moving.for_each(|key| see(Sighting { db, key, hash: hash_of(key), rest: None, author: None, work: 1 }));
-        }
+        let bucket = match place {
+            Place::Bucket(bucket) => bucket,
+            Place::Recent(position) => {
+                let next = database.recent.walk(position, RECENT_STEP, |hash, key| {
+                    if database.table.find(hash, key).is_none() {
+                        see(Sighting { db, key, hash: hash_of(key), rest: None, author: None, work: 1 });
+                    }
+                });
+                return Some(cursor.after_recent(index, next));
+            }
+        };
         let soon_ms = now_ms.max(self.stamping.last().ms()) + DEADLINE_MS;
         let bucket = database.table.scan(bucket, |entry| {
             let version = entry.version().filter(|version| *version != Version::ZERO);
@@ -76,7 +83,7 @@ impl Keyspace {
             let author = version.map(|version| version.origin);
             see(Sighting { db, key: entry.key(), hash: hash_of(entry.key()), rest, author, work });
         });
-        Some(cursor.after(index, bucket))
+        Some(cursor.after_bucket(index, bucket))
     }
 }
 

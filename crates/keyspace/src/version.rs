@@ -84,6 +84,9 @@ pub fn raise(vector: &mut Vec<Stamp>, other: &[Stamp]) {
     vector.iter_mut().zip(other).for_each(|(stamp, other)| *stamp = (*stamp).max(*other));
 }
 
+/// Indexes that those have who are mentioned only; the rest is for those whose effects come.
+const MAX_MENTIONED: usize = 49_152;
+
 /// All origins that this process has heard of. An index, once given, stays.
 #[derive(Debug)]
 pub(crate) struct Origins {
@@ -104,6 +107,15 @@ impl Origins {
 
     /// `None` where there are more origins than an index can tell apart.
     pub(crate) fn intern(&self, origin: Origin) -> Option<OriginIndex> {
+        self.intern_within(origin, usize::from(u16::MAX))
+    }
+
+    /// The same for one that a data set mentions by the way. Those do not use up the indexes of whose effects come.
+    pub(crate) fn intern_mentioned(&self, origin: Origin) -> Option<OriginIndex> {
+        self.intern_within(origin, MAX_MENTIONED)
+    }
+
+    fn intern_within(&self, origin: Origin, largest: usize) -> Option<OriginIndex> {
         if let Some(known) = self.names.read().indexes.get(&origin) {
             return Some(*known);
         }
@@ -111,7 +123,7 @@ impl Origins {
         if let Some(known) = indexes.get(&origin) {
             return Some(*known);
         }
-        let index = OriginIndex(u16::try_from(by_index.len()).ok()?);
+        let index = OriginIndex(u16::try_from(by_index.len()).ok().filter(|index| usize::from(*index) <= largest)?);
         by_index.push(Some(origin));
         indexes.insert(origin, index);
         Some(index)
@@ -173,6 +185,15 @@ mod tests {
         assert!((1..=u64::from(u16::MAX)).all(|node| origins.intern(origin(node)).is_some()));
         assert_eq!(origins.intern(origin(1 << 16)), None);
         assert_eq!(origins.intern(origin(1)), Some(OriginIndex(1)));
+    }
+
+    #[test]
+    fn those_who_are_only_mentioned_leave_indexes_for_others() {
+        let origins = Origins::new();
+        assert!((1..=MAX_MENTIONED as u64).all(|node| origins.intern_mentioned(origin(node)).is_some()));
+        assert_eq!(origins.intern_mentioned(origin(1 << 16)), None);
+        assert!(origins.intern(origin(1 << 16)).is_some());
+        assert_eq!(origins.intern_mentioned(origin(1 << 16)), origins.find(origin(1 << 16)));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use effect::{Origin, Stamp, VersionVector};
 
 /// An announced joiner is believed in for so long; it is announced every second.
 const JOINING_MS: u64 = 5000;
+/// So many are believed in at a time: a peer can name any number.
+const MAX_JOINING: usize = 1024;
 
 /// A node that has something, but not what came since; so nothing becomes stable meanwhile.
 pub(crate) struct Joining {
@@ -25,7 +27,8 @@ impl Mesh {
 
     /// Somebody announced a joiner.
     pub(crate) fn note_joiner(&mut self, joiner: Origin, now: Now) {
-        if joiner == self.own {
+        let is_believed = self.joining.len() < MAX_JOINING || self.joining.contains_key(&joiner);
+        if joiner == self.own || !is_believed {
             return;
         }
         let origins = self.last_effects.iter().map(|(origin, _)| origin).filter(|origin| *origin != joiner).collect();

@@ -37,4 +37,4 @@ pub use message::{Message, PROTOCOL_VERSION};
 pub use record::{OwnedRecord, Record};
 pub use rows::{CausalWatermark, Pin, Rows, Watermarks};
 pub use status::{MasterState, MasterStatus, ReplicaStatus, Status};
-pub use store::{Cursor, Rest, Sighting, Store};
+pub use store::{Cursor, Export, Rest, Sighting, Store};

@@ -7,7 +7,7 @@ use crate::handshake::{Handshake, Introduction};
 use crate::log::Position;
 use crate::message::Message;
 use crate::rows::Pin;
-use crate::store::Cursor;
+use crate::store::Export;
 use effect::{Origin, Stamp, VersionVector};
 use std::collections::BTreeMap;
 
@@ -89,14 +89,14 @@ pub(crate) struct Downstream {
 impl Downstream {
     /// Is a data set on its way?
     pub(crate) fn is_sending(&self) -> bool {
-        self.transfer.as_ref().is_some_and(|transfer| transfer.cursor.is_some())
+        self.transfer.as_ref().is_some_and(|transfer| transfer.export.is_some())
     }
 }
 
 /// The data set on its way to a downstream peer.
 pub(crate) struct Transfer {
     /// `None`: all is sent.
-    pub(crate) cursor: Option<Cursor>,
+    pub(crate) export: Option<Box<dyn Export>>,
     /// Where the log ended when it began. What it has up to there, and the peer lacks after `after`, goes first.
     pub(crate) end: Position,
     pub(crate) after: VersionVector,

@@ -57,6 +57,13 @@ pub struct Options {
     pub compare_ms: u64,
 }
 
+impl Options {
+    /// Nothing later than this is taken in yet.
+    pub(crate) fn latest_stamp(&self, now: Now) -> Stamp {
+        Stamp::last_of_ms(now.unix_ms.saturating_add(self.clock_skew_max_ms))
+    }
+}
+
 impl Default for Options {
     fn default() -> Options {
         Options {

@@ -3,7 +3,7 @@
 use crate::compare::Compared;
 use crate::handshake::printable;
 use crate::inflow::{Cause, held_size};
-use crate::link::{Phase, Side};
+use crate::link::{Link, Phase, Side};
 use crate::log::RelayLog;
 use crate::mesh::{Begun, Import, keep_from};
 use crate::message::Message;
@@ -41,6 +41,7 @@ impl Mesh {
                 }
                 let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
                 link.announced.merge(&changes);
+                can_be_told_apart(link.announced.len())?;
                 let peer = link.peer;
                 self.acknowledgements += u64::from(!upstream);
                 if let Some(peer) = peer {
@@ -65,19 +66,20 @@ impl Mesh {
             Message::Records { batch } if upstream => self.receive_batch(id, batch, store, now),
             Message::StateBegin { vector, effects, decided, assumed, rows } if upstream => {
                 let is_traced = self.options.mode != Mode::Classic && self.vector.dominates(&decided);
-                self.state_begin(id, Begun { vector, effects, assumed, rows, is_traced }, &decided, store)
+                self.state_begin(id, Begun { vector, effects, assumed, rows, is_traced }, &decided, store, now)
             }
             Message::StateChunk { bytes } if upstream => match &mut self.import {
                 Some(Import { link, begun: Some(_), silent_since_ms, .. }) if *link == id => {
                     *silent_since_ms = None;
-                    store.import(bytes)
+                    store.import(bytes, self.options.latest_stamp(now))
                 }
                 _ => Err("a piece of a data set that was not asked for".to_owned()),
             },
             Message::StateEnd if upstream => self.state_end(id, store, now),
             Message::Subscribe { after } if !upstream => {
                 self.subscribe(id, &after);
-                Ok(())
+                let subscribed = self.links.get(&id).and_then(Link::downstream).map(|to| to.subscriptions.len());
+                can_be_told_apart(subscribed.unwrap_or(0))
             }
             Message::Hold { origins } if !upstream => {
                 if let Some(downstream) = link.downstream_mut() {
@@ -111,12 +113,7 @@ impl Mesh {
     /// Refuses origins beyond what a node can tell apart.
     fn admit(&self, origins: impl Iterator<Item = Origin>) -> Result<(), String> {
         let strangers: BTreeSet<Origin> = origins.filter(|origin| !self.vector.contains(*origin)).collect();
-        if !strangers.is_empty() && self.vector.len() + strangers.len() > MAX_ORIGINS {
-            return Err(format!(
-                "this mesh has had more than {MAX_ORIGINS} nodes and restarts, more than we can tell apart"
-            ));
-        }
-        Ok(())
+        if strangers.is_empty() { Ok(()) } else { can_be_told_apart(self.vector.len() + strangers.len()) }
     }
 
     fn hello(
@@ -133,6 +130,7 @@ impl Mesh {
         if is_nobody || link.peer.is_none_or(|peer| peer.origin != origin) {
             return Err("HELLO of somebody else".to_owned());
         }
+        can_be_told_apart(vector.len())?;
         if link.upstream().is_some() {
             self.admit(vector.iter().map(|(origin, _)| origin))?;
         }
@@ -259,7 +257,7 @@ impl Mesh {
             }
         }
         let ripe_ms = record.last().ms().saturating_sub(self.options.clock_skew_max_ms);
-        (ripe_ms > now.unix_ms).then_some(Cause::Clock(ripe_ms))
+        (record.last() > self.options.latest_stamp(now)).then_some(Cause::Clock(ripe_ms))
     }
 
     fn hold(&mut self, record: &Record<'_>, cause: Cause, now: Now) {
@@ -472,6 +470,7 @@ impl Mesh {
         begun: Begun,
         decided: &VersionVector,
         store: &mut dyn Store,
+        now: Now,
     ) -> Result<(), String> {
         let Begun { vector, effects, assumed, rows, .. } = &begun;
         let mentioned =
@@ -481,6 +480,11 @@ impl Mesh {
         let described: BTreeSet<Origin> = rows.iter().map(|(of, _)| *of).collect();
         if described.len() < rows.len() {
             return Err("a data set with two rows of one node".to_owned());
+        }
+        if vector.newest() > self.options.latest_stamp(now) {
+            let ahead_ms = vector.newest().ms().saturating_sub(now.unix_ms);
+            // Our own stamps would be as far ahead from then on, and others would wait for them.
+            return Err(format!("CLOCK: its data set is {} s ahead of this node: it has to wait", ahead_ms / 1000));
         }
         let Some(import) = self.import.as_mut().filter(|import| import.link == id && import.begun.is_none()) else {
             return Err("a data set that was not asked for".to_owned());
@@ -645,4 +649,14 @@ impl Mesh {
         });
         behind * 2 > all
     }
+}
+
+/// Refuses more origins than a node can tell apart.
+fn can_be_told_apart(origins: usize) -> Result<(), String> {
+    if origins > MAX_ORIGINS {
+        return Err(format!(
+            "this mesh has had more than {MAX_ORIGINS} nodes and restarts, more than we can tell apart"
+        ));
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use crate::link::{Downstream, Link, Phase, Side, Transfer};
 use crate::log::{Position, RelayLog};
 use crate::message::Message;
 use crate::rows::Pin;
-use crate::store::{Cursor, Store};
+use crate::store::Store;
 use crate::{BatchWriter, LinkId, Mesh, Mode, Now, Record, Severity};
 use effect::{Stamp, VersionVector};
 
@@ -38,7 +38,7 @@ impl Mesh {
             downstream.subscriptions.insert(origin, after);
             downstream.position = downstream.position.min(self.log.seek(origin, after));
         }
-        if let Some(transfer) = downstream.transfer.as_mut().filter(|transfer| transfer.cursor.is_none()) {
+        if let Some(transfer) = downstream.transfer.as_mut().filter(|transfer| transfer.export.is_none()) {
             transfer.keep = self.log.end();
         }
         if !gaps.is_empty() {
@@ -57,12 +57,12 @@ impl Mesh {
         let has_waited = |since_ms: u64| now.monotonic_ms >= since_ms + patience_ms;
         let waits = |link: &&Link| link.downstream().and_then(|to| to.waits_since_ms).is_some_and(has_waited);
         let waiting: Vec<LinkId> = self.links.values().filter(waits).map(|link| link.id).collect();
-        waiting.into_iter().for_each(|id| self.begin_transfer(id, store.decided(), now));
+        waiting.into_iter().for_each(|id| self.begin_transfer(id, store, now));
     }
 
     /// The peer wants our data set: it counts from now on as a member that has what we have now, or less where it has
     /// all that is `decided` here: so that is how it stays while the data set is on its way.
-    fn begin_transfer(&mut self, id: LinkId, mut decided: VersionVector, now: Now) {
+    fn begin_transfer(&mut self, id: LinkId, store: &dyn Store, now: Now) {
         // Own effects that assume what is not all here go by the log.
         let own_stamp = self.assumptions.own_before().unwrap_or(self.vector.get(self.own));
         let [vector, effects] = [&self.vector, &self.last_effects].map(|all| {
@@ -82,6 +82,7 @@ impl Mesh {
         let assumed = self.rows.all_assumed();
         let clock = self.watermarks().clock;
         let Some(link) = self.links.get_mut(&id) else { return };
+        let mut decided = store.decided();
         let mut has = vector.clone();
         if link.announced.dominates(&decided) {
             has = vector.common(&link.announced);
@@ -107,8 +108,8 @@ impl Mesh {
         let Some(downstream) = link.downstream_mut() else { return };
         downstream.subscriptions.clear();
         downstream.waits_since_ms = None;
-        let (pin, cursor) = (Pin { vector: has, clock }, Some(Cursor::default()));
-        downstream.transfer = Some(Box::new(Transfer { cursor, end, after, keep, vector, pin, ended_ms: 0 }));
+        let (pin, export) = (Pin { vector: has, clock }, Some(store.export()));
+        downstream.transfer = Some(Box::new(Transfer { export, end, after, keep, vector, pin, ended_ms: 0 }));
         downstream.announce_ms = announce_ms;
         self.counters.state_exports += 1;
         if let Some(joiner) = joiner {
@@ -134,7 +135,7 @@ impl Mesh {
                 let member = self.rows.get(peer.origin);
                 let speaks = member.is_some_and(|row| row.dominates(&transfer.vector));
                 let waited = now.monotonic_ms.saturating_sub(transfer.ended_ms) > PIN_GRACE_MS;
-                transfer.cursor.is_none() && announced.dominates(&transfer.vector) && (speaks || waited)
+                transfer.export.is_none() && announced.dominates(&transfer.vector) && (speaks || waited)
             });
             if done {
                 *transfer = None;
@@ -151,14 +152,7 @@ impl Mesh {
 
     /// Appends what the link has to say to `output`, about `budget` bytes at most. True while there is more.
     /// A closing link is forgotten by this.
-    pub fn transmit(
-        &mut self,
-        id: LinkId,
-        output: &mut Vec<u8>,
-        budget: usize,
-        store: &mut dyn Store,
-        now: Now,
-    ) -> bool {
+    pub fn transmit(&mut self, id: LinkId, output: &mut Vec<u8>, budget: usize, now: Now) -> bool {
         let Some(link) = self.links.get_mut(&id) else { return false };
         let start = output.len();
         output.append(&mut link.output);
@@ -166,7 +160,7 @@ impl Mesh {
         if let (Phase::Open, Side::Downstream(downstream)) = (&link.phase, &mut link.side) {
             let room = |output: &Vec<u8>| output.len() - start < budget;
             let piece_bytes = FRAME_BYTES.min(self.log.limit() / 8);
-            while room(output) && downstream.send_state(piece_bytes, &self.log, &mut self.batch, output, store, now) {}
+            while room(output) && downstream.send_state(piece_bytes, &self.log, &mut self.batch, output, now) {}
             let sending = downstream.is_sending();
             if !sending {
                 downstream.close_gaps(&self.log, output);
@@ -205,12 +199,11 @@ impl Downstream {
         log: &RelayLog,
         batch: &mut BatchWriter,
         output: &mut Vec<u8>,
-        store: &mut dyn Store,
         now: Now,
     ) -> bool {
         let Some(transfer) = &mut self.transfer else { return false };
-        let Some(cursor) = transfer.cursor else { return false };
-        let Transfer { keep, end, after, vector, .. } = &mut **transfer;
+        let Transfer { export, keep, end, after, vector, .. } = &mut **transfer;
+        let Some(walk) = export else { return false };
         if *keep < *end {
             send_batch(keep, *end, log, batch, output, |record| {
                 record.last() > after.get(record.origin) && vector.covers(record.origin, record.last())
@@ -218,11 +211,12 @@ impl Downstream {
             return true;
         }
         let mut chunk = Vec::with_capacity(piece_bytes);
-        transfer.cursor = store.export(cursor, piece_bytes, &mut chunk);
+        let has_more = walk.go_on(piece_bytes, &mut chunk);
         if !chunk.is_empty() {
             Message::StateChunk { bytes: &chunk }.put(output);
         }
-        if transfer.cursor.is_none() {
+        if !has_more {
+            transfer.export = None;
             transfer.ended_ms = now.monotonic_ms;
             Message::StateEnd.put(output);
         }

@@ -34,6 +34,12 @@ pub struct Rest {
     pub stamp: Stamp,
 }
 
+/// A data set as it is written down.
+pub trait Export: Send {
+    /// Appends about `budget` bytes more, or nothing for this time. False: that was the end.
+    fn go_on(&mut self, budget: usize, output: &mut Vec<u8>) -> bool;
+}
+
 /// The data set. An error text means a broken invariant: the link that brought the bytes is closed.
 pub trait Store {
     /// Could `apply` take this record?
@@ -56,8 +62,8 @@ pub trait Store {
     /// About how many bytes are kept because `stabilize` has not said more.
     fn remembered_bytes(&self) -> usize;
 
-    /// Appends about `budget` bytes of the data set, from `cursor` on. `None`: that was the end.
-    fn export(&mut self, cursor: Cursor, budget: usize, output: &mut Vec<u8>) -> Option<Cursor>;
+    /// Begins to write down the data set.
+    fn export(&self) -> Box<dyn Export>;
 
     /// Up to which stamp of each origin effects may be part of the data set without a trace.
     fn decided(&self) -> VersionVector;
@@ -81,8 +87,8 @@ pub trait Store {
         is_stranger: bool,
     ) -> Result<u64, String>;
 
-    /// A piece of it, as `export` wrote it there.
-    fn import(&mut self, bytes: &[u8]) -> Result<(), String>;
+    /// A piece of it, as `Export` wrote it there. Nothing of it may be later than `latest`.
+    fn import(&mut self, bytes: &[u8], latest: Stamp) -> Result<(), String>;
 
     /// That was all of it (or not: `complete` is false where the link broke). Returns the context version as
     /// `apply` does.

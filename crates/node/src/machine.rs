@@ -49,7 +49,7 @@ impl Machine {
     }
 
     pub(crate) fn transmit(&mut self, link: LinkId, output: &mut Vec<u8>, budget: usize, now: Now) -> bool {
-        self.mesh.transmit(link, output, budget, &mut self.store, now)
+        self.mesh.transmit(link, output, budget, now)
     }
 
     pub(crate) fn turn(&mut self, now: Now) {

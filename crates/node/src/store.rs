@@ -213,6 +213,18 @@ fn fetch_further(txn: &Txn<'_>, hashes: &[u64], position: usize) {
     }
 }
 
+/// The data set on its way to another node.
+struct Export {
+    keyspace: Arc<Keyspace>,
+    walk: keyspace::Export,
+}
+
+impl mesh::Export for Export {
+    fn go_on(&mut self, budget: usize, output: &mut Vec<u8>) -> bool {
+        self.walk.go_on(&self.keyspace, budget, output)
+    }
+}
+
 impl Store for KeyspaceStore {
     fn check(&self, record: &Record<'_>) -> Result<(), String> {
         self.checked(record, |_| ()).map(drop)
@@ -333,10 +345,8 @@ impl Store for KeyspaceStore {
         self.keyspace.remembered_bytes()
     }
 
-    fn export(&mut self, cursor: Cursor, budget: usize, output: &mut Vec<u8>) -> Option<Cursor> {
-        let Cursor { db, position } = cursor;
-        let next = self.keyspace.export(keyspace::Cursor { db, position }, budget, output);
-        next.map(|keyspace::Cursor { db, position }| Cursor { db, position })
+    fn export(&self) -> Box<dyn mesh::Export> {
+        Box::new(Export { keyspace: self.keyspace.clone(), walk: keyspace::Export::new() })
     }
 
     fn survey(&mut self, cursor: Cursor, now: Now, see: &mut dyn FnMut(Sighting<'_>)) -> Option<Cursor> {
@@ -381,9 +391,9 @@ impl Store for KeyspaceStore {
         Ok(context)
     }
 
-    fn import(&mut self, bytes: &[u8]) -> Result<(), String> {
+    fn import(&mut self, bytes: &[u8], latest: Stamp) -> Result<(), String> {
         let mut import = self.import.take().ok_or("no import was begun")?;
-        let merged = import.merge(&self.keyspace, bytes, |change| self.observe_change(change));
+        let merged = import.merge(&self.keyspace, bytes, latest, |change| self.observe_change(change));
         for Restated { place, version, seen, own } in import.take_restated() {
             self.rewrites.restate(place, version, seen, own);
         }

@@ -9,7 +9,7 @@ use values::{EncodingLimits, Expiring, Hash, List, Set, SortedSet};
 /// A collection, as far as it has come.
 pub(crate) struct Assembly {
     form: Form,
-    /// How much of the encoding is read, but for streams, which know that themselves.
+    /// How much of the encoding is read, or of its next piece.
     at: usize,
 }
 
@@ -19,6 +19,8 @@ enum Form {
     List(List),
     SortedSet(SortedSet, HasDeadlines),
     Stream(Box<(Reader, Builder)>),
+    /// Only in pieces.
+    String(Vec<u8>),
 }
 
 type HasDeadlines = bool;
@@ -39,20 +41,48 @@ impl Assembly {
         Some(Assembly { form, at: 1 })
     }
 
+    /// The same for an encoding that comes in pieces, of which this is the first: strings, too.
+    pub(crate) fn of_pieces(first: &[u8]) -> Option<Assembly> {
+        let is_string = first.first() == Some(&tag::STRING);
+        if is_string { Some(Assembly { form: Form::String(Vec::new()), at: 1 }) } else { Assembly::begin(first) }
+    }
+
+    /// Adds the next piece, which ends where an element does (`Progress::go_on`).
+    pub(crate) fn add_piece(&mut self, piece: &[u8], limits: &EncodingLimits) -> Result<(), DecodeError> {
+        let rest = &mut piece.get(std::mem::take(&mut self.at)..).unwrap_or_default();
+        self.read(rest, usize::MAX, limits).map(drop)
+    }
+
+    /// Need no more pieces come?
+    pub(crate) fn is_whole(&self) -> bool {
+        if let Form::Stream(stream) = &self.form { stream.0.is_at_end() } else { true }
+    }
+
     /// Adds up to `count` elements. True when nothing is left of the encoding, which is the same as before.
     pub(crate) fn go_on(&mut self, encoded: &[u8], count: usize, limits: &EncodingLimits) -> Result<bool, DecodeError> {
-        if let Form::Stream(stream) = &mut self.form {
-            let (reader, builder) = &mut **stream;
-            return reader.go_on(&encoded[1..], count, &mut |part| builder.add(part, limits));
-        }
         let rest = &mut encoded.get(self.at..).unwrap_or_default();
-        for _ in 0..count {
-            if rest.is_empty() {
-                break;
-            }
-            self.add(rest, limits)?;
-        }
+        let is_over = self.read(rest, count, limits)?;
         self.at = encoded.len() - rest.len();
+        if is_over || !rest.is_empty() { Ok(is_over) } else { Err(DecodeError::Truncated) }
+    }
+
+    /// Takes up to `count` elements off the front of `rest`, as far as there are. True where it need not go on.
+    fn read(&mut self, rest: &mut &[u8], count: usize, limits: &EncodingLimits) -> Result<bool, DecodeError> {
+        match &mut self.form {
+            Form::Stream(stream) => {
+                let (reader, builder) = &mut **stream;
+                return reader.go_on(rest, count, &mut |part| builder.add(part, limits));
+            }
+            Form::String(bytes) => bytes.extend_from_slice(std::mem::take(rest)),
+            _ => {
+                for _ in 0..count {
+                    if rest.is_empty() {
+                        break;
+                    }
+                    self.add(rest, limits)?;
+                }
+            }
+        }
         Ok(rest.is_empty())
     }
 
@@ -86,7 +116,7 @@ impl Assembly {
                 list.push_back(std::iter::once(element), limits);
                 Ok(())
             }
-            Form::Stream(_) => Ok(()),
+            Form::Stream(_) | Form::String(_) => Ok(()),
         }
     }
 
@@ -101,6 +131,7 @@ impl Assembly {
             }
             Form::SortedSet(set, _) => Value::SortedSet(set),
             Form::Stream(stream) => Value::Stream(stream.1.finish()),
+            Form::String(bytes) => Value::Bytes(bytes),
         }
     }
 }
@@ -126,7 +157,7 @@ fn take_deadline(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{decode, encoded};
+    use super::super::{Progress, decode, encoded};
     use super::*;
     use values::{Element, Group, Position, Stream, StreamId};
 
@@ -191,6 +222,49 @@ mod tests {
                 assert_eq!(encoding(&built), encoding(&at_once));
             }
         }
+    }
+
+    #[test]
+    fn what_comes_in_pieces_is_what_comes_at_once() {
+        let limits = EncodingLimits::default();
+        let text = |count: u64| Value::Bytes(vec![b'x'; count as usize]);
+        for value in [0, 1, 10, 1000].into_iter().flat_map(|count| {
+            let mut values = collections(count, &limits);
+            values.push(text(count));
+            values
+        }) {
+            let whole = encoded(value.view());
+            let at_once = decode(&whole).expect("what was encoded").build(&limits);
+            for piece_bytes in [1, 100, 5000, usize::MAX] {
+                let (mut progress, mut pieces) = (Progress::default(), Vec::<Vec<u8>>::new());
+                let mut is_over = false;
+                while !is_over {
+                    let mut piece = Vec::new();
+                    is_over = progress.go_on(value.view(), piece_bytes, &mut piece);
+                    pieces.push(piece);
+                }
+                assert_eq!(pieces.concat(), whole);
+                assert!(pieces.iter().all(|piece| piece.len() < 10_000 || piece_bytes > 10_000));
+                let mut assembly = Assembly::of_pieces(&pieces[0]).expect("it is no integer");
+                pieces.iter().for_each(|piece| assembly.add_piece(piece, &limits).expect("what was encoded"));
+                assert!(assembly.is_whole());
+                let built = assembly.finish(&limits);
+                assert!(encoded(built.view()) == encoded(at_once.view()), "by {piece_bytes}: {} bytes", whole.len());
+                assert_eq!(encoding(&built), encoding(&at_once));
+            }
+        }
+    }
+
+    #[test]
+    fn a_stream_of_which_pieces_lack_is_not_whole() {
+        let limits = EncodingLimits::default();
+        let (mut progress, mut first) = (Progress::default(), Vec::new());
+        let value = collections(100, &limits).pop().expect("the stream");
+        assert!(!progress.go_on(value.view(), 100, &mut first));
+        let mut assembly = Assembly::of_pieces(&first).expect("it is a stream");
+        assembly.add_piece(&first, &limits).expect("what was encoded");
+        assert!(!assembly.is_whole());
+        assert_eq!(assembly.add_piece(&first, &limits), Err(DecodeError::Truncated));
     }
 
     #[test]

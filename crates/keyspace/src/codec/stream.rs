@@ -2,7 +2,7 @@
 
 use super::assembly::take_bytes;
 use effect::{DecodeError, put_varint, take_varint};
-use values::{Element, EncodingLimits, Group, Position, Stream, StreamId};
+use values::{Element, EncodingLimits, Group, Position, Stream, StreamEntry, StreamId};
 
 /// A piece of a stream as its encoding gives it, in this order; what belongs to a group follows it.
 #[derive(Debug)]
@@ -43,19 +43,23 @@ pub struct EncodedStream<'a> {
     encoded: &'a [u8],
 }
 
-pub(super) fn encode(stream: &Stream, output: &mut Vec<u8>) {
+pub(super) fn encode_head(stream: &Stream, output: &mut Vec<u8>) {
     put_id(output, stream.last_id);
     put_id(output, stream.max_deleted_id);
     put_varint(output, stream.entries_added);
     put_varint(output, stream.len() as u64);
-    for entry in stream.range(StreamId::MIN, StreamId::MAX) {
-        put_id(output, entry.id);
-        put_varint(output, entry.fields.len() as u64);
-        for (name, value) in entry.fields {
-            name.with_bytes(|name| super::push(output, name));
-            value.with_bytes(|value| super::push(output, value));
-        }
+}
+
+pub(super) fn encode_entry(entry: StreamEntry<'_>, output: &mut Vec<u8>) {
+    put_id(output, entry.id);
+    put_varint(output, entry.fields.len() as u64);
+    for (name, value) in entry.fields {
+        name.with_bytes(|name| super::push(output, name));
+        value.with_bytes(|value| super::push(output, value));
     }
+}
+
+pub(super) fn encode_groups(stream: &Stream, output: &mut Vec<u8>) {
     put_varint(output, stream.groups().len() as u64);
     for (name, group) in stream.groups() {
         encode_group(name, group, output);
@@ -179,30 +183,33 @@ fn add_to_group(group: &mut Group, part: &StreamPart<'_>) {
 /// How far an encoding is read.
 #[derive(Default)]
 pub(super) struct Reader {
-    at: usize,
     /// How many entries follow; `None` before the head.
     entries: Option<u64>,
 }
 
 fn read(encoded: &[u8], part: &mut impl FnMut(StreamPart<'_>)) -> Result<(), DecodeError> {
-    Reader::default().go_on(encoded, usize::MAX, part).map(drop)
+    let is_whole = Reader::default().go_on(&mut &*encoded, usize::MAX, part)?;
+    if is_whole { Ok(()) } else { Err(DecodeError::Truncated) }
 }
 
 impl Reader {
-    /// Reads up to `count` entries, and behind the last one what remains. True at the end.
+    /// Takes up to `count` entries off the front of `rest`, as far as there are, and behind the last one what remains. True at
+    /// the end.
     pub(super) fn go_on(
         &mut self,
-        encoded: &[u8],
+        rest: &mut &[u8],
         count: usize,
         part: &mut impl FnMut(StreamPart<'_>),
     ) -> Result<bool, DecodeError> {
-        let rest = &mut encoded.get(self.at..).unwrap_or_default();
         let mut entries = match self.entries {
             Some(entries) => entries,
             None => read_head(rest, part)?,
         };
         let mut fields = Vec::new();
         for _ in 0..entries.min(count as u64) {
+            if rest.is_empty() {
+                break;
+            }
             let id = take_id(rest)?;
             fields.clear();
             for _ in 0..take_varint(rest)? {
@@ -214,8 +221,12 @@ impl Reader {
         if entries == 0 {
             read_groups(rest, part)?;
         }
-        (self.at, self.entries) = (encoded.len() - rest.len(), Some(entries));
+        self.entries = Some(entries);
         Ok(entries == 0)
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.entries == Some(0)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{action, flag, item};
 use crate::KeyType;
-use crate::codec::{self, Decoded};
+use crate::codec::{self, Assembly};
 use crate::deadlines::{Deadlines, Death, Write};
 use crate::elements::Elements;
+use crate::entry::Value;
 use crate::lifetimes::COLLECTIONS;
 use crate::list::{Anchor, Identity, ListRegisters, Run, Sequence};
 use crate::merge::cell::Action;
@@ -16,7 +17,7 @@ use effect::{DecodeError, End, NodeId, Origin, Stamp, Step, take_varint};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use values::{Position, StreamId};
+use values::{EncodingLimits, Position, StreamId};
 
 /// So many effects are looked at for one run of identities, and no more.
 const MAX_EFFECTS: u32 = 1 << 28;
@@ -32,6 +33,8 @@ pub enum ImportError {
     NoDatabase(u32),
     /// More origins than this process can tell apart.
     TooManyOrigins,
+    /// Something that is to be in the future.
+    TooLate(Stamp),
 }
 
 impl fmt::Display for ImportError {
@@ -41,6 +44,9 @@ impl fmt::Display for ImportError {
             ImportError::UnknownOrigin => write!(f, "malformed state: an origin that is not listed"),
             ImportError::NoDatabase(db) => crate::EffectsError::NoDatabase(*db).fmt(f),
             ImportError::TooManyOrigins => write!(f, "too many origins"),
+            ImportError::TooLate(stamp) => {
+                write!(f, "an effect of {} ms since 1970, which is too far ahead", stamp.ms())
+            }
         }
     }
 }
@@ -63,7 +69,7 @@ pub(super) struct KeyItem<'a> {
     pub(super) db: u32,
     pub(super) key: &'a [u8],
     /// Below the operations of the record.
-    pub(super) value: Option<Decoded<'a>>,
+    pub(super) value: Option<Value>,
     pub(super) version: Option<Version>,
     pub(super) deadline_ms: Option<u64>,
     pub(super) record: Option<Record>,
@@ -76,11 +82,22 @@ pub(super) struct Reader<'a, 'o> {
     origins: &'o Origins,
     /// By the number that the chunk uses.
     indexes: Vec<OriginIndex>,
+    /// No stamp is later.
+    latest: Stamp,
+    limits: &'o EncodingLimits,
+    /// The value of the next key, as far as it has come.
+    assembly: &'o mut Option<Assembly>,
 }
 
 impl<'a, 'o> Reader<'a, 'o> {
-    pub(super) fn new(chunk: &'a [u8], origins: &'o Origins) -> Result<Reader<'a, 'o>, ImportError> {
-        let mut reader = Reader { rest: chunk, origins, indexes: Vec::new() };
+    pub(super) fn new(
+        chunk: &'a [u8],
+        origins: &'o Origins,
+        latest: Stamp,
+        limits: &'o EncodingLimits,
+        assembly: &'o mut Option<Assembly>,
+    ) -> Result<Reader<'a, 'o>, ImportError> {
+        let mut reader = Reader { rest: chunk, origins, indexes: Vec::new(), latest, limits, assembly };
         if chunk.is_empty() {
             return Ok(reader);
         }
@@ -92,7 +109,7 @@ impl<'a, 'o> Reader<'a, 'o> {
                 0 => OriginIndex::NONE,
                 node => {
                     let origin = Origin { node: NodeId(node), incarnation };
-                    origins.intern(origin).ok_or(ImportError::TooManyOrigins)?
+                    origins.intern_mentioned(origin).ok_or(ImportError::TooManyOrigins)?
                 }
             };
             reader.indexes.push(index);
@@ -102,25 +119,49 @@ impl<'a, 'o> Reader<'a, 'o> {
 
     /// The next item; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Item<'a>>, ImportError> {
-        let Some((&tag, rest)) = self.rest.split_first() else { return Ok(None) };
-        self.rest = rest;
-        match tag {
-            item::FLUSH => Ok(Some(Item::Flush { db: self.db()?, flushed: self.version()? })),
-            item::KEY => Ok(Some(Item::Key(Box::new(self.key()?)))),
-            unknown => Err(DecodeError::UnknownTag(unknown).into()),
+        while let Some((&tag, rest)) = self.rest.split_first() {
+            self.rest = rest;
+            match tag {
+                item::FLUSH => return Ok(Some(Item::Flush { db: self.db()?, flushed: self.version()? })),
+                item::KEY => return Ok(Some(Item::Key(Box::new(self.key()?)))),
+                item::PIECE => self.piece()?,
+                unknown => return Err(DecodeError::UnknownTag(unknown).into()),
+            }
         }
+        Ok(None)
+    }
+
+    fn piece(&mut self) -> Result<(), ImportError> {
+        let piece = self.bytes()?;
+        let begun = self.assembly.take().or_else(|| Assembly::of_pieces(piece));
+        let assembly = self.assembly.insert(begun.ok_or(DecodeError::BadNumber)?);
+        Ok(assembly.add_piece(piece, self.limits)?)
+    }
+
+    /// The value whose pieces have come.
+    fn assembled(&mut self) -> Result<Value, ImportError> {
+        let assembly = self.assembly.take().filter(Assembly::is_whole).ok_or(DecodeError::Truncated)?;
+        Ok(assembly.finish(self.limits))
     }
 
     fn key(&mut self) -> Result<KeyItem<'a>, ImportError> {
         let flags = self.byte()?;
         let has = |flag: u8| flags & flag != 0;
         let (db, key) = (self.db()?, self.bytes()?);
-        let value = if has(flag::VALUE) { Some(codec::decode(self.bytes()?)?) } else { None };
+        let value = match (has(flag::VALUE), has(flag::PIECES)) {
+            (true, false) => Some(codec::decode(self.bytes()?)?.build(self.limits)),
+            (false, true) => Some(self.assembled()?),
+            (false, false) => None,
+            (true, true) => return Err(DecodeError::BadNumber.into()),
+        };
+        if self.assembly.is_some() {
+            return Err(DecodeError::BadNumber.into());
+        }
         let version = if has(flag::VERSION) { Some(self.version()?) } else { None };
         let deadline_ms = if has(flag::DEADLINE) { Some(self.number()?) } else { None };
         let mut record = if has(flag::RECORD) { Some(self.record()?) } else { None };
         let mut identities = if has(flag::IDENTITIES) { Some(Box::new(self.sequence()?)) } else { None };
-        let elements = if let Some(Decoded::List(elements)) = value { Some(elements.iter().count()) } else { None };
+        let elements = if let Some(Value::List(list)) = &value { Some(list.len()) } else { None };
         let live = identities.as_ref().map(|identities| identities.live());
         if live.is_some_and(|live| live != elements.unwrap_or(0)) {
             return Err(DecodeError::BadNumber.into());
@@ -350,6 +391,9 @@ impl<'a, 'o> Reader<'a, 'o> {
 
     fn version(&mut self) -> Result<Version, ImportError> {
         let stamp = Stamp(self.number()?);
+        if stamp > self.latest {
+            return Err(ImportError::TooLate(stamp));
+        }
         let index = self.number()?;
         let origin = usize::try_from(index).ok().and_then(|index| self.indexes.get(index));
         Ok(Version { stamp, origin: *origin.ok_or(ImportError::UnknownOrigin)? })

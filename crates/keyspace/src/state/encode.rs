@@ -1,10 +1,11 @@
 //! Keys and their registers -> bytes.
 
 use super::{action, flag, item};
-use crate::codec;
+use crate::KeyType;
+use crate::codec::{self, Progress};
 use crate::deadlines::Deadlines;
 use crate::elements::Elements;
-use crate::entry::{Entry, ValueRef};
+use crate::entry::{Entry, Value, ValueRef};
 use crate::lifetimes::COLLECTIONS;
 use crate::list::{Identity, ListRegisters, Sequence};
 use crate::merge::cell::{Action, Cell, string_of};
@@ -14,15 +15,100 @@ use crate::recent::stream::{Raises, StreamRecord};
 use crate::recent::{Field, Record};
 use crate::version::{OriginIndex, Origins, Version};
 use crate::view::StringRef;
+use crate::walk::value_len;
 use effect::{End, put_varint};
 use std::collections::BTreeMap;
 use values::{EncodingLimits, Expiring, StreamId};
+
+/// A value of more elements, or bytes, is written piece by piece. Where assertions are on that are few, so that all tests try it.
+const LARGE_ELEMENTS: usize = if cfg!(debug_assertions) { 4 } else { 1024 };
+const LARGE_BYTES: usize = if cfg!(debug_assertions) { 64 } else { 64 * 1024 };
+/// About as many bytes are a piece: about a millisecond for who merges it.
+const PIECE_BYTES: usize = if cfg!(debug_assertions) { 24 } else { 32 * 1024 };
 
 /// A chunk under construction: its items, and the origins that occur in them.
 #[derive(Default)]
 pub(super) struct Chunk {
     items: Vec<u8>,
     origins: Vec<OriginIndex>,
+}
+
+/// What a key's item says beside its value.
+struct Registers<'a> {
+    version: Option<Version>,
+    deadline_ms: Option<u64>,
+    record: Option<&'a Record>,
+    identities: Option<&'a Sequence>,
+}
+
+/// How an item has its value.
+enum Part<'v> {
+    Nothing,
+    Whole(&'v [u8]),
+    /// It came before.
+    Pieces,
+}
+
+/// A key with a value that takes long to write, as it was when the walk came by. What is large is shared with the entry until
+/// that is changed, and written when nothing is locked.
+pub(super) struct LargeKey {
+    db: u32,
+    key: Box<[u8]>,
+    /// `None`: nothing is left below the operations of the record.
+    value: Option<Value>,
+    progress: Progress,
+    version: Option<Version>,
+    deadline_ms: Option<u64>,
+    record: Option<Record>,
+    identities: Option<Sequence>,
+}
+
+impl LargeKey {
+    /// `None` where it is small.
+    pub(super) fn of(db: u32, entry: &Entry, record: Option<&Record>, limits: &EncodingLimits) -> Option<LargeKey> {
+        let has_many = entry.key_type() != KeyType::String && value_len(entry) > LARGE_ELEMENTS;
+        if !has_many && entry.heap_size() <= LARGE_BYTES {
+            return None;
+        }
+        let value = match changed_base(entry, record, limits) {
+            Some(base) => base,
+            // What has no allocation of its own is small.
+            None => Some(entry.clone_shared()?.into()),
+        };
+        let own = entry.stored_list().and_then(|stored| stored.identities.as_deref());
+        Some(LargeKey {
+            db,
+            key: entry.key().into(),
+            value,
+            progress: Progress::default(),
+            version: entry.version(),
+            deadline_ms: entry.deadline_ms(),
+            record: record.cloned(),
+            identities: sequence_of(record, own).cloned(),
+        })
+    }
+
+    /// Appends a piece of its value, or the rest of what there is to say. True where nothing is left.
+    pub(super) fn go_on(&mut self, chunk: &mut Chunk) -> bool {
+        let mut is_written = true;
+        if let Some(value) = &self.value {
+            let mut piece = Vec::new();
+            is_written = self.progress.go_on(value.view(), PIECE_BYTES, &mut piece);
+            chunk.items.push(item::PIECE);
+            chunk.bytes(&piece);
+        }
+        if is_written {
+            let registers = Registers {
+                version: self.version,
+                deadline_ms: self.deadline_ms,
+                record: self.record.as_ref(),
+                identities: self.identities.as_ref(),
+            };
+            let value = if self.value.is_some() { Part::Pieces } else { Part::Nothing };
+            chunk.item(self.db, &self.key, value, registers);
+        }
+        is_written
+    }
 }
 
 /// A string by itself, to take operations back on a copy.
@@ -68,6 +154,7 @@ impl Chunk {
         self.version(flushed);
     }
 
+    /// A key whose value is small enough to be written while it is locked.
     pub(super) fn key(
         &mut self,
         db: u32,
@@ -76,12 +163,24 @@ impl Chunk {
         record: Option<&Record>,
         limits: &EncodingLimits,
     ) {
-        let version = entry.and_then(Entry::version);
-        let deadline_ms = entry.and_then(Entry::deadline_ms);
-        let value = base_value(entry, record, limits);
+        let value = entry.and_then(|entry| match changed_base(entry, record, limits) {
+            Some(base) => base.map(|base| codec::encoded(base.view())),
+            None => Some(codec::encoded_entry(entry)),
+        });
         let own = entry.and_then(Entry::stored_list).and_then(|stored| stored.identities.as_deref());
-        let identities = record.and_then(|record| record.list.as_ref()).map(|list| &list.sequence).or(own);
-        let flags = (flag::VALUE * u8::from(value.is_some()))
+        let registers = Registers {
+            version: entry.and_then(Entry::version),
+            deadline_ms: entry.and_then(Entry::deadline_ms),
+            record,
+            identities: sequence_of(record, own),
+        };
+        self.item(db, key, value.as_deref().map_or(Part::Nothing, Part::Whole), registers);
+    }
+
+    fn item(&mut self, db: u32, key: &[u8], value: Part<'_>, registers: Registers<'_>) {
+        let Registers { version, deadline_ms, record, identities } = registers;
+        let flags = (flag::VALUE * u8::from(matches!(value, Part::Whole(_))))
+            | (flag::PIECES * u8::from(matches!(value, Part::Pieces)))
             | (flag::VERSION * u8::from(version.is_some()))
             | (flag::DEADLINE * u8::from(deadline_ms.is_some()))
             | (flag::RECORD * u8::from(record.is_some()))
@@ -89,8 +188,8 @@ impl Chunk {
         self.items.extend_from_slice(&[item::KEY, flags]);
         self.number(u64::from(db));
         self.bytes(key);
-        if let Some(value) = value {
-            self.bytes(&value);
+        if let Part::Whole(value) = value {
+            self.bytes(value);
         }
         if let Some(version) = version {
             self.version(version);
@@ -309,30 +408,33 @@ impl Chunk {
     }
 }
 
-/// The encoded value below all operations that are kept apart.
-fn base_value(entry: Option<&Entry>, record: Option<&Record>, limits: &EncodingLimits) -> Option<Vec<u8>> {
-    let value = entry?.value();
+/// The value below all operations that are kept apart, where it is not that of the entry; there may be none.
+fn changed_base(entry: &Entry, record: Option<&Record>, limits: &EncodingLimits) -> Option<Option<Value>> {
+    let value = entry.value();
     match (value, record) {
         (ValueRef::Int(_) | ValueRef::Bytes(_), Some(record)) if !record.operations.is_idle() => {
             let mut cell = OwnedCell { value: string_of(value).map(StringRef::to_vec) };
             record.operations.take_back(&mut cell);
-            cell.value.map(|bytes| codec::encoded(ValueRef::Bytes(&bytes)))
+            Some(cell.value.map(Value::Bytes))
         }
         (ValueRef::Hash(hash), Some(record)) => {
-            let base = base_fields(hash.to_hash(), &record.fields, limits)?;
-            Some(codec::encoded(ValueRef::Hash(base.view())))
+            Some(base_fields(hash.to_hash(), &record.fields, limits).map(Value::Hash))
         }
         (ValueRef::SortedSet(set), Some(record)) => {
-            let base = base_fields(set.clone(), &record.scores, limits)?;
-            Some(codec::encoded(ValueRef::SortedSet(&base)))
+            Some(base_fields(set.clone(), &record.scores, limits).map(Value::SortedSet))
         }
         (ValueRef::Set(set), _) if set.expiring().is_some_and(Expiring::has_hidden) => {
             let mut set = set.to_set();
             set.reveal(limits);
-            Some(codec::encoded(ValueRef::Set(set.view())))
+            Some(Some(Value::Set(set)))
         }
-        _ => entry.map(codec::encoded_entry),
+        _ => None,
     }
+}
+
+/// Where each element of a list comes from: in the record, if it has that.
+fn sequence_of<'a>(record: Option<&'a Record>, own: Option<&'a Sequence>) -> Option<&'a Sequence> {
+    record.and_then(|record| record.list.as_ref()).map(|list| &list.sequence).or(own)
 }
 
 /// `None` where nothing is left.

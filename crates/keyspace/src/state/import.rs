@@ -2,6 +2,7 @@
 
 use super::decode::{ImportError, Item, KeyItem, Reader};
 use super::place::{KeyState, Place};
+use crate::codec::Assembly;
 use crate::entry::Entry;
 use crate::garbage::Garbage;
 use crate::guard::Wanted;
@@ -45,6 +46,10 @@ pub struct Import {
     received: Option<HashSet<u64>>,
     newest: Stamp,
     context: u64,
+    /// As they were when it began.
+    limits: EncodingLimits,
+    /// The value of the next key, of which the first pieces have come.
+    assembly: Option<Assembly>,
     /// Keys that it says anew.
     restated: Vec<Restated>,
     /// Nobody counted on what this node has written: see `take_doubted`.
@@ -97,6 +102,8 @@ impl Import {
             received,
             newest,
             context,
+            limits: keyspace.encoding_limits(),
+            assembly: None,
             restated: Vec::new(),
             doubts_own: false,
             doubted: Vec::new(),
@@ -108,15 +115,18 @@ impl Import {
         self.context
     }
 
-    /// Merges a chunk that `Keyspace::export` wrote there. After an error some of its keys are merged; the
-    /// others are as they were. `changed` is told, under the locks, of everything that may be different now.
+    /// Merges a chunk that `Export::go_on` wrote there; nothing of it may be later than `latest`. After an error some of its
+    /// keys are merged; the others are as they were. `changed` is told, under the locks, of everything that may be different now.
     pub fn merge(
         &mut self,
         keyspace: &Keyspace,
         chunk: &[u8],
+        latest: Stamp,
         mut changed: impl FnMut(Change<'_>),
     ) -> Result<(), ImportError> {
-        let mut reader = Reader::new(chunk, &keyspace.origins)?;
+        let limits = self.limits.clone();
+        let mut assembly = self.assembly.take();
+        let mut reader = Reader::new(chunk, &keyspace.origins, latest, &limits, &mut assembly)?;
         while let Some(item) = reader.next()? {
             match item {
                 Item::Flush { db, flushed } if db < keyspace.databases() => {
@@ -129,6 +139,7 @@ impl Import {
                 Item::Key(item) => return Err(ImportError::NoDatabase(item.db)),
             }
         }
+        self.assembly = assembly;
         Ok(())
     }
 
@@ -318,7 +329,7 @@ impl Import {
         if keyspace.switches().peers && self.is_doubtful(&place, item.record.is_some()) {
             self.doubted.push((db, key.to_vec()));
         }
-        let mut theirs = KeyState::from_item(item, limits);
+        let mut theirs = KeyState::from_item(item);
         if keyspace.switches().peers {
             theirs.leave_to_log(&self.theirs, limits);
         }

@@ -1,6 +1,6 @@
 //! The transfer of state: all keys with their registers, for a node that joins or was away for too long.
 //!
-//! A walk gives chunks that stand for themselves; nobody is stopped meanwhile. What is merged at the
+//! A walk gives chunks, in the order of which they are to be merged; nobody is stopped meanwhile. What is merged at the
 //! other end, and why that is right, is in docs/decisions/0001-convergence.md; the bytes are in
 //! docs/mesh-protocol.md.
 
@@ -12,7 +12,8 @@ mod place;
 mod stream;
 
 pub use decode::ImportError;
-pub use export::Cursor;
+pub use export::{Cursor, Export};
+pub(crate) use export::{Place, RECENT_STEP};
 pub use import::{Import, Restated};
 
 /// First byte of each item of a chunk.
@@ -21,6 +22,8 @@ mod item {
     pub(super) const KEY: u8 = 1;
     /// The newest flush of a database, as far as one shard knows.
     pub(super) const FLUSH: u8 = 2;
+    /// A part of the value of the next key, which may be in another chunk.
+    pub(super) const PIECE: u8 = 3;
 }
 
 /// What a key's item has.
@@ -31,6 +34,8 @@ mod flag {
     pub(super) const RECORD: u8 = 8;
     /// Of the elements of a list, also of one that is empty by now.
     pub(super) const IDENTITIES: u8 = 16;
+    /// The value came before.
+    pub(super) const PIECES: u8 = 32;
 }
 
 /// First byte of an operation.

@@ -41,9 +41,9 @@ pub(super) struct Place<'p> {
 }
 
 impl KeyState {
-    pub(super) fn from_item(item: KeyItem<'_>, limits: &EncodingLimits) -> KeyState {
+    pub(super) fn from_item(item: KeyItem<'_>) -> KeyState {
         KeyState {
-            value: item.value.map(|value| value.build(limits)),
+            value: item.value,
             version: item.version,
             deadline_ms: item.deadline_ms,
             record: item.record,

@@ -7,7 +7,7 @@ mod model;
 
 use effect::{Collection, Delivery, EffectReader, End, NodeId, Origin, Stamp, VersionVector};
 use keyspace::{
-    CausalMark, Cursor, Horizon, Import, Keyspace, NewId, Options, Row, Scope, ScoreCondition, SetDeadline, Switches,
+    CausalMark, Export, Horizon, Import, Keyspace, NewId, Options, Row, Scope, ScoreCondition, SetDeadline, Switches,
     Txn, Version,
 };
 use model::{Record, State, Value, score_text};
@@ -383,16 +383,15 @@ impl World {
         let from_counts = sender.counts;
         let theirs = sender.seen.clone();
         let (rows, decided) = (sender.rows.clone(), sender.keyspace.decided());
-        let mut chunks = Vec::new();
-        let mut cursor = Some(Cursor::default());
-        while let Some(at) = cursor {
+        let (mut chunks, mut export, mut has_more) = (Vec::new(), Export::new(), true);
+        while has_more {
             let mut chunk = Vec::new();
-            cursor = sender.keyspace.export(at, 1, &mut chunk);
+            has_more = export.go_on(&sender.keyspace, 1, &mut chunk);
             chunks.push(chunk);
         }
         let node = &mut self.nodes[index];
         let mut import = Import::begin(&node.keyspace, &theirs, &decided, &node.seen, false).unwrap();
-        chunks.iter().for_each(|chunk| import.merge(&node.keyspace, chunk, |_| ()).unwrap());
+        chunks.iter().for_each(|chunk| import.merge(&node.keyspace, chunk, Stamp::MAX, |_| ()).unwrap());
         import.end(&node.keyspace, true, |_| ());
         node.seen.merge(&theirs);
         node.counts |= from_counts;

@@ -2,7 +2,7 @@
 
 use crate::{NOW_MS, chunks, commit, keyspace, origin};
 use effect::{Collection, End, Origin, Stamp, VersionVector};
-use keyspace::{CausalMark, Horizon, Import, Keyspace, Scope, ScoreCondition, SetDeadline, Txn};
+use keyspace::{CausalMark, Horizon, Import, ImportError, Keyspace, Scope, ScoreCondition, SetDeadline, Txn};
 
 const MAX_LEN: usize = 1 << 20;
 
@@ -28,7 +28,7 @@ fn vector(entries: &[(u64, Stamp)]) -> VersionVector {
 }
 
 fn merge_all(import: &mut Import, to: &Keyspace, chunks: &[Vec<u8>]) {
-    chunks.iter().for_each(|chunk| import.merge(to, chunk, |_| ()).unwrap());
+    chunks.iter().for_each(|chunk| import.merge(to, chunk, Stamp::MAX, |_| ()).unwrap());
 }
 
 /// The data set of node 1, which had seen of itself `theirs`, comes to node 2, which had all that is decided, or not.
@@ -176,4 +176,20 @@ fn a_deadline_that_was_written_over_is_so_at_who_has_not_seen_by_what() {
     let [left, right] = digests([&there, &here], NOW_MS + 300);
     assert_eq!(left, right);
     assert_eq!(here.begin(Scope::All, 0, NOW_MS + 300).db_size(), 1);
+}
+
+#[test]
+fn what_would_be_in_the_future_is_not_merged() {
+    let (there, here) = (keyspace(1), keyspace(2));
+    let (written, _) = commit(&there, NOW_MS, |txn| txn.string_set(b"k", b"v", SetDeadline::Clear));
+    let (theirs, ours) = (vector(&[(1, written)]), vector(&[(2, Stamp::MAX)]));
+    let mut import = Import::begin(&here, &theirs, &theirs, &ours, false).unwrap();
+    let mut merge_until = |latest| {
+        let mut merged = chunks(&there).into_iter().map(|chunk| import.merge(&here, &chunk, latest, |_| ()));
+        merged.find(Result::is_err)
+    };
+    assert_eq!(merge_until(Stamp(written.0 - 1)), Some(Err(ImportError::TooLate(written))));
+    assert_eq!(here.begin(Scope::All, 0, NOW_MS).db_size(), 0);
+    assert_eq!(merge_until(written), None);
+    assert_eq!(here.begin(Scope::All, 0, NOW_MS).db_size(), 1);
 }

@@ -6,7 +6,7 @@ mod restated;
 
 use effect::{Delivery, Effect, EffectReader, NodeId, Origin, Stamp, VersionVector};
 use keyspace::{
-    CausalMark, Cursor, Horizon, Import, Keyspace, NewId, Options, Row, Scope, SetDeadline, Switches, Txn, Version,
+    CausalMark, Export, Horizon, Import, Keyspace, NewId, Options, Row, Scope, SetDeadline, Switches, Txn, Version,
 };
 use proptest::prelude::*;
 use values::{Position, StreamId};
@@ -43,10 +43,10 @@ fn apply(keyspace: &Keyspace, from: Origin, (first, effects): &(Stamp, Vec<u8>),
 }
 
 fn chunks(keyspace: &Keyspace) -> Vec<Vec<u8>> {
-    let (mut chunks, mut cursor) = (Vec::new(), Some(Cursor::default()));
-    while let Some(at) = cursor {
+    let (mut chunks, mut export, mut has_more) = (Vec::new(), Export::new(), true);
+    while has_more {
         let mut chunk = Vec::new();
-        cursor = keyspace.export(at, 100, &mut chunk);
+        has_more = export.go_on(keyspace, 100, &mut chunk);
         chunks.push(chunk);
     }
     chunks
@@ -55,7 +55,7 @@ fn chunks(keyspace: &Keyspace) -> Vec<Vec<u8>> {
 fn transfer(from: &Keyspace, to: &Keyspace, theirs: &VersionVector, ours: &VersionVector) {
     let mut import = Import::begin(to, theirs, &from.decided(), ours, false).unwrap();
     for chunk in chunks(from) {
-        import.merge(to, &chunk, |_| ()).unwrap();
+        import.merge(to, &chunk, Stamp::MAX, |_| ()).unwrap();
     }
     import.end(to, true, |_| ());
 }
@@ -78,6 +78,63 @@ fn a_key_that_went_there_goes_here_unless_they_had_not_seen_it() {
     assert_eq!(read(&here, b"old"), None);
     assert_eq!(read(&here, b"new").as_deref(), Some(&b"2"[..]));
     assert_eq!(read(&here, b"kept").as_deref(), Some(&b"3"[..]));
+}
+
+#[test]
+fn what_is_remembered_of_many_keys_comes_in_small_pieces() {
+    let (there, here) = (keyspace(1), keyspace(2));
+    let keys: Vec<Vec<u8>> = (0..20_000).map(|n| format!("key:{n}").into_bytes()).collect();
+    let old = commit(&here, NOW_MS, |txn| {
+        keys.iter().for_each(|key| txn.string_set(key, b"old", SetDeadline::Clear));
+    });
+    apply(&there, origin(2), &old, &[]);
+    let (first, effects) = commit(&there, NOW_MS + 1, |txn| keys.iter().for_each(|key| assert!(txn.delete(key))));
+    let count = EffectReader::new(&effects).count() as u64;
+    let longest = chunks(&there).iter().map(Vec::len).max();
+    assert!(longest < Some(30_000), "{longest:?} bytes under one lock");
+    let (mut theirs, mut ours) = (VersionVector::new(), VersionVector::new());
+    theirs.advance(origin(1), first.plus(count));
+    theirs.advance(origin(2), old.0.plus(keys.len() as u64));
+    ours.advance(origin(2), Stamp::MAX);
+    transfer(&there, &here, &theirs, &ours);
+    assert_eq!(here.begin(Scope::All, 0, NOW_MS + 1).db_size(), 0);
+}
+
+#[test]
+fn pieces_of_a_value_must_be_whole_and_belong_to_the_next_key() {
+    let (piece_tag, key_tag, whole, pieces) = (3, 1, 1, 32);
+    let key = |flags: u8, value: &[u8]| [&[key_tag, flags, 0, 1, b'k'], value].concat();
+    let members: [&[u8]; 2] = [b"\x01\x01a", b"\x01b"];
+    let piece = |bytes: &[u8]| [&[piece_tag, bytes.len() as u8], bytes].concat();
+    let set = piece(members[0]);
+    let rest_of_set = piece(members[1]);
+    // The head of a stream with one entry, which does not come.
+    let stream = piece(&[5, 0, 0, 0, 0, 0, 1]);
+    let text = key(whole, b"\x02\0v");
+    for (items, is_refused) in [
+        (vec![&set, &rest_of_set, &key(pieces, &[])], false),
+        (vec![&set, &key(pieces, &[]), &text], false),
+        (vec![&key(pieces, &[])], true),
+        (vec![&set, &key(pieces, &[]), &key(pieces, &[])], true),
+        (vec![&set, &text], true),
+        (vec![&set, &key(0, &[])], true),
+        (vec![&set, &key(pieces | whole, b"\x02\0v")], true),
+        (vec![&stream, &key(pieces, &[])], true),
+        (vec![&piece(b"\x01\x05abc")], true),
+        (vec![&piece(b"\xeeabc")], true),
+        (vec![&piece(b"")], true),
+    ] {
+        let here = keyspace(2);
+        let nothing = VersionVector::new();
+        let mut import = Import::begin(&here, &nothing, &nothing, &nothing, false).unwrap();
+        // Each in a chunk of its own, without origins.
+        let merged: Result<Vec<()>, _> = items
+            .iter()
+            .map(|item| import.merge(&here, &[&[0], item.as_slice()].concat(), Stamp::MAX, |_| ()))
+            .collect();
+        assert_eq!(merged.is_err(), is_refused, "{items:?}");
+        import.end(&here, !is_refused, |_| ());
+    }
 }
 
 #[test]
@@ -221,7 +278,7 @@ proptest! {
             let here = keyspace(2);
             commit(&here, NOW_MS, |txn| txn.string_set(b"n", b"1", SetDeadline::Clear));
             let mut import = Import::begin(&here, &vector, &vector, &vector, false).unwrap();
-            let _ = import.merge(&here, &chunk, |_| ());
+            let _ = import.merge(&here, &chunk, Stamp::from_ms(NOW_MS + 1000), |_| ());
             import.end(&here, false, |_| ());
             here.digest(NOW_MS);
         }

@@ -107,7 +107,7 @@ fn commits_say_what_they_take_for_seen_until_the_data_set_is_here() {
     );
     send(mesh, store, served, &Message::Subscribe { after: vector(&[(0, 0)]) });
     let mut output = Vec::new();
-    while mesh.transmit(served, &mut output, 1 << 20, store, NOW) {}
+    while mesh.transmit(served, &mut output, 1 << 20, NOW) {}
     let frames = output.iter().position(|byte| *byte == b'\n').expect("the reply") + 1;
     let mut decoder = FrameDecoder::default();
     decoder.feed(&output[frames..]);

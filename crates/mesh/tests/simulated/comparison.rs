@@ -141,7 +141,7 @@ impl Replica {
         let now = Now { unix_ms: EPOCH_MS, monotonic_ms: self.now_ms };
         self.mesh.turn(&mut self.store, now);
         let (mut output, mut decoder, mut asked) = (Vec::new(), FrameDecoder::default(), None);
-        self.mesh.transmit(self.link, &mut output, 1 << 20, &mut self.store, now);
+        self.mesh.transmit(self.link, &mut output, 1 << 20, now);
         // What was said before is the handshake.
         let frames = output.windows(14).position(|window| window == b"multi-master\r\n").map_or(0, |at| at + 14);
         decoder.feed(&output[frames..]);

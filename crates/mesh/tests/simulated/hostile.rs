@@ -61,18 +61,19 @@ fn a_message_of_the_wrong_side_closes_the_link() {
         send(&mut mesh, &mut store, link, &message);
         assert!(is_closed(&mut mesh), "{message:?}");
         let mut last = Vec::new();
-        mesh.transmit(link, &mut last, 1 << 20, &mut store, NOW);
+        mesh.transmit(link, &mut last, 1 << 20, NOW);
         assert_eq!(mesh.links().count(), 0);
     }
 }
 
 #[test]
 fn more_lives_than_can_be_told_apart_close_the_link() {
-    let lives = |count: u32| {
+    let lives_of = |node, count: u32| {
         let mut vector = VersionVector::new();
-        (1..=count).for_each(|life| vector.advance(origin(2, life), Stamp(5)));
+        (1..=count).for_each(|life| vector.advance(origin(node, life), Stamp(5)));
         vector
     };
+    let (lives, others) = (|count| lives_of(2, count), |count| lives_of(3, count));
     let state_begin = |vector, decided, assumed, rows| Message::StateBegin {
         vector,
         effects: VersionVector::new(),
@@ -80,9 +81,19 @@ fn more_lives_than_can_be_told_apart_close_the_link() {
         assumed,
         rows,
     };
-    let (mut mesh, mut store, link) = open_link(true);
-    send(&mut mesh, &mut store, link, &Message::Vector { unix_ms: EPOCH_MS, changes: lives(30_000) });
-    assert!(!is_closed(&mut mesh));
+    let announce = |changes| Message::Vector { unix_ms: EPOCH_MS, changes };
+    let subscribe = |after| Message::Subscribe { after };
+    for (upstream, messages) in [
+        (true, [announce(lives(30_000)), announce(others(10_000))]),
+        (false, [announce(lives(30_000)), announce(others(10_000))]),
+        (false, [subscribe(lives(30_000)), subscribe(others(10_000))]),
+    ] {
+        let (mut mesh, mut store, link) = open_link(upstream);
+        send(&mut mesh, &mut store, link, &messages[0]);
+        assert!(!is_closed(&mut mesh));
+        send(&mut mesh, &mut store, link, &messages[1]);
+        assert!(is_closed(&mut mesh), "they count together");
+    }
     for message in [
         Message::Vector { unix_ms: EPOCH_MS, changes: lives(33_000) },
         state_begin(lives(33_000), VersionVector::new(), vec![], vec![]),
@@ -97,6 +108,16 @@ fn more_lives_than_can_be_told_apart_close_the_link() {
             _ => None,
         });
         assert!(reasons.into_iter().any(|text| text.contains("more than we can tell apart")));
+    }
+}
+
+#[test]
+fn a_data_set_of_the_future_has_to_wait() {
+    let latest = Stamp::last_of_ms(EPOCH_MS + options().clock_skew_max_ms);
+    for (newest, is_refused) in [(latest, false), (latest.plus(1), true), (Stamp::MAX, true)] {
+        let mut opened = open_link(true);
+        begin_data_set(&mut opened, &vector(&[(1, newest.0)]), vec![]);
+        assert_eq!(is_closed(&mut opened.0), is_refused, "{newest:?}");
     }
 }
 
@@ -200,7 +221,7 @@ fn subscriptions_after_reconnect(mesh: &mut Mesh, store: &mut ToyStore) -> Vec<V
     Message::Hello { origin: origin(1, 1), unix_ms: EPOCH_MS, newest: Stamp::ZERO, vector }.put(&mut bytes);
     mesh.handle(link, Input::Received { bytes: &bytes }, store, now);
     let mut output = Vec::new();
-    mesh.transmit(link, &mut output, 1 << 20, store, now);
+    mesh.transmit(link, &mut output, 1 << 20, now);
     // Behind the last request of the handshake come frames.
     let frames = output.windows(14).position(|window| window == b"multi-master\r\n").expect("the handshake") + 14;
     let mut decoder = FrameDecoder::default();
@@ -218,7 +239,7 @@ fn subscriptions_after_reconnect(mesh: &mut Mesh, store: &mut ToyStore) -> Vec<V
 fn a_hole_in_a_stream_is_asked_for_again() {
     let (mut mesh, mut store, link) = open_link(true);
     let mut output = Vec::new();
-    mesh.transmit(link, &mut output, 1 << 20, &mut store, NOW);
+    mesh.transmit(link, &mut output, 1 << 20, NOW);
     let mut batch = BatchWriter::default();
     batch.push(&Record {
         origin: origin(1, 1),
@@ -236,7 +257,7 @@ fn a_hole_in_a_stream_is_asked_for_again() {
     let later = Now { monotonic_ms: 250, ..NOW };
     assert!(mesh.deadline_ms().unwrap() <= later.monotonic_ms);
     mesh.turn(&mut store, later);
-    mesh.transmit(link, &mut output, 1 << 20, &mut store, later);
+    mesh.transmit(link, &mut output, 1 << 20, later);
     let mut expected = Vec::new();
     let mut after = VersionVector::new();
     after.advance(origin(1, 1), Stamp(0));
@@ -265,7 +286,7 @@ proptest! {
             let later = Now { monotonic_ms: 2_000, ..NOW };
             mesh.turn(&mut store, later);
             let mut output = Vec::new();
-            mesh.transmit(link, &mut output, 1 << 20, &mut store, later);
+            mesh.transmit(link, &mut output, 1 << 20, later);
             prop_assert!(output.len() < 1 << 20);
         }
     }
@@ -282,7 +303,7 @@ proptest! {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let link = mesh.accept(&words, "peer", 1, NOW);
         let mut reply = Vec::new();
-        mesh.transmit(link, &mut reply, 1000, &mut ToyStore::default(), NOW);
+        mesh.transmit(link, &mut reply, 1000, NOW);
         prop_assert!(reply.starts_with(b"-ERR"));
     }
 }

@@ -2,12 +2,14 @@
 
 use effect::{Clock, Deadline, Effect, EffectReader, EffectWriter, NodeId, Origin, Stamp, VersionVector};
 use mesh::{
-    Action, BatchReader, Credentials, Cursor, Input, LinkId, Mesh, Mode, Now, Options, Record, Rest, Severity,
+    Action, BatchReader, Credentials, Cursor, Export, Input, LinkId, Mesh, Mode, Now, Options, Record, Rest, Severity,
     Sighting, Store, Watermarks,
 };
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 pub const EPOCH_MS: u64 = 1_795_000_000_000;
+
+type Values = BTreeMap<Vec<u8>, (Stamp, Origin, Vec<u8>)>;
 
 /// Last write wins; remembers what it was given, to complain about what must not happen.
 #[derive(Default)]
@@ -15,7 +17,7 @@ pub struct ToyStore {
     pub remembered_bytes: usize,
     /// How many keys were looked at.
     pub surveyed: usize,
-    pub values: BTreeMap<Vec<u8>, (Stamp, Origin, Vec<u8>)>,
+    pub values: Values,
     pub clock: Clock,
     pub context: u64,
     /// How often it wants to be asked to prepare a record, and how often it was.
@@ -38,6 +40,26 @@ impl ToyStore {
         if (stamp, origin) >= (entry.0, entry.1) {
             *entry = (stamp, origin, value.to_vec());
         }
+    }
+}
+
+/// What is left to write down.
+struct ToyExport(Values);
+
+impl Export for ToyExport {
+    fn go_on(&mut self, budget: usize, output: &mut Vec<u8>) -> bool {
+        while output.len() < budget
+            && let Some((key, (stamp, origin, value))) = self.0.pop_first()
+        {
+            for part in [key, value] {
+                output.extend_from_slice(&(part.len() as u32).to_le_bytes());
+                output.extend_from_slice(&part);
+            }
+            for number in [stamp.0, origin.node.0, u64::from(origin.incarnation)] {
+                output.extend_from_slice(&number.to_le_bytes());
+            }
+        }
+        !self.0.is_empty()
     }
 }
 
@@ -85,21 +107,8 @@ impl Store for ToyStore {
         self.watermarks = watermarks.clone();
     }
 
-    fn export(&mut self, cursor: Cursor, budget: usize, output: &mut Vec<u8>) -> Option<Cursor> {
-        let rest = self.values.iter().skip(cursor.position as usize);
-        for (position, (key, (stamp, origin, value))) in (cursor.position + 1..).zip(rest) {
-            for part in [key, value] {
-                output.extend_from_slice(&(part.len() as u32).to_le_bytes());
-                output.extend_from_slice(part);
-            }
-            for number in [stamp.0, origin.node.0, u64::from(origin.incarnation)] {
-                output.extend_from_slice(&number.to_le_bytes());
-            }
-            if output.len() >= budget {
-                return Some(Cursor { position, ..cursor });
-            }
-        }
-        None
+    fn export(&self) -> Box<dyn Export> {
+        Box::new(ToyExport(self.values.clone()))
     }
 
     fn survey(&mut self, cursor: Cursor, _now: Now, see: &mut dyn FnMut(Sighting<'_>)) -> Option<Cursor> {
@@ -136,7 +145,7 @@ impl Store for ToyStore {
         Ok(self.context)
     }
 
-    fn import(&mut self, mut bytes: &[u8]) -> Result<(), String> {
+    fn import(&mut self, mut bytes: &[u8], _latest: Stamp) -> Result<(), String> {
         fn take<'b>(bytes: &mut &'b [u8], n: usize) -> &'b [u8] {
             let (head, tail) = bytes.split_at(n);
             *bytes = tail;
@@ -396,8 +405,8 @@ impl Network {
                     self.connections.iter().position(|connection| connection.ends.contains(&(node, Some(link))));
                 let mut last = Vec::new();
                 let now = self.now(node);
-                let Node { mesh, store, .. } = &mut self.nodes[node];
-                mesh.transmit(link, &mut last, usize::MAX, store, now);
+                let Node { mesh, .. } = &mut self.nodes[node];
+                mesh.transmit(link, &mut last, usize::MAX, now);
                 let Some(index) = found.filter(|index| self.connections[*index].open) else { return };
                 let end = usize::from(self.connections[index].ends[1] == (node, Some(link)));
                 // What is under way arrives, then the end of the stream.
@@ -422,8 +431,8 @@ impl Network {
         }
         let mut bytes = Vec::new();
         let now = self.now(node);
-        let Node { mesh, store, .. } = &mut self.nodes[node];
-        mesh.transmit(link, &mut bytes, 64 * 1024, store, now);
+        let Node { mesh, .. } = &mut self.nodes[node];
+        mesh.transmit(link, &mut bytes, 64 * 1024, now);
         if !bytes.is_empty() {
             self.bytes_carried += bytes.len() as u64;
             self.connections[index].pipes[end].push_back((self.now_ms + self.delay_ms, bytes));
