@@ -88,10 +88,7 @@ impl<H: KeyHasher> Merge<'_, '_, H> {
         let limits = self.limits;
         self.edit_stream(true, |stream| {
             stream.entries_added += 1;
-            // The entry first: as long as the last id is below it, nothing needs to be looked for.
-            let is_new = stream.insert(id, fields, limits);
-            stream.last_id = id;
-            is_new.into()
+            stream.insert(id, fields, limits).into()
         })
     }
 
@@ -163,8 +160,9 @@ impl Write<'_> {
         match self {
             Write::Added => stream.entries_added += 1,
             Write::EntriesAdded(count) => stream.entries_added = count,
-            // Without other writers there is nothing that it could have missed.
-            Write::LastId(id) => stream.last_id = id,
+            // Without other writers there is nothing that it could have missed. Below an entry it cannot be: the next one would
+            // stand behind that.
+            Write::LastId(id) => stream.last_id = stream.last().map_or(id, |last| last.id.max(id)),
             Write::MaxDeletedId(id) => stream.max_deleted_id = stream.max_deleted_id.max(id),
             Write::Entry(id, fields) => return stream.insert(id, fields, limits).into(),
             Write::Remove(id) => return stream.remove(id).into(),

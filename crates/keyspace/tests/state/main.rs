@@ -4,7 +4,7 @@ mod import;
 mod late;
 mod restated;
 
-use effect::{Delivery, Effect, EffectReader, NodeId, Origin, Stamp, VersionVector};
+use effect::{Delivery, Effect, EffectReader, EffectWriter, ItemsWriter, NodeId, Origin, Stamp, VersionVector};
 use keyspace::{
     CausalMark, Export, Horizon, Import, Keyspace, NewId, Options, Row, Scope, SetDeadline, Switches, Txn, Version,
 };
@@ -98,6 +98,27 @@ fn what_is_remembered_of_many_keys_comes_in_small_pieces() {
     ours.advance(origin(2), Stamp::MAX);
     transfer(&there, &here, &theirs, &ours);
     assert_eq!(here.begin(Scope::All, 0, NOW_MS + 1).db_size(), 0);
+}
+
+#[test]
+fn entries_of_a_stream_are_in_order_whatever_a_master_says() {
+    let replica = keyspace(2);
+    replica.set_switches(Switches { recording: false, stamping: false, peers: false });
+    let id = |ms| StreamId::new(ms, 0).0;
+    let mut effects = Vec::new();
+    let mut writer = EffectWriter::new(&mut effects);
+    for ms in [5, 9, 7] {
+        let mut fields = ItemsWriter::new();
+        [b"field", b"value"].into_iter().for_each(|item| fields.push(item));
+        writer.push(&Effect::StreamAdd { key: b"s", id: id(ms), fields: fields.items() });
+        let last_id = id(ms - 4);
+        writer.push(&Effect::StreamSetId { key: b"s", last_id, entries_added: None, max_deleted_id: 0 });
+    }
+    apply(&replica, origin(1), &(Stamp::from_ms(NOW_MS), effects), &[]);
+    let txn = replica.begin(Scope::All, 0, NOW_MS);
+    let stream = txn.stream(b"s").unwrap().unwrap();
+    let ids: Vec<u64> = stream.range(StreamId::MIN, StreamId::MAX).map(|entry| entry.id.ms()).collect();
+    assert_eq!((ids, stream.last_id.ms()), (vec![5, 7, 9], 9));
 }
 
 #[test]
