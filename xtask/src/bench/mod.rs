@@ -32,6 +32,7 @@ const GROUPS: &[Group] = &[
     Group { name: "join", run: join::whole_state },
     Group { name: "stalls", run: stalls::of_large_requests },
     Group { name: "stalls-multi-master", run: stalls::of_large_requests_with_multi_master },
+    Group { name: "stalls-join", run: stalls::of_joins },
     Group { name: "workers", run: workers::two_against_one },
 ];
 

@@ -6,9 +6,11 @@ use testkit::{Reply, ServerProcess, request};
 
 /// Data for several cases. Requests name it by its type: `set`, `hash`, `list`, `zset`, `stream`, `text`.
 pub(super) struct DataSet {
-    pub(super) fill: fn(&ServerProcess) -> Result<(), Box<dyn Error>>,
+    pub(super) fill: Fill,
     pub(super) cases: &'static [Case],
 }
+
+type Fill = fn(&ServerProcess) -> Result<(), Box<dyn Error>>;
 
 /// What comes before each round.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,15 @@ pub(super) const DATA_SETS: &[DataSet] = &[
     DataSet { fill: |server| add_keys(server, 5 * MILLION), cases: KEYS },
     DataSet { fill: collections, cases: COLLECTIONS },
     DataSet { fill: strings, cases: STRINGS },
+];
+
+/// What a node that joins takes, and how many keys that is.
+pub(super) const JOINS: &[(&str, Fill, i64)] = &[
+    ("a node joins, a set of 1M", |server| add_members(server, "SADD set", MILLION), 1),
+    ("a node joins, a hash of 1M", |server| add_fields(server, "HSET hash", MILLION), 1),
+    ("a node joins, a sorted set of 1M", |server| add_scores(server, "ZADD zset", MILLION), 1),
+    ("a node joins, a list of 1M", |server| add_members(server, "RPUSH list", MILLION), 1),
+    ("a node joins, 1M keys", |server| add_keys(server, MILLION), MILLION as i64),
 ];
 
 const KEYS: &[Case] = &[

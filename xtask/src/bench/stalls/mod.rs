@@ -2,16 +2,16 @@
 
 mod cases;
 
-use super::server::{LOAD_CORE, MULTI_MASTER, Product, SERVER_CORE, connect_mesh};
+use super::server::{LOAD_CORE, MULTI_MASTER, Product, SERVER_CORE, connect_mesh, wait_for};
 use super::table::{BESIDE_REDIS, Row, Table, Target, beside_redis};
-use cases::{Before, Case, DATA_SETS, DataSet, call};
+use cases::{Before, Case, DATA_SETS, DataSet, JOINS, call};
 use std::error::Error;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use testkit::{ServerProcess, request};
+use testkit::{Reply, ServerProcess, request};
 
 /// Of several measurements the least counts: whatever else the machine does only adds to it. The first that is good enough
 /// is the last.
@@ -49,6 +49,24 @@ pub fn of_large_requests_with_multi_master() -> Result<Table, Box<dyn Error>> {
     };
     let rows = cases.zip(waits(start, 1, Case::is_write)?).map(row).collect();
     Ok(Table { columns: ["here", "there"], rows })
+}
+
+/// The same while another node takes the data set: at the one that has it, and at the new one.
+pub fn of_joins() -> Result<Table, Box<dyn Error>> {
+    let mut rows = Vec::new();
+    for (what, fill, keys) in JOINS {
+        let nodes = [SERVER_CORE, LOAD_CORE].map(|core| Product::FluidB.start(Some(core), MULTI_MASTER));
+        let nodes = nodes.into_iter().collect::<io::Result<Vec<ServerProcess>>>()?;
+        fill(&nodes[0])?;
+        let waits = longest_waits(&nodes, || {
+            let mut client = nodes[1].client()?;
+            client.call(&["REPLICAOF", "127.0.0.1", &nodes[0].address.port().to_string()])?;
+            wait_for("the new node", || Ok(client.call(&["DBSIZE"])? == Reply::Integer(*keys))).map(drop)
+        })?;
+        let [ours, other] = [waits[0], waits[1]].map(|wait| wait.as_secs_f64() * 1000.0);
+        rows.push(Row { what: (*what).into(), unit: "ms", ours, other, target: TARGET });
+    }
+    Ok(Table { columns: ["source", "new node"], rows })
 }
 
 const TARGET: Target = Target::AtMost(MOST_MS);
@@ -99,7 +117,7 @@ fn least(nodes: &[ServerProcess], set: &DataSet, case: &Case, rounds: usize) -> 
             }
             _ => {}
         }
-        for (least, wait) in least.iter_mut().zip(longest_waits(nodes, &request)?) {
+        for (least, wait) in least.iter_mut().zip(longest_waits(nodes, || exchange(nodes, &request))?) {
             *least = least.min(wait.as_secs_f64() * 1000.0);
         }
         if least[0] <= MOST_MS {
@@ -109,8 +127,8 @@ fn least(nodes: &[ServerProcess], set: &DataSet, case: &Case, rounds: usize) -> 
     Ok(least)
 }
 
-/// The longest wait at each node while the first one is asked for this.
-fn longest_waits(nodes: &[ServerProcess], request: &[u8]) -> io::Result<Vec<Duration>> {
+/// The longest wait at each node while something is done.
+fn longest_waits(nodes: &[ServerProcess], work: impl FnOnce() -> io::Result<()>) -> io::Result<Vec<Duration>> {
     let over = AtomicBool::new(false);
     let probe = |node: &ServerProcess| -> io::Result<Duration> {
         let (mut other, mut longest) = (node.client()?, Duration::ZERO);
@@ -124,7 +142,7 @@ fn longest_waits(nodes: &[ServerProcess], request: &[u8]) -> io::Result<Vec<Dura
     };
     std::thread::scope(|scope| {
         let probes: Vec<_> = nodes.iter().map(|node| scope.spawn(|| probe(node))).collect();
-        let done = exchange(nodes, request);
+        let done = work();
         sleep(AFTERWARDS);
         over.store(true, Relaxed);
         done?;
