@@ -257,7 +257,7 @@ impl Record {
 }
 
 /// A record in its place.
-struct Remembered {
+pub(crate) struct Remembered {
     hash: u64,
     key: Name,
     /// The stamp with which it stands in the queue.
@@ -269,6 +269,23 @@ struct Remembered {
 }
 
 impl Remembered {
+    /// The table's, of the key.
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// See `Recent::peek`.
+    pub(crate) fn peek(&self) -> Cow<'_, Record> {
+        match &self.brief {
+            Some(brief) if self.record.get().is_none() => Cow::Owned(brief.to_record()),
+            _ => Cow::Borrowed(self.record()),
+        }
+    }
+
     fn record(&self) -> &Record {
         self.record.get_or_init(|| Box::new(self.brief.as_ref().expect("one of the two is there").to_record()))
     }
@@ -375,22 +392,18 @@ impl Recent {
 
     /// What is known of a key. Where that is brief, no record is made that stays.
     pub(crate) fn peek(&self, hash: u64, key: &[u8]) -> Option<Cow<'_, Record>> {
-        let remembered = self.records.find(hash, is_of(hash, key))?;
-        Some(match &remembered.brief {
-            Some(brief) if remembered.record.get().is_none() => Cow::Owned(brief.to_record()),
-            _ => Cow::Borrowed(remembered.record()),
-        })
+        Some(self.records.find(hash, is_of(hash, key))?.peek())
     }
 
-    /// Gives at most `count` keys and their hashes to `f`, from `position` on (0: the first), and returns where it goes on;
+    /// Gives what is remembered of at most `count` keys to `f`, from `position` on (0: the first), and returns where it goes on;
     /// `None` after the last. However records come and go between calls, one that is there throughout is given at least once.
-    pub(crate) fn walk(&self, position: u64, count: usize, mut f: impl FnMut(u64, &[u8])) -> Option<u64> {
+    pub(crate) fn walk(&self, position: u64, count: usize, mut f: impl FnMut(&Remembered)) -> Option<u64> {
         let start = position.saturating_sub(self.popped) as usize;
         let end = self.queue.len().min(start + count);
         for (stamp, hash) in self.queue.range(start.min(end)..end) {
             let of_hash = self.records.iter_hash(*hash);
             let queued = of_hash.filter(|remembered| remembered.hash == *hash && remembered.queued == *stamp);
-            queued.for_each(|remembered| f(*hash, &remembered.key));
+            queued.for_each(|remembered| f(remembered));
         }
         (end < self.queue.len()).then_some(self.popped + end as u64)
     }
@@ -478,9 +491,9 @@ mod tests {
         let (mut seen, mut next, mut key) = (Vec::new(), Some(0), Vec::new());
         for round in 1.. {
             let Some(position) = next else { break };
-            next = recent.walk(position, 7, |hash, key| {
-                let number = u64::from_le_bytes(key.try_into().unwrap());
-                assert_eq!(hash, number % 7);
+            next = recent.walk(position, 7, |remembered| {
+                let number = u64::from_le_bytes(remembered.key().try_into().unwrap());
+                assert_eq!(remembered.hash(), number % 7);
                 seen.push(number);
             });
             let horizon = Horizon { clock: Stamp(round * 3), causal: &[] };

@@ -63,8 +63,9 @@ impl Keyspace {
         let bucket = match place {
             Place::Bucket(bucket) => bucket,
             Place::Recent(position) => {
-                let next = database.recent.walk(position, RECENT_STEP, |hash, key| {
-                    if database.table.find(hash, key).is_none() {
+                let next = database.recent.walk(position, RECENT_STEP, |remembered| {
+                    let key = remembered.key();
+                    if database.table.find(remembered.hash(), key).is_none() {
                         see(Sighting { db, key, hash: hash_of(key), rest: None, author: None, work: 1 });
                     }
                 });

@@ -75,7 +75,6 @@ impl LargeKey {
             // What has no allocation of its own is small.
             None => Some(entry.clone_shared()?.into()),
         };
-        let own = entry.stored_list().and_then(|stored| stored.identities.as_deref());
         Some(LargeKey {
             db,
             key: entry.key().into(),
@@ -84,7 +83,7 @@ impl LargeKey {
             version: entry.version(),
             deadline_ms: entry.deadline_ms(),
             record: record.cloned(),
-            identities: sequence_of(record, own).cloned(),
+            identities: sequence_of(Some(entry), record).cloned(),
         })
     }
 
@@ -167,12 +166,11 @@ impl Chunk {
             Some(base) => base.map(|base| codec::encoded(base.view())),
             None => Some(codec::encoded_entry(entry)),
         });
-        let own = entry.and_then(Entry::stored_list).and_then(|stored| stored.identities.as_deref());
         let registers = Registers {
             version: entry.and_then(Entry::version),
             deadline_ms: entry.and_then(Entry::deadline_ms),
             record,
-            identities: sequence_of(record, own),
+            identities: sequence_of(entry, record),
         };
         self.item(db, key, value.as_deref().map_or(Part::Nothing, Part::Whole), registers);
     }
@@ -433,7 +431,8 @@ fn changed_base(entry: &Entry, record: Option<&Record>, limits: &EncodingLimits)
 }
 
 /// Where each element of a list comes from: in the record, if it has that.
-fn sequence_of<'a>(record: Option<&'a Record>, own: Option<&'a Sequence>) -> Option<&'a Sequence> {
+fn sequence_of<'a>(entry: Option<&'a Entry>, record: Option<&'a Record>) -> Option<&'a Sequence> {
+    let own = entry.and_then(Entry::stored_list).and_then(|stored| stored.identities.as_deref());
     record.and_then(|record| record.list.as_ref()).map(|list| &list.sequence).or(own)
 }
 

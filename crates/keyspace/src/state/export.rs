@@ -101,17 +101,17 @@ impl Export {
                 if position == 0 && *flushed != Version::ZERO {
                     chunk.flush(db, *flushed);
                 }
-                let next = recent.walk(position, RECENT_STEP, |hash, key| {
-                    if table.find(hash, key).is_none() {
-                        chunk.key(db, key, None, recent.peek(hash, key).as_deref(), limits);
+                let next = recent.walk(position, RECENT_STEP, |remembered| {
+                    if table.find(remembered.hash(), remembered.key()).is_none() {
+                        chunk.key(db, remembered.key(), None, Some(&remembered.peek()), limits);
                     }
                 });
                 Some(cursor.after_recent(index, next))
             }
             Place::Bucket(bucket) => {
                 let next = table.scan(bucket, |entry| {
-                    let record = entry.has_recent().then(|| recent.peek(keyspace.hash(entry.key()), entry.key()));
-                    let record = record.flatten();
+                    let record =
+                        if entry.has_recent() { recent.peek(keyspace.hash(entry.key()), entry.key()) } else { None };
                     match LargeKey::of(db, entry, record.as_deref(), limits) {
                         Some(large) => self.large.push_back(large),
                         None => chunk.key(db, entry.key(), Some(entry), record.as_deref(), limits),

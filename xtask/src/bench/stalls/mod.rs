@@ -34,8 +34,7 @@ pub fn of_large_requests() -> Result<Table, Box<dyn Error>> {
 /// The same where there is another node: at the one that is asked, and at the other one, which does it after it.
 pub fn of_large_requests_with_multi_master() -> Result<Table, Box<dyn Error>> {
     let start = || {
-        let nodes = [SERVER_CORE, LOAD_CORE].map(|core| Product::FluidB.start(Some(core), MULTI_MASTER));
-        let nodes = nodes.into_iter().collect::<io::Result<Vec<ServerProcess>>>()?;
+        let nodes = two_nodes()?;
         connect_mesh(&nodes.iter().collect::<Vec<_>>())?;
         Ok(nodes)
     };
@@ -55,8 +54,7 @@ pub fn of_large_requests_with_multi_master() -> Result<Table, Box<dyn Error>> {
 pub fn of_joins() -> Result<Table, Box<dyn Error>> {
     let mut rows = Vec::new();
     for (what, fill, keys) in JOINS {
-        let nodes = [SERVER_CORE, LOAD_CORE].map(|core| Product::FluidB.start(Some(core), MULTI_MASTER));
-        let nodes = nodes.into_iter().collect::<io::Result<Vec<ServerProcess>>>()?;
+        let nodes = two_nodes()?;
         fill(&nodes[0])?;
         let waits = longest_waits(&nodes, || {
             let mut client = nodes[1].client()?;
@@ -67,6 +65,11 @@ pub fn of_joins() -> Result<Table, Box<dyn Error>> {
         rows.push(Row { what: (*what).into(), unit: "ms", ours, other, target: TARGET });
     }
     Ok(Table { columns: ["source", "new node"], rows })
+}
+
+/// Not linked yet.
+fn two_nodes() -> io::Result<Vec<ServerProcess>> {
+    [SERVER_CORE, LOAD_CORE].into_iter().map(|core| Product::FluidB.start(Some(core), MULTI_MASTER)).collect()
 }
 
 const TARGET: Target = Target::AtMost(MOST_MS);
