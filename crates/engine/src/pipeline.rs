@@ -31,7 +31,7 @@ const SLICES_BYTES: usize = 256 * 1024;
 /// Runs the requests at the front of `input`.
 pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8], now: Now) -> Turn {
     if session.client.killed() {
-        return Turn { consumed: input.len(), next: Next::Close };
+        return Turn { consumed: input.len(), next: Next::Close, spent_ns: 0 };
     }
     session.client.postponed.store(false, Relaxed);
     let engine = worker.engine.take().unwrap_or_else(|| session.engine().clone());
@@ -40,9 +40,12 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
     worker.refresh(&engine);
     out.limit_bytes = worker.config().output_limit(session.client.kind()).hard;
     out.float_format = worker.config().float_format;
+    let started_ns = engine.host.monotonic_ns();
+    let mut clock_ns = started_ns;
     let mut context = SessionContext::new(&engine, session, worker, now);
     let next = if finish_reply(&mut context, &mut out) {
-        run_postponed(&mut context, &mut out).unwrap_or_else(|| run(&mut context, &mut batch, input, &mut out))
+        run_postponed(&mut context, &mut out)
+            .unwrap_or_else(|| run(&mut context, &mut batch, input, &mut clock_ns, &mut out))
     } else {
         Next::Again
     };
@@ -53,15 +56,21 @@ pub(crate) fn turn(session: &mut Session, worker: &mut Worker, input: &mut [u8],
     worker.batch = batch;
     worker.engine = Some(engine);
     session.out = out;
-    Turn { consumed: session.decoder.take_consumed(), next }
+    Turn { consumed: session.decoder.take_consumed(), next, spent_ns: clock_ns - started_ns }
 }
 
-/// Batch by batch, until the input or the budget of the turn is used up.
-fn run(context: &mut SessionContext<'_>, batch: &mut Batch, input: &mut [u8], out: &mut Out) -> Next {
+/// Batch by batch, until the input or the budget of the turn is used up. `clock_ns`: when it begins, then when the last batch has
+/// ended.
+fn run(
+    context: &mut SessionContext<'_>,
+    batch: &mut Batch,
+    input: &mut [u8],
+    clock_ns: &mut u64,
+    out: &mut Out,
+) -> Next {
     let mut requests = 0;
     let output_start = out.buffer.len();
-    let started_ns = context.engine.host.monotonic_ns();
-    let mut clock_ns = started_ns;
+    let started_ns = *clock_ns;
     loop {
         let authenticated = context.session.authenticated || context.config().requirepass.is_empty();
         // Before AUTH the limits of the decoder are strict: it must not run ahead of it.
@@ -69,7 +78,7 @@ fn run(context: &mut SessionContext<'_>, batch: &mut Batch, input: &mut [u8], ou
         let limits = Limits { max_bulk_len: context.config().proto_max_bulk_len, authenticated };
         let more = batch.decode(&mut context.session.decoder, input, &limits, ahead);
         batch.prefetch(&context.engine.keyspace, context.session.db, input);
-        if let Some((end, next)) = run_batch(context, batch, input, &mut clock_ns, out) {
+        if let Some((end, next)) = run_batch(context, batch, input, clock_ns, out) {
             context.session.decoder.rewind(end);
             return next;
         }
@@ -84,7 +93,7 @@ fn run(context: &mut SessionContext<'_>, batch: &mut Batch, input: &mut [u8], ou
         requests += batch.requests.len();
         let spent = requests >= TURN_REQUESTS
             || out.buffer.len() - output_start >= TURN_OUTPUT_BYTES
-            || clock_ns - started_ns >= TURN_NS;
+            || *clock_ns - started_ns >= TURN_NS;
         if spent {
             return Next::Again;
         }

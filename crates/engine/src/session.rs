@@ -39,6 +39,8 @@ pub struct Turn {
     /// Bytes of the input that are done with.
     pub consumed: usize,
     pub next: Next,
+    /// The time that its requests took.
+    pub spent_ns: u64,
 }
 
 /// Why a parked session is looked at again.

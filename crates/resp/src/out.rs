@@ -108,6 +108,24 @@ impl Out {
         self.exceeds_limit = false;
     }
 
+    /// Keeps replies that were written elsewhere and cannot be sent yet.
+    pub fn keep(&mut self, replies: &[u8]) {
+        self.buffer.extend_from_slice(replies);
+    }
+
+    /// So much more has been sent. The buffer goes with the last of it.
+    pub fn drop_sent(&mut self, count: usize) {
+        self.sent += count;
+        if self.sent == self.buffer.len() {
+            self.buffer = Vec::new();
+            self.sent = 0;
+        } else if self.sent > self.buffer.len() / 4 * 3 {
+            // Only when little is left of what was there: moving it takes less than sending the rest did.
+            self.buffer.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
     /// Bytes of replies that wait to be sent.
     pub fn unsent(&self) -> usize {
         self.buffer.len() - self.sent
@@ -369,6 +387,20 @@ mod tests {
             assert_eq!(both(|out| out.integer(value)), [format!(":{value}\r\n"), format!(":{value}\r\n")]);
         }
         assert_eq!(both(|out| out.bulk_integer(-12))[0], "$3\r\n-12\r\n");
+    }
+
+    #[test]
+    fn what_is_kept_is_sent_in_order_and_forgotten() {
+        let mut out = Out::new(Protocol::Resp2);
+        out.keep(b"0123456789");
+        out.drop_sent(3);
+        out.ok();
+        assert_eq!((out.unsent(), &out.buffer[out.sent..]), (12, &b"3456789+OK\r\n"[..]));
+        // Now that most of it has gone the rest moves to the front.
+        out.drop_sent(9);
+        assert_eq!((out.unsent(), &out.buffer[out.sent..], out.sent), (3, &b"K\r\n"[..], 0));
+        out.drop_sent(3);
+        assert_eq!((out.unsent(), out.buffer.capacity(), out.sent), (0, 0, 0));
     }
 
     #[test]

@@ -16,12 +16,13 @@ use mio::{Events, Interest, Poll, Token};
 use node::Node;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::io;
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::Duration;
+use std::{io, mem};
 
 pub const WAKER: Token = Token(usize::MAX);
 /// Connections count from 0, links and listeners from here.
@@ -31,7 +32,7 @@ pub const FIRST_LISTENER: usize = usize::MAX / 2;
 /// Connections accepted in one turn, so that a storm of them leaves time for those that are served.
 const ACCEPTS_PER_TURN: usize = 256;
 const EVENTS_PER_TURN: usize = 1024;
-/// The clocks are read again after so many connections.
+/// After so many connections replies are sent and the clocks read again.
 const CONNECTIONS_PER_CLOCK: usize = 16;
 /// How often timeouts and limits that need no precision are looked at.
 const SWEEP_INTERVAL_US: u64 = 1_000_000;
@@ -52,6 +53,8 @@ pub struct Reactor {
     by_client: HashMap<u64, usize>,
     /// Connections that get another turn without an event.
     ready: VecDeque<usize>,
+    /// Whose replies wait to be sent.
+    outbox: Vec<Parcel>,
     /// When (`Now::monotonic_us`) which client's wait ends. Entries may be outdated.
     deadlines: BinaryHeap<Reverse<(u64, u64)>>,
     listeners: Arc<Listeners>,
@@ -71,6 +74,17 @@ pub struct Reactor {
     next_memory_us: u64,
 }
 
+/// Replies of one turn of a connection.
+struct Parcel {
+    /// Where the connection was, and whose it was: it may have been closed, and its place taken.
+    index: usize,
+    client: u64,
+    /// Where they are at the desk.
+    replies: Range<usize>,
+    /// Its client had sent something.
+    is_busy: bool,
+}
+
 impl Reactor {
     pub fn new(index: usize, poll: Poll, hub: Arc<Hub>, node: Arc<Node>, listeners: Arc<Listeners>) -> Reactor {
         let engine = node.engine().clone();
@@ -87,6 +101,7 @@ impl Reactor {
             connections: Slots::default(),
             by_client: HashMap::new(),
             ready: VecDeque::new(),
+            outbox: Vec::new(),
             deadlines: BinaryHeap::new(),
             listeners,
             stalled_listeners: Vec::new(),
@@ -123,6 +138,7 @@ impl Reactor {
             self.keep_up();
             for (count, event) in events.iter().enumerate() {
                 if count % CONNECTIONS_PER_CLOCK == CONNECTIONS_PER_CLOCK - 1 {
+                    self.send_replies();
                     self.now = self.engine.host.now();
                 }
                 match event.token() {
@@ -132,12 +148,15 @@ impl Reactor {
                     Token(token) => self.connection_event(token, event),
                 }
             }
+            self.send_replies();
             self.hub.take(self.index, &mut messages);
             for message in messages.drain(..) {
                 self.receive(message);
             }
+            self.send_replies();
             self.serve_ready();
             self.keep_deadlines();
+            self.send_replies();
             self.serve_links();
             self.end_when_in_sync();
             self.count_cycle(woke_us, commands);
@@ -265,7 +284,7 @@ impl Reactor {
         let session = &mut connection.session;
         let address = &session.client.connection.address;
         let request = node::LinkRequest {
-            arguments: std::mem::take(&mut session.link_arguments),
+            arguments: mem::take(&mut session.link_arguments),
             peer_host: address.rsplit_once(':').map_or("", |(host, _)| host).trim_matches(['[', ']']).to_owned(),
             listening_port: session.announced_port,
         };
@@ -352,6 +371,7 @@ impl Reactor {
 
     /// Gives a connection to another worker. Not while a reply waits to be sent, so that an end of the server finds it.
     fn give(&mut self, index: usize, to: usize) {
+        self.send_replies();
         let Some(connection) = self.connections.get_mut(index) else { return };
         if to == self.index || connection.session.out.unsent() > 0 {
             return;
@@ -388,26 +408,56 @@ impl Reactor {
             self.close(index);
         } else if !connection.queued {
             self.moderation.note_round(self.now.monotonic_us.saturating_sub(connection.last_active_us));
-            self.serve(index);
-            self.note_busy(index);
+            self.serve(index, true);
         }
     }
 
-    /// One turn of a connection, and what follows from it.
-    fn serve(&mut self, index: usize) {
+    /// One turn of a connection. Its replies wait for those of others, and with them what follows from the turn.
+    fn serve(&mut self, index: usize, is_busy: bool) {
         let Some(connection) = self.connections.get_mut(index) else { return };
-        let watched_for_room = connection.awaits_room;
-        let verdict = match connection.serve(&mut self.desk, self.now) {
-            Ok(verdict) => verdict,
-            Err(error) => {
-                log::verbose!("Client {} went away: {error}", connection.session.client.id);
-                Verdict::Close
+        match connection.execute(&mut self.desk, self.now) {
+            _ if connection.session.client.killed() => self.close(index),
+            Ok(replies) => {
+                self.outbox.push(Parcel { index, client: connection.session.client.id, replies, is_busy });
             }
-        };
+            Err(error) => self.lose(index, &error),
+        }
+        if self.desk.is_due() {
+            self.send_replies();
+        }
+    }
+
+    /// Ends the turns whose replies wait: the kernel sends many at once for less than one now and then.
+    fn send_replies(&mut self) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        let mut outbox = mem::take(&mut self.outbox);
+        for parcel in &outbox {
+            self.end_turn(parcel);
+        }
+        // Now that nothing of theirs waits here any more, they may go to another worker.
+        for Parcel { index, client, is_busy, .. } in outbox.drain(..) {
+            if is_busy && find(&mut self.connections, index, client).is_some() {
+                self.note_busy(index);
+            }
+        }
+        self.outbox = outbox;
+        self.desk.clear();
+    }
+
+    fn end_turn(&mut self, Parcel { index, client, replies, .. }: &Parcel) {
+        let index = *index;
+        let Some(connection) = find(&mut self.connections, index, *client) else { return };
+        let watched_for_room = connection.awaits_room;
+        if let Err(error) = connection.send(self.desk.replies(replies.clone()), &self.desk.worker) {
+            return self.lose(index, &error);
+        }
         if connection.session.client.killed() {
             return self.close(index);
         }
-        if connection.awaits_room != watched_for_room {
+        let (awaits_room, verdict) = (connection.awaits_room, connection.verdict());
+        if awaits_room != watched_for_room {
             self.watch_for_room(index);
         }
         match verdict {
@@ -419,9 +469,17 @@ impl Reactor {
         self.enforce_limits(index);
     }
 
+    /// The other end is no longer there.
+    fn lose(&mut self, index: usize, error: &io::Error) {
+        if let Some(connection) = self.connections.get_mut(index) {
+            log::verbose!("Client {} went away: {error}", connection.session.client.id);
+        }
+        self.close(index);
+    }
+
     fn queue(&mut self, index: usize) {
         if let Some(connection) = self.connections.get_mut(index)
-            && !std::mem::replace(&mut connection.queued, true)
+            && !mem::replace(&mut connection.queued, true)
         {
             self.ready.push_back(index);
         }
@@ -432,13 +490,13 @@ impl Reactor {
         for count in 0..self.ready.len() {
             let Some(index) = self.ready.pop_front() else { return };
             if count % CONNECTIONS_PER_CLOCK == 0 {
+                self.send_replies();
                 self.now = self.engine.host.now();
             }
             if let Some(connection) = self.connections.get_mut(index)
-                && std::mem::take(&mut connection.queued)
+                && mem::take(&mut connection.queued)
             {
-                self.serve(index);
-                self.note_busy(index);
+                self.serve(index, true);
             }
         }
     }
@@ -447,7 +505,7 @@ impl Reactor {
     fn resume(&mut self, index: usize) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         connection.resume(&mut self.desk, self.now);
-        self.serve(index);
+        self.serve(index, false);
     }
 
     fn note_deadline(&mut self, index: usize) {
@@ -530,7 +588,7 @@ impl Reactor {
         for index in limited {
             self.enforce_limits(index);
         }
-        for listener in std::mem::take(&mut self.stalled_listeners) {
+        for listener in mem::take(&mut self.stalled_listeners) {
             self.accept(listener);
         }
     }
@@ -607,6 +665,11 @@ impl Reactor {
             let _ = connection.flush(&self.desk.worker);
         }
     }
+}
+
+/// The connection of this client, if it is still there.
+fn find(connections: &mut Slots<Connection>, index: usize, client: u64) -> Option<&mut Connection> {
+    connections.get_mut(index).filter(|connection| connection.session.client.id == client)
 }
 
 /// The same moment, as the node reads clocks.

@@ -80,6 +80,38 @@ fn a_slow_reader_delays_nobody_and_loses_nothing() {
     assert_eq!(total, 200 * (payload.len() + "$100000\r\n\r\n".len()));
 }
 
+/// Replies of many connections are sent together, of those that read and those that do not.
+#[test]
+fn many_clients_at_a_time_get_their_own_replies() {
+    const ROUNDS: usize = 60;
+    // The last one is more than sockets hold, and more than is ever copied.
+    const PADDINGS: [usize; 5] = [0, 40, 3_000, 30_000, 400_000];
+    let server = start(&[]);
+    let payload = |name: usize, round: usize| {
+        let padding = PADDINGS[if name < 5 { round % 5 } else { round % 3 }];
+        format!("{name}:{round}:{}", "p".repeat(padding))
+    };
+    let mut clients: Vec<(usize, TcpStream, usize)> = (0..40).map(|name| (name, raw(&server), 0)).collect();
+    for round in 0..ROUNDS {
+        for (name, stream, _) in &mut clients {
+            stream.write_all(&request(&["ECHO", &payload(*name, round)])).unwrap();
+        }
+        if round % 10 == 9 {
+            // One goes without its replies, and somebody else may get its place.
+            let place = round / 10 * 6 + 1;
+            clients[place] = (100 + round, raw(&server), round + 1);
+        }
+    }
+    for (name, mut stream, first) in clients {
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        let expected: Vec<String> = (first..ROUNDS).map(|round| payload(name, round)).collect();
+        let expected: String = expected.iter().map(|text| format!("${}\r\n{text}\r\n", text.len())).collect();
+        assert!(received == expected.as_bytes(), "client {name}: {} of {} bytes", received.len(), expected.len());
+    }
+}
+
 #[test]
 fn a_client_whose_replies_exceed_the_hard_limit_is_closed() {
     let server = start(&["--client-output-buffer-limit", "normal 1mb 0 0"]);

@@ -1,37 +1,19 @@
 //! One client's socket with its session: bytes in, requests executed, replies out.
 
+mod desk;
 mod input;
 
-pub use input::Input;
+pub use self::desk::Desk;
+pub use self::input::Input;
 
 use crate::stream::Stream;
-use engine::{Next, Now, Session, Worker};
+use engine::{Next, Now, Session, Turn, Worker};
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use std::{io, mem};
 
 /// A long reply goes on when less of it than this waits to be sent.
 const LONG_REPLY_UNSENT_BYTES: usize = 1 << 20;
-
-/// What connections of one worker share for the length of a turn. Between turns most connections own no buffers.
-pub struct Desk {
-    pub worker: Worker,
-    /// Where most reads go, all of it initialised.
-    input: Box<[u8]>,
-    /// Lent to the session that is being served.
-    output: Vec<u8>,
-}
-
-impl Desk {
-    const INPUT_BYTES: usize = 64 * 1024;
-    /// So much is there from the start: memory that grew with the first messages would be held against maxmemory.
-    const OUTPUT_MIN_BYTES: usize = 64 * 1024;
-    /// A reply buffer that grew beyond this is given back.
-    const OUTPUT_BYTES: usize = 1 << 20;
-
-    pub fn new(worker: Worker) -> Desk {
-        Desk { worker, input: vec![0; Desk::INPUT_BYTES].into(), output: Vec::with_capacity(Desk::OUTPUT_MIN_BYTES) }
-    }
-}
 
 pub struct Connection {
     pub stream: Stream,
@@ -102,43 +84,33 @@ impl Connection {
         }
     }
 
-    /// One turn: reads once, executes what is complete, sends the replies. An error is the socket's.
-    pub fn serve(&mut self, desk: &mut Desk, now: Now) -> io::Result<Verdict> {
+    /// One turn: reads once and executes what is complete. Returns where at the desk its replies wait to be sent (`send`).
+    /// An error is the socket's.
+    pub fn execute(&mut self, desk: &mut Desk, now: Now) -> io::Result<Range<usize>> {
+        let mut executed = Ok(());
         if self.state == State::Serving && !self.is_held_back() {
-            self.borrow_output(desk);
-            let executed = self.execute_received(desk, now);
-            if self.session.client.killed() {
-                return Ok(Verdict::Close);
-            }
-            let flushed = self.flush(&desk.worker);
-            self.return_output(desk);
-            executed.and(flushed)?;
+            desk.lend(&mut self.session.out);
+            executed = self.execute_received(desk, now);
+        }
+        let replies = desk.take_back(&mut self.session.out);
+        executed.map(|()| replies)
+    }
+
+    /// Ends a turn: sends its replies, and what has waited longer. An error is the socket's.
+    pub fn send(&mut self, replies: &[u8], worker: &Worker) -> io::Result<()> {
+        if self.session.out.unsent() == 0 {
+            let sent = self.write(replies, worker)?;
+            self.session.out.keep(&replies[sent..]);
         } else {
-            self.flush(&desk.worker)?;
-            self.return_output(desk);
+            self.session.out.keep(replies);
+            self.flush(worker)?;
         }
         self.publish();
-        Ok(self.verdict())
+        Ok(())
     }
 
-    /// Before the session writes: the desk's buffer, unless something waits in one of its own.
-    fn borrow_output(&mut self, desk: &mut Desk) {
-        if self.session.out.buffer.capacity() == 0 {
-            self.session.out.buffer = mem::take(&mut desk.output);
-        }
-    }
-
-    /// Once all is sent: the buffer goes back, or becomes the desk's.
-    fn return_output(&mut self, desk: &mut Desk) {
-        if self.session.out.unsent() == 0 {
-            let buffer = mem::take(&mut self.session.out.buffer);
-            if desk.output.capacity() == 0 && buffer.capacity() <= Desk::OUTPUT_BYTES {
-                desk.output = buffer;
-            }
-        }
-    }
-
-    fn verdict(&self) -> Verdict {
+    /// What the turn that has ended leaves to do.
+    pub fn verdict(&self) -> Verdict {
         match self.state {
             State::Closing if self.session.out.unsent() == 0 => Verdict::Close,
             State::Link => Verdict::Link,
@@ -181,7 +153,7 @@ impl Connection {
         if count > 0 {
             let turn = self.session.feed(&mut desk.worker, &mut desk.input[..count], now);
             self.input.push(&desk.input[turn.consumed..count]);
-            self.settle(turn.next, now);
+            self.settle(turn, desk, now);
         }
         Ok(())
     }
@@ -198,7 +170,7 @@ impl Connection {
     fn execute_buffered(&mut self, desk: &mut Desk, now: Now) -> io::Result<()> {
         let turn = self.session.feed(&mut desk.worker, self.input.bytes_mut(), now);
         self.input.consume(turn.consumed);
-        self.settle(turn.next, now);
+        self.settle(turn, desk, now);
         Ok(())
     }
 
@@ -214,8 +186,14 @@ impl Connection {
         count
     }
 
+    /// A turn has ended.
+    fn settle(&mut self, turn: Turn, desk: &mut Desk, now: Now) {
+        desk.spent_ns += turn.spent_ns;
+        self.continue_with(turn.next, now);
+    }
+
     /// What the session wants next.
-    fn settle(&mut self, next: Next, now: Now) {
+    fn continue_with(&mut self, next: Next, now: Now) {
         self.last_active_us = now.monotonic_us;
         self.has_requests = next == Next::Again && self.has_work();
         self.state = match next {
@@ -231,23 +209,32 @@ impl Connection {
         if matches!(self.state, State::Closing | State::Link) {
             return;
         }
-        self.borrow_output(desk);
+        desk.lend(&mut self.session.out);
         let was_blocked = self.state != State::Serving;
         let next = self.session.resume(&mut desk.worker, now);
         if was_blocked || next != Next::Read {
-            self.settle(next, now);
+            self.continue_with(next, now);
             self.has_requests = self.state == State::Serving && self.has_work();
         }
     }
 
-    /// Sends what waits, as far as the socket takes it. While it is full there is no use in trying.
+    /// Sends what waits in the session's own buffer, as far as the socket takes it.
     pub fn flush(&mut self, worker: &Worker) -> io::Result<()> {
-        let engine::Out { buffer: output, sent, .. } = &mut self.session.out;
-        while *sent < output.len() && !self.awaits_room {
-            match self.stream.try_write(&output[*sent..])? {
+        let output = mem::take(&mut self.session.out.buffer);
+        let sent = self.write(&output[self.session.out.sent..], worker);
+        self.session.out.buffer = output;
+        self.session.out.drop_sent(sent?);
+        Ok(())
+    }
+
+    /// Returns how much the socket takes. While it is full there is no use in trying.
+    fn write(&mut self, bytes: &[u8], worker: &Worker) -> io::Result<usize> {
+        let mut sent = 0;
+        while sent < bytes.len() && !self.awaits_room {
+            match self.stream.try_write(&bytes[sent..])? {
                 Some(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Some(count) => {
-                    *sent += count;
+                    sent += count;
                     worker.stats.writes.add(1);
                     worker.stats.net_output_bytes.add(count as u64);
                     self.session.client.net_output_bytes.add(count as u64);
@@ -255,15 +242,7 @@ impl Connection {
                 None => self.awaits_room = true,
             }
         }
-        if *sent == output.len() {
-            output.clear();
-            *sent = 0;
-        } else if *sent > output.len() / 4 * 3 {
-            // Only when little is left of what was there: moving it takes less than sending the rest did.
-            output.drain(..*sent);
-            *sent = 0;
-        }
-        Ok(())
+        Ok(sent)
     }
 
     /// The replies that are not sent, for whoever takes the socket over.
