@@ -135,13 +135,21 @@ impl Segment {
     #[inline]
     pub fn prefetch_entry(&self, position: u64, tag: u8) {
         let label = label(position, self.depth);
-        let bucket = &self.buckets[self.home(label)];
-        for slot in bucket.matching(tag) {
-            if let Some(entry) = bucket.get(slot)
-                && entry.label() == label
-            {
-                prefetch(entry.address());
-                prefetch(entry.address().wrapping_add(32));
+        let home = self.home(label);
+        // With full buckets one key in seven or so is in the line behind its home.
+        for at in [home, self.following(home)] {
+            let bucket = &self.buckets[at];
+            for slot in bucket.matching(tag) {
+                if let Some(entry) = bucket.get(slot)
+                    && entry.label() == label
+                {
+                    prefetch(entry.address());
+                    prefetch(entry.address().wrapping_add(32));
+                    return;
+                }
+            }
+            if !bucket.overflow() {
+                return;
             }
         }
     }
