@@ -384,11 +384,11 @@ impl Reactor {
     }
 
     /// A connection had a turn because its client sent something: notes that, and gives it away where that is due.
-    fn note_busy(&mut self, index: usize) {
+    fn note_busy(&mut self, index: usize, client: u64) {
         if self.is_alone {
             return;
         }
-        let Some(connection) = self.connections.get_mut(index) else { return };
+        let Some(connection) = find(&mut self.connections, index, client) else { return };
         self.hub.crew.count_busy(self.index, &mut connection.counted_in);
         if let Some(to) = self.hub.crew.next_home(self.index) {
             self.give(index, to);
@@ -438,8 +438,8 @@ impl Reactor {
         }
         // Now that nothing of theirs waits here any more, they may go to another worker.
         for Parcel { index, client, is_busy, .. } in outbox.drain(..) {
-            if is_busy && find(&mut self.connections, index, client).is_some() {
-                self.note_busy(index);
+            if is_busy {
+                self.note_busy(index, client);
             }
         }
         self.outbox = outbox;
