@@ -24,7 +24,7 @@ pub fn cpu() -> Result<Table, Box<dyn Error>> {
         Ok((cpu_time(server)? - before).as_secs_f64() * 1000.0 / WATCHED.as_secs_f64())
     };
     let other = share(watched[1], before[1])?;
-    let row = |what: &str, ours| Row { what: what.into(), unit: "ms/s", ours, other, target: Target::AtMost(1.0) };
+    let row = |what: &str, ours| Row::new(what.into(), "ms/s", ours, other, Target::AtMost(1.0));
     Ok(Table {
         columns: BESIDE_REDIS,
         rows: vec![row("idle", share(watched[0], before[0])?), row("idle with a peer", share(watched[2], before[2])?)],

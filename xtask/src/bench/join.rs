@@ -12,13 +12,7 @@ const KEYS: usize = 1_000_000;
 pub fn whole_state() -> Result<Table, Box<dyn Error>> {
     let ours = join(Product::FluidB, MULTI_MASTER)?;
     let redis = join(Product::Redis, &["--repl-diskless-sync-delay", "0"])?;
-    let row = Row {
-        what: "a node joins, 1,000,000 keys".into(),
-        unit: "s",
-        ours,
-        other: redis,
-        target: Target::RatioAtMost(1.0),
-    };
+    let row = Row::new("a node joins, 1,000,000 keys".into(), "s", ours, redis, Target::RatioAtMost(1.0));
     Ok(Table { columns: BESIDE_REDIS, rows: vec![row] })
 }
 

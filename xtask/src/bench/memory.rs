@@ -16,7 +16,7 @@ pub fn per_key() -> Result<Table, Box<dyn Error>> {
         [("overhead per key", &[] as &[&str], 22.0), ("the same, multi-master on", MULTI_MASTER, 32.0)]
     {
         let ours = overhead(Product::FluidB, arguments)?;
-        rows.push(Row { what: what.into(), unit: "bytes", ours, other: redis, target: Target::AtMost(most) });
+        rows.push(Row::new(what.into(), "bytes", ours, redis, Target::AtMost(most)));
     }
     Ok(Table { columns: BESIDE_REDIS, rows })
 }

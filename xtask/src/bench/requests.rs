@@ -1,13 +1,13 @@
 //! Server CPU per request.
 
-use super::load::{GET, INCR, SET, Workload, measure};
+use super::load::{Cost, GET, INCR, SET, Workload, measure};
 use super::server::{LOAD_CORE, MULTI_MASTER, Product, SERVER_CORE, connect_mesh, wait_for_replicas};
-use super::table::{BESIDE_REDIS, Row, Table, Target, median};
+use super::table::{BESIDE_REDIS, Row, Table, Target, in_turns};
 use std::error::Error;
 use std::io;
 use testkit::ServerProcess;
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 /// Pipeline depth, requests, and the most that ours may cost relative to Redis.
 const PIPELINES: [(u32, u32, f64); 3] = [(1, 200_000, 0.95), (16, 800_000, 0.55), (100, 1_600_000, 0.35)];
 
@@ -72,18 +72,15 @@ fn compare_until(
     target: Target,
     done: impl Fn() -> io::Result<()>,
 ) -> Result<Vec<Row>, Box<dyn Error>> {
-    let (mut our_costs, mut redis_costs) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        our_costs.push(measure(ours, workload, pipeline, requests, &done)?);
-        redis_costs.push(measure(redis, workload, pipeline, requests, || Ok(()))?);
-    }
+    let costs = in_turns(
+        ROUNDS,
+        || measure(ours, workload, pipeline, requests, &done),
+        || measure(redis, workload, pipeline, requests, || Ok(())),
+    )?;
     let name = format!("{}, pipeline {pipeline}", workload.name);
-    let row = |what: String, unit, figure: fn(&super::load::Cost) -> f64, target| Row {
-        what,
-        unit,
-        ours: median(our_costs.iter().map(figure).collect()),
-        other: median(redis_costs.iter().map(figure).collect()),
-        target,
+    let row = |what: String, unit, figure: fn(&Cost) -> f64, target| {
+        let rounds: Vec<_> = costs.iter().map(|(ours, redis)| (figure(ours), figure(redis))).collect();
+        Row::of_rounds(what, unit, &rounds, target)
     };
     Ok(vec![
         row(format!("{name}: CPU"), "µs", |cost| cost.cpu_us, target),

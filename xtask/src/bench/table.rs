@@ -10,6 +10,7 @@ pub struct Row {
     pub unit: &'static str,
     pub ours: f64,
     pub other: f64,
+    pub ratio: f64,
     pub target: Target,
 }
 
@@ -25,15 +26,25 @@ pub enum Target {
 }
 
 impl Row {
-    fn ratio(&self) -> f64 {
-        self.ours / self.other
+    pub fn new(what: String, unit: &'static str, ours: f64, other: f64, target: Target) -> Row {
+        Row { what, unit, ours, other, ratio: ours / other, target }
+    }
+
+    /// Of rounds in which both were measured one after the other: what slows the machine down for a while slows down both, so
+    /// the ratio is the middle one of those within the rounds.
+    pub fn of_rounds(what: String, unit: &'static str, rounds: &[(f64, f64)], target: Target) -> Row {
+        let middle = |figure: fn(&(f64, f64)) -> f64| median(rounds.iter().map(figure).collect());
+        Row {
+            ratio: middle(|(ours, other)| ours / other),
+            ..Row::new(what, unit, middle(|it| it.0), middle(|it| it.1), target)
+        }
     }
 
     fn is_met(&self) -> bool {
         match self.target {
             Target::None => true,
             Target::AtMost(most) => self.ours <= most,
-            Target::RatioAtMost(most) => self.ratio() <= most,
+            Target::RatioAtMost(most) => self.ratio <= most,
         }
     }
 }
@@ -47,7 +58,7 @@ pub fn beside_redis(
     figures: impl Fn(Product) -> Result<Vec<f64>, Box<dyn Error>>,
 ) -> Result<Vec<Row>, Box<dyn Error>> {
     let figures = figures(Product::FluidB)?.into_iter().zip(figures(Product::Redis)?);
-    let row = |((what, target), (ours, other)): ((&str, _), _)| Row { what: what.into(), unit, ours, other, target };
+    let row = |((what, target), (ours, other)): ((&str, _), _)| Row::new(what.into(), unit, ours, other, target);
     Ok(subjects.zip(figures).map(row).collect())
 }
 
@@ -73,7 +84,7 @@ impl fmt::Display for Table {
         writeln!(f, "|{:-<36}|{:->10}|{:->12}|{:->12}|{:->8}|{:-<10}|", "", ":", ":", ":", ":", "")?;
         for row in &self.rows {
             let number = |value: f64| if value >= 1000.0 { format!("{value:.0}") } else { format!("{value:.2}") };
-            let ratio = format!("{:.2}", row.ratio());
+            let ratio = format!("{:.2}", row.ratio);
             let mark = if row.is_met() { "" } else { " !" };
             let target = match row.target {
                 Target::None => String::new(),
@@ -87,8 +98,26 @@ impl fmt::Display for Table {
     }
 }
 
+/// Measures ours and the other in turns. Each is the first one every second time, so that nothing which goes on steadily
+/// favours one of them.
+pub fn in_turns<T>(
+    rounds: usize,
+    ours: impl Fn() -> Result<T, Box<dyn Error>>,
+    other: impl Fn() -> Result<T, Box<dyn Error>>,
+) -> Result<Vec<(T, T)>, Box<dyn Error>> {
+    let round = |round| {
+        if round % 2 == 0 {
+            let ours = ours()?;
+            return Ok((ours, other()?));
+        }
+        let other = other()?;
+        Ok((ours()?, other))
+    };
+    (0..rounds).map(round).collect()
+}
+
 /// The middle of several measurements.
-pub fn median(mut values: Vec<f64>) -> f64 {
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -99,11 +128,14 @@ mod tests {
 
     #[test]
     fn targets() {
-        let row = |target| Row { what: "x".into(), unit: "us", ours: 1.0, other: 2.0, target };
+        let row = |target| Row::new("x".into(), "us", 1.0, 2.0, target);
         let targets = [Target::None, Target::AtMost(1.0), Target::RatioAtMost(0.4), Target::AtMost(0.9)];
         let table = Table { columns: ["a", "b"], rows: targets.map(row).into() };
         assert_eq!(table.missed(), 2);
         assert_eq!(table.to_string().lines().count(), 6);
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        // The machine was slower by half in the second round, and something else ran beside ours in the third.
+        let row = Row::of_rounds("x".into(), "us", &[(1.0, 2.0), (1.5, 3.0), (4.0, 2.0)], Target::RatioAtMost(0.5));
+        assert_eq!((row.ours, row.other, row.ratio), (1.5, 2.0, 0.5));
     }
 }

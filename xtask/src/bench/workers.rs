@@ -2,7 +2,7 @@
 
 use super::load::{measure_lightly, send_all};
 use super::server::Product;
-use super::table::{Row, Table, Target, median};
+use super::table::{Row, Table, Target, in_turns};
 use std::error::Error;
 use testkit::{ServerProcess, request};
 
@@ -81,13 +81,10 @@ fn compare(
     requests: u32,
     target: Target,
 ) -> Result<Row, Box<dyn Error>> {
-    let mut times_us = [Vec::new(), Vec::new()];
-    for _ in 0..ROUNDS {
-        for (server, times_us) in servers.iter().zip(&mut times_us) {
-            let time = measure_lightly(server, requests, pipeline, load.numbered, load.reply_bytes)?;
-            times_us.push(time.as_secs_f64() * 1e6);
-        }
-    }
-    let [ours, other] = times_us.map(median);
-    Ok(Row { what: format!("{}, pipeline {pipeline}", load.name), unit: "µs", ours, other, target })
+    let time_us = |server| -> Result<f64, Box<dyn Error>> {
+        let time = measure_lightly(server, requests, pipeline, load.numbered, load.reply_bytes)?;
+        Ok(time.as_secs_f64() * 1e6)
+    };
+    let rounds = in_turns(ROUNDS, || time_us(&servers[0]), || time_us(&servers[1]))?;
+    Ok(Row::of_rounds(format!("{}, pipeline {pipeline}", load.name), "µs", &rounds, target))
 }

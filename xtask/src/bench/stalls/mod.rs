@@ -39,13 +39,7 @@ pub fn of_large_requests_with_multi_master() -> Result<Table, Box<dyn Error>> {
         Ok(nodes)
     };
     let cases = DATA_SETS.iter().flat_map(|set| set.cases).filter(|case| case.is_write());
-    let row = |(case, waits): (&Case, Vec<f64>)| Row {
-        what: case.what.into(),
-        unit: "ms",
-        ours: waits[0],
-        other: waits[1],
-        target: TARGET,
-    };
+    let row = |(case, waits): (&Case, Vec<f64>)| Row::new(case.what.into(), "ms", waits[0], waits[1], TARGET);
     let rows = cases.zip(waits(start, 1, Case::is_write)?).map(row).collect();
     Ok(Table { columns: ["here", "there"], rows })
 }
@@ -62,7 +56,7 @@ pub fn of_joins() -> Result<Table, Box<dyn Error>> {
             wait_for("the new node", || Ok(client.call(&["DBSIZE"])? == Reply::Integer(*keys))).map(drop)
         })?;
         let [ours, other] = [waits[0], waits[1]].map(|wait| wait.as_secs_f64() * 1000.0);
-        rows.push(Row { what: (*what).into(), unit: "ms", ours, other, target: TARGET });
+        rows.push(Row::new((*what).into(), "ms", ours, other, TARGET));
     }
     Ok(Table { columns: ["source", "new node"], rows })
 }
