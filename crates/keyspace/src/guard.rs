@@ -1,15 +1,17 @@
 //! Shards behind locks: `Shards` owns them, a `Guard` is the right to some of them.
 //!
 //! Locks are taken in ascending order, all of a command's at once, so that no two commands wait for
-//! each other. Nothing is taken while something is held (asserted for the thread that elides locks,
-//! a deadlock otherwise).
+//! each other. Nothing is taken while something is held (asserted for the thread that takes no locks,
+//! a deadlock otherwise). The thread that enters nearly always can ask to do so without locks (`favour`).
+
+mod bias;
 
 use crate::table::SHARD_BITS;
+use bias::{Bias, Way};
 use parking_lot::RawMutex;
 use parking_lot::lock_api::RawMutex as _;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Shards of a keyspace: many where threads share it; few where one thread has it for itself and a small working set
 /// is all that counts.
@@ -31,11 +33,11 @@ struct Locked<S> {
 /// A power of two of shards, chosen by the low bits of a hash.
 pub(crate) struct Shards<S> {
     shards: Box<[Locked<S>]>,
-    elision: Option<Elision>,
+    bias: Bias,
 }
 
 // SAFETY: a shard is reached only through a `Guard`, by one thread at a time: the one that holds its
-// lock, or the only thread that enters (`Elision`). So `S: Send` is enough, as with a mutex.
+// lock while nobody is favoured, or the favoured one (`Bias`). So `S: Send` is enough, as with a mutex.
 unsafe impl<S: Send> Sync for Shards<S> {}
 
 /// Which shards a guard is to hold.
@@ -51,45 +53,19 @@ pub(crate) struct Guard<'s, S> {
     shards: &'s Shards<S>,
     /// A bit per shard.
     held: u64,
+    /// Without their locks.
+    is_favoured: bool,
     /// Neither `Send` (locks are released where they were taken) nor `Sync` (a shard need not be).
     thread_bound: PhantomData<*mut ()>,
 }
 
-/// Locks left out: one thread enters, and holds one guard at a time.
-struct Elision {
-    /// The first thread that enters is the one.
-    owner: AtomicUsize,
-    /// Touched by the owner only.
-    entered: Cell<bool>,
-}
-
-thread_local! {
-    /// Its address tells threads apart, faster than asking for the thread's id.
-    static THREAD: u8 = const { 0 };
-}
-
-impl Elision {
-    /// False where a guard is already held.
-    #[inline]
-    fn enter(&self) -> bool {
-        let thread = THREAD.with(|byte| std::ptr::from_ref(byte).addr());
-        let owner = match self.owner.load(Ordering::Relaxed) {
-            0 => self.owner.compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(thread),
-            owner => owner,
-        };
-        assert!(owner == thread, "a keyspace for one thread is entered by another");
-        !self.entered.replace(true)
-    }
-}
-
 impl<S> Shards<S> {
-    /// `count`: a power of two, at most 64. `single_threaded`: one thread ever enters, so there is
-    /// nothing to lock.
-    pub fn new(count: usize, single_threaded: bool, mut shard: impl FnMut(usize) -> S) -> Shards<S> {
+    /// `count`: a power of two, at most 64.
+    pub fn new(count: usize, mut shard: impl FnMut(usize) -> S) -> Shards<S> {
         assert!(count.is_power_of_two() && count <= SHARDS_MAX);
         Shards {
             shards: (0..count).map(|at| Locked { lock: RawMutex::INIT, shard: UnsafeCell::new(shard(at)) }).collect(),
-            elision: single_threaded.then(|| Elision { owner: AtomicUsize::new(0), entered: Cell::new(false) }),
+            bias: Bias::default(),
         }
     }
 
@@ -105,7 +81,12 @@ impl<S> Shards<S> {
     /// A guard of nothing.
     #[inline]
     pub fn guard(&self) -> Guard<'_, S> {
-        Guard { shards: self, held: 0, thread_bound: PhantomData }
+        self.guard_of(0, false)
+    }
+
+    #[inline]
+    fn guard_of(&self, held: u64, is_favoured: bool) -> Guard<'_, S> {
+        Guard { shards: self, held, is_favoured, thread_bound: PhantomData }
     }
 
     /// Waits for the shards that are wanted.
@@ -130,24 +111,59 @@ impl<S> Shards<S> {
         indexes(bits).map(|index| &self.shards[index].lock)
     }
 
-    /// All shards, where no other thread enters and this one holds nothing.
+    /// # Safety
+    /// This thread has taken exactly these locks.
     #[inline]
-    pub fn unshared(&self) -> Option<Guard<'_, S>> {
-        self.elision.as_ref()?.enter().then(|| {
-            let held = self.bits_of(Wanted::All);
-            Guard { shards: self, held, thread_bound: PhantomData }
-        })
+    unsafe fn unlock_all(&self, bits: u64) {
+        // SAFETY: as the caller says.
+        self.locks(bits).for_each(|lock| unsafe { lock.unlock() });
     }
 
-    /// The shard of a hash, unless somebody has it.
+    #[inline]
+    fn lock_all(&self, bits: u64) {
+        loop {
+            if !self.bias.is_over() {
+                self.bias.end();
+            }
+            self.locks(bits).for_each(RawMutex::lock);
+            // A thread can be favoured only by taking all locks: it is not while these are held.
+            if self.bias.is_over() {
+                return;
+            }
+            // SAFETY: taken above.
+            unsafe { self.unlock_all(bits) };
+        }
+    }
+
+    /// This thread need not take locks until another one enters, which costs that one some time. It holds nothing.
+    pub fn favour(&self) {
+        if !self.bias.is_mine() {
+            let _all = self.lock(Wanted::All);
+            self.bias.begin();
+        }
+    }
+
+    /// All shards, where this thread is favoured and holds nothing.
+    #[inline]
+    pub fn unshared(&self) -> Option<Guard<'_, S>> {
+        (self.bias.enter() == Way::Favoured).then(|| self.guard_of(self.bits_of(Wanted::All), true))
+    }
+
+    /// The shard of a hash, unless somebody has it, or is favoured.
     #[inline]
     pub fn try_lock(&self, hash: u64) -> Option<Guard<'_, S>> {
         let index = self.index(hash);
-        let locked = match &self.elision {
-            Some(elision) => elision.enter(),
-            None => self.shards[index].lock.try_lock(),
-        };
-        locked.then(|| Guard { shards: self, held: 1 << index, thread_bound: PhantomData })
+        match self.bias.enter() {
+            Way::Favoured => Some(self.guard_of(1 << index, true)),
+            Way::Inside => None,
+            Way::Ordinary => {
+                if !self.shards[index].lock.try_lock() {
+                    return None;
+                }
+                let guard = self.guard_of(1 << index, false);
+                self.bias.is_over().then_some(guard)
+            }
+        }
     }
 }
 
@@ -167,9 +183,13 @@ impl<S> Guard<'_, S> {
     pub fn lock(&mut self, wanted: Wanted<'_>) {
         debug_assert!(self.held == 0);
         let bits = self.shards.bits_of(wanted);
-        match &self.shards.elision {
-            Some(elision) => assert!(bits == 0 || elision.enter(), "a keyspace for one thread is entered again"),
-            None => self.shards.locks(bits).for_each(RawMutex::lock),
+        if bits == 0 {
+            return;
+        }
+        match self.shards.bias.enter() {
+            Way::Favoured => self.is_favoured = true,
+            Way::Ordinary => self.shards.lock_all(bits),
+            Way::Inside => panic!("a keyspace is entered again"),
         }
         self.held = bits;
     }
@@ -177,11 +197,14 @@ impl<S> Guard<'_, S> {
     #[inline]
     pub fn release(&mut self) {
         let bits = std::mem::take(&mut self.held);
-        match &self.shards.elision {
-            Some(elision) if bits != 0 => elision.entered.set(false),
-            Some(_) => {}
-            // SAFETY: exactly these locks were taken by `lock` or `try_lock`, on this thread.
-            None => self.shards.locks(bits).for_each(|lock| unsafe { lock.unlock() }),
+        if bits == 0 {
+            return;
+        }
+        if std::mem::take(&mut self.is_favoured) {
+            self.shards.bias.leave();
+        } else {
+            // SAFETY: exactly these were taken by `lock` or `try_lock`, and the guard stays on its thread.
+            unsafe { self.shards.unlock_all(bits) };
         }
     }
 
@@ -235,8 +258,7 @@ impl<S> Guard<'_, S> {
         unsafe { &mut *self.pointer(index) }
     }
 
-    /// A shard that this guard alone may reach: its lock is held, or there are no locks, no other
-    /// thread and no other guard.
+    /// A shard that this guard alone may reach: its lock is held, or this thread is favoured and inside, and has no other guard.
     #[inline]
     fn pointer(&self, index: usize) -> *mut S {
         assert!(self.holds(index), "a shard is used without its lock");

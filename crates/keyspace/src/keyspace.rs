@@ -30,7 +30,7 @@ pub enum Scope<'a> {
 pub struct Options {
     /// Number of databases (SELECT 0..databases).
     pub databases: u32,
-    /// Locks are elided where only one thread ever enters.
+    /// Only one thread is to enter, as far as one knows.
     pub single_threaded: bool,
     /// Secret of the key hash (HashDoS); from the operating system's randomness in the server.
     pub hash_secret: u64,
@@ -82,9 +82,7 @@ impl Keyspace {
     pub fn new(options: Options) -> Keyspace {
         stdx::hash::set_secret(options.hash_secret);
         Keyspace {
-            shards: Shards::new(default_shards(options.single_threaded), options.single_threaded, |_| {
-                Shard::new(options.databases, KeyHash)
-            }),
+            shards: Shards::new(default_shards(options.single_threaded), |_| Shard::new(options.databases, KeyHash)),
             databases: options.databases,
             stamping: Stamping::new(),
             origins: Origins::new(),
@@ -94,6 +92,11 @@ impl Keyspace {
             random: AtomicU64::new(options.seed),
             tracking: AtomicU64::new(Tracking::default().to_word()),
         }
+    }
+
+    /// This thread enters nearly always: it does without locks until another one comes.
+    pub fn favour_this_thread(&self) {
+        self.shards.favour();
     }
 
     /// The hash that picks shard and bucket.

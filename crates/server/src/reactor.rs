@@ -121,6 +121,7 @@ impl Reactor {
         self.hub.enter(self.index);
         self.hub.crew.enter(self.index, self.desk.worker.stats.clone());
         sys::sleep_precisely();
+        self.go_without_locks();
         log::notice!("Thread {} alive.", self.index);
         let mut events = Events::with_capacity(EVENTS_PER_TURN);
         let mut messages = Vec::new();
@@ -545,6 +546,7 @@ impl Reactor {
         if !self.is_alone {
             self.hub.crew.review(now_us);
         }
+        self.go_without_locks();
         allocator::note_peak();
         if now_us >= self.next_sweep_us && !self.engine.cron_paused() {
             self.next_sweep_us = now_us + SWEEP_INTERVAL_US;
@@ -553,6 +555,13 @@ impl Reactor {
             }
         }
         self.desk.worker.stats.cron_microseconds.add((self.engine.host.now().monotonic_us - now_us).max(1));
+    }
+
+    /// As long as no other worker takes part, one that served a connection now and then notwithstanding.
+    fn go_without_locks(&self) {
+        if self.index == MAIN_WORKER && self.hub.crew.active() == 1 {
+            self.engine.keyspace.favour_this_thread();
+        }
     }
 
     fn needs_sweep(&self) -> bool {

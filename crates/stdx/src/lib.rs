@@ -2,6 +2,7 @@
 
 mod disposal;
 mod equal;
+mod fence;
 mod float;
 mod float_text;
 mod foreign;
@@ -15,6 +16,7 @@ mod words;
 
 pub use disposal::{discard, disposed, reset_disposed, set_disposal};
 pub use equal::equal;
+pub use fence::{heavy_fence, light_fence, prepare_fences};
 pub use float::{FloatBuffer, FloatFormat, parse_f64};
 pub use foreign::{bytes_of, text_of};
 pub use integer::{parse_i64, parse_u64};
