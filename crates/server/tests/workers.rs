@@ -5,6 +5,7 @@ mod support;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 use support::{call, eventually, raw, start_workers, text};
 use testkit::{Client, Connection, Reply, ServerProcess, request};
 
@@ -285,4 +286,52 @@ fn nothing_is_lost_or_done_twice_while_connections_move() {
     });
     let mut client = server.client().unwrap();
     assert_eq!(text(&call(&mut client, &["GET", "counter"])), (PAIRS * ROUNDS).to_string());
+}
+
+/// While one worker takes part it takes no locks; others that come, or that still have a client, end that.
+#[test]
+fn increments_are_exact_while_workers_come_and_go() {
+    const CLIENTS: usize = 4;
+    /// Each has a connection of its own, which goes to the worker with the fewest.
+    const ROUNDS: usize = 100;
+    const BATCHES: usize = 20;
+    const BATCH: usize = 100;
+    let server = start_workers(WORKERS as usize, &[]);
+    let mut operator = Operator::of(&server);
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let incrementing: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                let server = &server;
+                scope.spawn(move || {
+                    let batch = request(&["INCR", "counter"]).repeat(BATCH);
+                    for _ in 0..ROUNDS {
+                        let mut client = server.client().unwrap();
+                        for _ in 0..BATCHES {
+                            client.send(&batch).unwrap();
+                            (0..BATCH).for_each(|_| assert!(client.receive().unwrap().integer().unwrap() > 0));
+                        }
+                    }
+                })
+            })
+            .collect();
+        let ended = &ended;
+        let changing = scope.spawn(move || {
+            let mut turns = 0;
+            // At least once for each number, and in between one alone.
+            while turns < 2 * WORKERS || !ended.load(Ordering::Relaxed) {
+                let workers = if turns % 2 == 0 { 1 } else { 1 + turns / 2 % WORKERS };
+                assert!(!operator.call(&["DEBUG", "WORKERS", &workers.to_string()]).is_error());
+                turns += 1;
+                // For so long the main worker does not ask again to go without locks.
+                thread::sleep(Duration::from_millis(12));
+            }
+        });
+        let outcomes: Vec<_> = incrementing.into_iter().map(|thread| thread.join()).collect();
+        ended.store(true, Ordering::Relaxed);
+        changing.join().unwrap();
+        assert!(outcomes.iter().all(Result::is_ok));
+    });
+    let mut client = server.client().unwrap();
+    assert_eq!(text(&call(&mut client, &["GET", "counter"])), (CLIENTS * ROUNDS * BATCHES * BATCH).to_string());
 }
