@@ -94,7 +94,7 @@ impl Bias {
         }
         self.favoured.store(favoured | ENDING, Relaxed);
         heavy_fence();
-        // Not for longer than a slice of a command (a millisecond or so), and not again until somebody is favoured anew.
+        // Mostly not for longer than a slice of a command (a millisecond or so), and not again until somebody is favoured anew.
         while self.inside.load(Acquire) {
             thread::yield_now();
         }
