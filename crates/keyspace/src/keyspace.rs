@@ -30,7 +30,7 @@ pub enum Scope<'a> {
 pub struct Options {
     /// Number of databases (SELECT 0..databases).
     pub databases: u32,
-    /// Only one thread is to enter, as far as one knows.
+    /// Only the thread that makes it is to enter, as far as one knows: it does without locks from the beginning.
     pub single_threaded: bool,
     /// Secret of the key hash (HashDoS); from the operating system's randomness in the server.
     pub hash_secret: u64,
@@ -81,8 +81,12 @@ pub struct Statistics {
 impl Keyspace {
     pub fn new(options: Options) -> Keyspace {
         stdx::hash::set_secret(options.hash_secret);
+        let shards = Shards::new(default_shards(options.single_threaded), |_| Shard::new(options.databases, KeyHash));
+        if options.single_threaded {
+            shards.favour();
+        }
         Keyspace {
-            shards: Shards::new(default_shards(options.single_threaded), |_| Shard::new(options.databases, KeyHash)),
+            shards,
             databases: options.databases,
             stamping: Stamping::new(),
             origins: Origins::new(),
