@@ -8,6 +8,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::{CStr, CString, c_int};
 use std::ptr::null_mut;
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 use tikv_jemalloc_ctl::{raw, thread};
 use tikv_jemalloc_sys as ffi;
 
@@ -19,7 +20,7 @@ pub struct Jemalloc;
 /// Unused pages go back after a fortieth of a second instead of ten: the table of keys leaves many behind as it grows, eight
 /// megabytes for a million keys that come within half a second. What comes and goes faster than that finds its pages still
 /// there, so it costs no more page faults.
-/// Huge pages are left out: no gain was seen at six million keys, and every small heap would be some megabytes larger.
+/// Huge pages are not jemalloc's affair: see `hugepages`.
 // SAFETY: this is the symbol and the type (`const char *`) in which jemalloc looks for its settings (jemalloc(3),
 // TUNING), and no other symbol of this program has its name.
 #[unsafe(export_name = "_rjem_malloc_conf")]
@@ -31,6 +32,21 @@ static SETTINGS: &[u8; 18] = b"dirty_decay_ms:25\0";
 pub fn purge_in_background() {
     // SAFETY: the control takes a C `bool`, which is Rust's. Where it is not supported (musl), nothing happens.
     let _ = unsafe { raw::write(b"background_thread\0", true) };
+}
+
+/// What is aligned to this is the buckets of the table of keys.
+const CACHE_LINE: usize = 64;
+
+/// The flag that names their arena; 0 for that of everything else.
+static LINES: AtomicI32 = AtomicI32::new(0);
+
+/// From now on the buckets of the table have an arena of their own. As it grows they come and go in sizes of which none
+/// fits where another was: the holes that they leave would be all over the heap, and keep it out of huge pages.
+pub fn keep_lines_apart() {
+    // SAFETY: the control gives a C `unsigned`, which is Rust's `u32` wherever jemalloc runs.
+    if let Ok(arena) = unsafe { raw::read::<u32>(b"arenas.create\0") } {
+        LINES.store(ffi::MALLOCX_ARENA(arena as usize), Relaxed);
+    }
 }
 
 /// Controls that take and return nothing, and do no harm. jemalloc(3): MALLCTL_ARENAS_ALL is 4096.
@@ -97,14 +113,19 @@ impl ThreadCounters {
 
 #[inline]
 fn flags(layout: Layout) -> c_int {
-    if layout.align() <= QUANTUM { 0 } else { ffi::MALLOCX_ALIGN(layout.align()) }
+    match layout.align() {
+        ..=QUANTUM => 0,
+        CACHE_LINE => ffi::MALLOCX_ALIGN(CACHE_LINE) | ffi::MALLOCX_TCACHE_NONE | LINES.load(Relaxed),
+        align => ffi::MALLOCX_ALIGN(align),
+    }
 }
 
 // SAFETY: `mallocx`, `rallocx` and `sdallocx` fulfil the contract for blocks of their own: they return
 // null or a block of at least the size, aligned as `MALLOCX_ALIGN` asks; without it, to 8 bytes, as
 // jemalloc's smallest class is 8 and every class is a multiple of it. `Layout` guarantees sizes that
 // jemalloc takes, and `GlobalAlloc` that they are not zero. The size and the flags at deallocation are
-// those of the allocation, since both follow from the layout alone. None of them unwinds.
+// those of the allocation, since both follow from the layout alone, but for the arena, which they do not
+// look at. None of them unwinds.
 unsafe impl GlobalAlloc for Jemalloc {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

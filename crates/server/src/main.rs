@@ -9,6 +9,7 @@ mod disposal;
 mod files;
 mod host;
 mod hub;
+mod hugepages;
 mod identity;
 mod jemalloc;
 mod links;

@@ -7,7 +7,7 @@ use crate::listener::{self, Listeners};
 use crate::moderation::Moderation;
 use crate::slots::Slots;
 use crate::stream::Stream;
-use crate::{allocator, log, sys};
+use crate::{allocator, hugepages, log, sys};
 
 use engine::clients::{ClientKind, PauseMode};
 use engine::{Engine, Now, Room, Session};
@@ -548,6 +548,9 @@ impl Reactor {
         }
         self.go_without_locks();
         allocator::note_peak();
+        if self.index == MAIN_WORKER && self.engine.config.load().huge_pages {
+            hugepages::note_size(allocator::used_bytes());
+        }
         if now_us >= self.next_sweep_us && !self.engine.cron_paused() {
             self.next_sweep_us = now_us + SWEEP_INTERVAL_US;
             if self.needs_sweep() {

@@ -6,7 +6,7 @@ use crate::identity::Identity;
 use crate::listener::{Listeners, TcpPlaces, listen_unix};
 use crate::reactor::{FIRST_LISTENER, Reactor, WAKER, mesh_now};
 use crate::supervisor::{self, PidFile};
-use crate::{allocator, disposal, files, jemalloc, log, signals};
+use crate::{allocator, disposal, files, hugepages, jemalloc, log, signals};
 use effect::Origin;
 use engine::{Config, FLUIDB_VERSION, Host};
 use keyspace::Keyspace;
@@ -21,7 +21,9 @@ const ARRIVAL_MS: u64 = 2_000;
 /// Serves until a signal or SHUTDOWN. An error is a sentence for the log.
 pub fn serve(config: Config, config_file: String, supervised: bool) -> Result<(), String> {
     jemalloc::purge_in_background();
+    jemalloc::keep_lines_apart();
     disposal::start();
+    hugepages::start();
     let config = fit_maxclients(config);
     let polls = make_polls(config.server_threads as usize).map_err(|error| format!("Cannot poll sockets: {error}"))?;
     let hub = Arc::new(make_hub(&polls).map_err(|error| format!("Cannot wake workers: {error}"))?);

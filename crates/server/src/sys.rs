@@ -186,6 +186,85 @@ pub fn resident_bytes() -> u64 {
     }
 }
 
+/// Of memory, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct PageSizes {
+    pub bytes: usize,
+    /// A multiple of `bytes`.
+    pub huge_bytes: usize,
+}
+
+impl PageSizes {
+    /// None where the system cannot `make_huge`.
+    pub fn where_small_become_huge() -> Option<PageSizes> {
+        let huge = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size").ok()?;
+        let huge_bytes = huge.trim().parse().ok()?;
+        // SAFETY: sysconf has no preconditions.
+        let bytes = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
+        let fits = bytes > 0 && huge_bytes > bytes && huge_bytes % bytes == 0;
+        // No memory is no work for a system that knows the request, and an error to one that does not.
+        (fits && make_huge(huge_bytes, 0).is_ok()).then_some(PageSizes { bytes, huge_bytes })
+    }
+}
+
+/// How many of so many pages from an address on are in memory. An error where there is none at all.
+#[cfg(target_os = "linux")]
+pub fn resident_pages(address: usize, pages: usize, page_bytes: usize) -> io::Result<usize> {
+    let mut is_resident = vec![0u8; pages];
+    // SAFETY: the call reads nothing at the address, whatever is there, and fills in a byte for each page.
+    let result = unsafe {
+        libc::mincore(std::ptr::without_provenance_mut(address), pages * page_bytes, is_resident.as_mut_ptr())
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(is_resident.iter().filter(|&&page| page & 1 != 0).count())
+}
+
+/// Puts what is in the small pages of such a range into huge ones (Linux 6.1).
+#[cfg(target_os = "linux")]
+pub fn make_huge(address: usize, bytes: usize) -> io::Result<()> {
+    // SAFETY: the memory stays where it is and what it is, for everyone who uses it; the kernel only keeps it otherwise.
+    match unsafe { libc::madvise(std::ptr::without_provenance_mut(address), bytes, libc::MADV_COLLAPSE) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Takes a huge page from the system and gives it back, so that the next one that is wanted on this processor is that one. It takes
+/// milliseconds where the system, on a virtual machine, has to be given the memory first: better now than in `make_huge`,
+/// which keeps others waiting.
+#[cfg(target_os = "linux")]
+pub fn have_a_huge_page_ready(huge_bytes: usize) {
+    let (protection, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: new memory, at an address of the system's choice, of which nobody else knows. Twice the size has room for a whole
+    // huge page; the byte that is written is its first one. It is unmapped before anyone can hear of it.
+    unsafe {
+        let memory = libc::mmap(std::ptr::null_mut(), 2 * huge_bytes, protection, kind, -1, 0);
+        if memory == libc::MAP_FAILED {
+            return;
+        }
+        let page = memory.map_addr(|address| address.next_multiple_of(huge_bytes));
+        if libc::madvise(page, huge_bytes, libc::MADV_HUGEPAGE) == 0 {
+            page.cast::<u8>().write_volatile(1);
+        }
+        libc::munmap(memory, 2 * huge_bytes);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn have_a_huge_page_ready(_: usize) {}
+
+#[cfg(not(target_os = "linux"))]
+pub fn resident_pages(_: usize, _: usize, _: usize) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn make_huge(_: usize, _: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Memory of this machine, in bytes; 0 where it is not told.
 pub fn total_memory_bytes() -> u64 {
     // SAFETY: sysconf has no preconditions; a name that it does not know gives -1.

@@ -209,6 +209,37 @@ fn the_allocator_can_be_asked() {
     assert_eq!(unknown.to_string(), "-ERR No such file or directory");
 }
 
+/// Linux 6.1 and later put small pages together on request.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_large_heap_moves_to_huge_pages_unless_it_must_not() {
+    let kernel = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
+    if !kernel.contains("[madvise]") {
+        eprintln!("skipped: huge pages are not what a process asks for here");
+        return;
+    }
+    let server = start(&["--huge-pages", "no"]);
+    let mut client = server.client().unwrap();
+    let huge_bytes = || {
+        let memory = fs::read_to_string(format!("/proc/{}/smaps_rollup", server.pid())).unwrap();
+        let line = memory.lines().find_map(|line| line.strip_prefix("AnonHugePages:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    };
+    let value = "v".repeat(10_000);
+    for key in 0..6_000 {
+        assert_eq!(text(&call(&mut client, &["SET", &key.to_string(), &value])), "OK");
+    }
+    assert_eq!(huge_bytes(), 0);
+    assert_eq!(text(&call(&mut client, &["CONFIG", "SET", "huge-pages", "yes"])), "OK");
+    eventually("the heap lies in huge pages", || {
+        assert_eq!(text(&call(&mut client, &["PING"])), "PONG");
+        huge_bytes() >= 32 << 20
+    });
+    for key in 0..6_000 {
+        assert_eq!(text(&call(&mut client, &["GET", &key.to_string()])), value);
+    }
+}
+
 /// Every directive that CONFIG GET knows can be written into a file and read back.
 #[test]
 fn a_file_of_all_directives_starts_the_same_server() {

@@ -119,6 +119,8 @@ pub struct Config {
     pub maxmemory_samples: usize,
     pub maxmemory_eviction_tenacity: u32,
     pub replica_ignore_maxmemory: bool,
+    /// Whether what lies in full pages of 4 KB moves to pages of 2 MB.
+    pub huge_pages: bool,
     pub maxmemory_clients: MemoryShare,
     pub lfu_log_factor: u32,
     /// Minutes.
@@ -448,6 +450,7 @@ impl Config {
             maxmemory_samples: 0,
             maxmemory_eviction_tenacity: 0,
             replica_ignore_maxmemory: false,
+            huge_pages: true,
             maxmemory_clients: MemoryShare::Bytes(0),
             lfu_log_factor: 0,
             lfu_decay_time: 0,

@@ -145,6 +145,7 @@ pub(super) const DIRECTIVES: &[Directive] = &[
         "Size above which a value is handled apart.",
     )
     .without_effect(NO_DEFRAG),
+    Directive::bool("huge-pages", true, |config, on| config.huge_pages = on, "Put a large heap into huge pages."),
     Directive::bool("jemalloc-bg-thread", true, no_bool, "Let the allocator clean up in a thread of its own.")
         .without_effect("the allocator decides"),
     Directive::integer(
