@@ -20,7 +20,7 @@ use keyspace::{ByTime, Change, Checked, Commit, EventClass, Keyspace, Txn, for_e
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 /// The version that clients see: they choose features by it. Hash field expiry came with this one, and redis-py caches
 /// replies only from it on.
@@ -60,6 +60,8 @@ pub struct Engine {
     active_expire: AtomicBool,
     /// What is done now and then is left out (DEBUG PAUSE-CRON).
     cron_paused: AtomicBool,
+    /// When it was last told that somebody speaks HTTP (`Now::monotonic_us`); 0: never.
+    web_request_told_us: AtomicU64,
     pub started: Now,
 }
 
@@ -97,6 +99,7 @@ impl Engine {
             loading: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),
             cron_paused: AtomicBool::new(false),
+            web_request_told_us: AtomicU64::new(0),
             started,
         });
         engine.follow_config();
@@ -207,6 +210,25 @@ impl Engine {
         self.kill(client);
     }
 
+    /// Closes a connection that speaks HTTP. It is told once a minute at most.
+    #[cold]
+    pub(crate) fn close_for_web_request(&self, client: &Client, now: Now) {
+        const SILENCE_US: u64 = 60_000_000;
+        let told = self.web_request_told_us.load(Relaxed);
+        if told == 0 || now.monotonic_us >= told.saturating_add(SILENCE_US) {
+            self.web_request_told_us.store(now.monotonic_us.max(1), Relaxed);
+            let address = &client.connection.address;
+            self.host.log(
+                LogLevel::Warning,
+                format_args!(
+                    "Possible SECURITY ATTACK detected: somebody sends POST or Host: as if this were a web server, perhaps \
+                     to have commands executed that a web page has brought along. Connection from {address} aborted."
+                ),
+            );
+        }
+        self.kill(client);
+    }
+
     /// Shows what `txn` has applied of effects from elsewhere to the local readers of the stream, under its locks, and
     /// delivers the messages among them.
     pub fn observe_remote(&self, txn: &mut Txn<'_>, effects: &[u8], checked: Checked) {
@@ -231,7 +253,10 @@ impl Engine {
         match what {
             ByTime::Expired { db, key } => {
                 self.publish_event(EventClass::EXPIRED, "expired", db, key);
-                self.tracking.invalidate(self, &[Change::Key { db, key, deleted: true }], None);
+                // Who watches it does not mind: it does not count as a change.
+                let change = [Change::Key { db, key, deleted: true }];
+                self.blocked.observe(&change);
+                self.tracking.invalidate(self, &change, None);
             }
             ByTime::MembersExpired(event) => {
                 self.publish_event(event.class, event.name, event.db, &event.key);

@@ -3,6 +3,7 @@
 //! Requests are taken in batches: a batch is decoded whole, its commands are looked up and its keys
 //! hashed and prefetched, so that the memory is there when the requests are executed, in order.
 
+use crate::arguments::is;
 use crate::batch::{Batch, Request};
 use crate::context::SessionContext;
 use crate::fault::Fault;
@@ -213,6 +214,10 @@ fn execute(
     out: &mut Out,
 ) -> Flow {
     let Some(entry) = entry else {
+        if is_web_request(args) {
+            context.engine.close_for_web_request(&context.session.client, context.now);
+            return Flow::Stop(Next::Close);
+        }
         take_mail(context, out);
         let mark = out.buffer.len();
         let fault = table().find(args).err().unwrap_or(Fault::Syntax);
@@ -256,6 +261,12 @@ fn execute(
         tracking.caching = false;
     }
     settle_reply(context, mark, out)
+}
+
+/// How a browser begins that a web page has sent here (cross protocol scripting): further down it may say what we would execute.
+#[cold]
+fn is_web_request(args: Args<'_>) -> bool {
+    is(args.at(0), "POST") || is(args.at(0), "Host:")
 }
 
 #[inline]

@@ -17,7 +17,7 @@ mod value;
 pub(crate) use self::packed::{CollectionMut, Compact};
 pub(crate) use self::value::{NewValue, Value, ValueRef, Verbatim};
 
-use self::layout::{allocate, deallocate, read_varint, size_class, varint_size, write_varint};
+use self::layout::{allocate, deallocate, read_varint, varint_size, write_varint};
 pub use self::long::LongString;
 use self::payload::Payload;
 use crate::list::StoredList;
@@ -25,6 +25,7 @@ use crate::{KeyType, OriginIndex, Version};
 use effect::Stamp;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
+use stdx::size_class;
 use values::{Encoding, Expiring, Hash, HashRef, Packed, PackedIntset, Set, SetRef, SortedSet, Stream};
 
 /// Strings beyond this length have a buffer of their own, with room to grow.

@@ -163,7 +163,7 @@ impl Handshake {
     }
 
     fn reply(&mut self, step: Step, line: &str, output: &mut Vec<u8>) -> Result<Option<Introduction>, HandshakeError> {
-        let error: Option<String> = line.strip_prefix('-').map(printable);
+        let error = line.strip_prefix('-').map(|text| self.without_secrets(step, text));
         match (step, error) {
             (_, None) if !line.starts_with('+') => return Err(HandshakeError::Unintelligible),
             (Step::Ping, Some(text)) if !wants_authentication(&text) => return Err(HandshakeError::Refused(text)),
@@ -183,6 +183,19 @@ impl Handshake {
             (Step::Auth | Step::Optional, _) => {}
         }
         Ok(None)
+    }
+
+    /// What the peer says of our request may quote it: Redis does so with the arguments of a command that it does not know.
+    fn without_secrets(&self, step: Step, text: &str) -> String {
+        let password = self.credentials.password.as_deref().filter(|password| !password.is_empty());
+        if password.is_some_and(|password| text.contains(&*String::from_utf8_lossy(password))) {
+            return "an error that quotes the password".to_owned();
+        }
+        let unquoted = match step {
+            Step::Auth => text.split(['\'', '"', '`']).next().unwrap_or_default().trim_end(),
+            _ => text,
+        };
+        printable(unquoted)
     }
 
     /// Everything after PING, in one flight.
@@ -269,6 +282,15 @@ mod tests {
         assert!(matches!(error, HandshakeError::Authentication(_)));
         assert!(error.to_string().starts_with("Unable to AUTH to MASTER: WRONGPASS"), "{error}");
         assert!(!error.to_string().contains("secret"));
+
+        // As Redis says it where AUTH was renamed; long arguments are cut.
+        for (quoted, told) in [("secret", "an error that quotes the password"), ("sec", "ERR unknown command")] {
+            let reply = format!("+PONG\r\n-ERR unknown command 'AUTH', with args beginning with: '{quoted}' \r\n");
+            let (result, ..) = run(Some("secret"), reply.as_bytes(), 100);
+            assert_eq!(result, Err(HandshakeError::Authentication(told.to_owned())));
+        }
+        let (result, ..) = run(Some("secret"), b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n-ERR I know secret!\r\n", 100);
+        assert_eq!(result, Err(HandshakeError::Refused("an error that quotes the password".to_owned())));
 
         let unknown = b"+PONG\r\n+OK\r\n+OK\r\n-ERR unknown command 'MESH', with args beginning with: \r\n";
         assert_eq!(run(None, unknown, 100).0, Err(HandshakeError::NotFluidB));

@@ -25,6 +25,8 @@ pub struct Status {
     pub counters: Counters,
     /// Bytes of records held for those who reconnect, and at most.
     pub log_bytes: usize,
+    /// Bytes of memory that it takes.
+    pub log_memory: usize,
     pub log_limit: usize,
     /// Bytes ever logged.
     pub log_offset: u64,
@@ -105,9 +107,9 @@ impl Status {
 }
 
 impl Mesh {
-    /// Bytes of the relay log.
-    pub fn log_bytes(&self) -> usize {
-        self.log.bytes()
+    /// Bytes of memory that the relay log takes.
+    pub fn log_memory(&self) -> usize {
+        self.log.memory()
     }
 
     /// What a commit at this moment has seen: what is here, and what it takes for that.
@@ -130,6 +132,7 @@ impl Mesh {
             watermarks: self.watermarks().clone(),
             counters: self.counters,
             log_bytes: self.log.bytes(),
+            log_memory: self.log.memory(),
             log_limit: self.log.limit(),
             log_offset: self.log.appended(),
             held_bytes: self.held_bytes,

@@ -5,6 +5,7 @@ use keyspace::Commit;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use stdx::vector_bytes;
 
 /// Commits in the order of their stamps: the keyspace hands them over one at a time, in this order.
 pub(crate) struct Journal {
@@ -49,10 +50,10 @@ impl Journal {
         self.active.load(Ordering::Acquire) && !self.pending.lock().heads.is_empty()
     }
 
-    /// Bytes that wait.
+    /// Bytes of memory of what waits.
     pub(crate) fn bytes(&self) -> usize {
         let pending = self.pending.lock();
-        pending.effects.len() + pending.heads.len() * size_of::<Head>()
+        vector_bytes(&pending.effects) + vector_bytes(&pending.heads)
     }
 
     /// Moves what is there into `commits`, which is empty.

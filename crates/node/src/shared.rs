@@ -130,11 +130,11 @@ impl Replication for Shared {
     }
 
     fn backlog_bytes(&self) -> u64 {
-        let log_bytes = match self.machine.try_lock() {
-            Some(machine) => machine.mesh.log_bytes(),
-            None => self.snapshot.lock().log_bytes,
+        let log_memory = match self.machine.try_lock() {
+            Some(machine) => machine.mesh.log_memory(),
+            None => self.snapshot.lock().log_memory,
         };
-        (log_bytes + self.journal.bytes()) as u64
+        (log_memory + self.journal.bytes()) as u64
     }
 
     fn write_refusal(&self) -> Option<Fault> {

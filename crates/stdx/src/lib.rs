@@ -12,6 +12,7 @@ mod integer;
 pub mod long_double;
 mod memory_size;
 mod prefetch;
+mod size_class;
 mod words;
 
 pub use disposal::{discard, disposed, reset_disposed, set_disposal};
@@ -23,4 +24,5 @@ pub use integer::{parse_i64, parse_u64};
 pub use long_double::LongDouble;
 pub use memory_size::parse_memory_size;
 pub use prefetch::prefetch;
+pub use size_class::{size_class, vector_bytes};
 pub use words::{UnbalancedQuotes, quote_word, split_words};

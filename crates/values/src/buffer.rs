@@ -1,13 +1,7 @@
 //! Buffers that grow and shrink by the allocator's size classes, not by doubling: a small
 //! collection costs what it holds.
 
-/// The allocation that an allocator with four size classes per doubling makes of `bytes`.
-pub(crate) fn size_class(bytes: usize) -> usize {
-    if bytes <= 64 {
-        return bytes.next_multiple_of(8);
-    }
-    bytes.next_multiple_of(bytes.next_power_of_two() / 8)
-}
+use stdx::size_class;
 
 /// Makes room for `additional` more bytes.
 pub(crate) fn reserve<T>(buffer: &mut Vec<T>, additional: usize) {
@@ -43,12 +37,6 @@ pub(crate) fn resize_range(buffer: &mut Vec<u8>, at: usize, old_len: usize, new_
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn size_classes_are_those_of_the_allocator() {
-        let classes = [1, 8, 9, 64, 65, 80, 81, 128, 129, 160, 161, 1024, 1025].map(size_class);
-        assert_eq!(classes, [8, 8, 16, 64, 80, 80, 96, 128, 160, 160, 192, 1024, 1280]);
-    }
 
     #[test]
     fn a_range_grows_and_shrinks_in_place() {

@@ -1,7 +1,7 @@
 //! Bytes that grow and shrink at both ends at the cost of what comes or goes there.
 
-use crate::buffer::size_class;
 use std::ops::{Deref, DerefMut};
+use stdx::size_class;
 
 /// A buffer with unused room before and behind what it holds. Its size is one of the allocator's size classes.
 pub(crate) struct Sliding {

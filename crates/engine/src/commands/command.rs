@@ -118,12 +118,20 @@ fn keys_of(request: Args<'_>) -> Result<Vec<(usize, KeyFlags)>, Fault> {
 
 type KeyFlags = &'static [&'static str];
 
-/// What SET and its like do to a key depends on their options.
+/// What SET and BITFIELD do to a key depends on their options.
 fn key_flags(spec: &KeySpec, request: Args<'_>) -> KeyFlags {
     if !spec.flags.contains(&"variable_flags") {
         return spec.flags;
     }
-    if request.iter().skip(1).any(|word| is(word, "GET")) { &["RW", "access", "update"] } else { &["OW", "update"] }
+    let options = request.from(2);
+    let (read, both, write): (KeyFlags, KeyFlags, KeyFlags) =
+        (&["RO", "access"], &["RW", "access", "update"], &["OW", "update"]);
+    if is(request.at(0), "BITFIELD") {
+        // GET has a type and an offset.
+        let only_reads = options.len().is_multiple_of(3) && options.iter().step_by(3).all(|word| is(word, "GET"));
+        return if only_reads { read } else { both };
+    }
+    if options.iter().any(|word| is(word, "GET")) { both } else { write }
 }
 
 const GETKEYSANDFLAGS: Command = Command {

@@ -38,6 +38,7 @@ const SUBCOMMANDS: &[(&str, usize, usize, Run, &str)] = &[
     ("dict-resizing", 1, 1, accept, "Accepted; the table never rehashes as a whole."),
     ("digest", 0, 0, digest, "A digest of the data set."),
     ("digest-value", 0, usize::MAX, digest_value, "<key> ...: a digest of each value."),
+    ("error", 1, 1, error, "<text>: an error with this text."),
     ("help", 0, 0, help, "This list."),
     ("listpack", 1, 1, listpack, "<key>: whether it is a listpack."),
     ("log", 1, 1, log, "<text>: write a line into the log."),
@@ -79,6 +80,12 @@ fn debug(context: &mut SessionContext<'_>, args: Args<'_>, out: &mut Out) -> Rep
 fn accept(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
     out.ok();
     Ok(())
+}
+
+fn error(_: &mut SessionContext<'_>, args: Args<'_>, _: &mut Out) -> Reply {
+    // A line break would end the reply.
+    let text = String::from_utf8_lossy(args.at(0)).replace(['\r', '\n'], " ");
+    Err(Fault::Message(text))
 }
 
 /// Bytes beyond which Redis has no packed elements.

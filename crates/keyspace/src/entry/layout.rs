@@ -3,14 +3,7 @@
 use super::ADDRESS_MASK;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
-
-/// The allocator's size classes: steps of 8 up to 64, then four per doubling. An entry whose size
-/// changes within a class stays where it is.
-#[inline]
-pub(super) fn size_class(size: usize) -> usize {
-    let step = if size <= 64 { 8 } else { 1 << ((size - 1).ilog2() - 2) };
-    size.next_multiple_of(step)
-}
+use stdx::size_class;
 
 fn layout(capacity: usize) -> Layout {
     Layout::from_size_align(capacity, 8).expect("an entry is smaller than the address space")

@@ -11,6 +11,8 @@ const POLICIES: &[&str] = &[
     "allkeys-random",
     "noeviction",
 ];
+/// More keys are not compared, whatever is configured: others wait meanwhile, and the choice does not get better.
+const MOST_SAMPLES: usize = 64;
 const LAZY: &str = "big values are always freed in the background where that pays";
 const NO_DEFRAG: &str = "there is no active defragmentation; MEMORY PURGE returns free pages";
 
@@ -30,9 +32,9 @@ pub(super) const DIRECTIVES: &[Directive] = &[
     ),
     Directive::integer(
         "maxmemory-samples",
-        (1, 64),
+        (1, i32::MAX as i64),
         "5",
-        |config, samples| config.maxmemory_samples = samples as usize,
+        |config, samples| config.maxmemory_samples = (samples as usize).min(MOST_SAMPLES),
         "How many keys to compare before one is evicted.",
     ),
     Directive::integer(
