@@ -7,8 +7,6 @@ use std::fmt;
 
 /// The longest payload of one frame, in bytes.
 pub const MAX_PAYLOAD: usize = 1 << 20;
-/// The longest message: a bound against nonsense, far above any commit.
-const MAX_MESSAGE: u64 = u32::MAX as u64;
 const CONTINUED: u8 = 0x80;
 const HEADER: usize = 4;
 const TRAILER: usize = 4;
@@ -18,6 +16,8 @@ const TRAILER: usize = 4;
 pub enum FrameError {
     /// The length field exceeds `MAX_PAYLOAD`.
     TooLong,
+    /// A continued message exceeds what one of its type may have.
+    Endless,
     /// The checksum does not match.
     Checksum,
     /// A continued message changed its type half-way.
@@ -28,6 +28,7 @@ impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             FrameError::TooLong => "frame too long",
+            FrameError::Endless => "message too long",
             FrameError::Checksum => "frame checksum mismatch",
             FrameError::Mixed => "continued frame of another type",
         })
@@ -74,8 +75,9 @@ impl FrameDecoder {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole message: its type and payload. `None`: more bytes are needed.
-    pub fn next_message(&mut self) -> Result<Option<(u8, &[u8])>, FrameError> {
+    /// The next whole message: its type and payload. `None`: more bytes are needed. `longest`: how many bytes a message of a type
+    /// may have that goes in several frames.
+    pub fn next_message(&mut self, longest: impl Fn(u8) -> usize) -> Result<Option<(u8, &[u8])>, FrameError> {
         // The payload of the previous continued message was handed out; it may go now.
         if self.parts_kind.is_none() {
             self.parts = Vec::new();
@@ -99,11 +101,12 @@ impl FrameDecoder {
                 return Err(FrameError::Mixed);
             }
             if kind & CONTINUED != 0 {
-                if (self.parts.len() + length) as u64 > MAX_MESSAGE {
-                    return Err(FrameError::TooLong);
+                let kind = kind & !CONTINUED;
+                if self.parts.len() + length > longest(kind) {
+                    return Err(FrameError::Endless);
                 }
                 self.parts.extend_from_slice(&self.buffer[payload]);
-                self.parts_kind = Some(kind & !CONTINUED);
+                self.parts_kind = Some(kind);
                 continue;
             }
             if self.parts_kind.take().is_some() {
@@ -125,7 +128,7 @@ mod tests {
         let mut messages = Vec::new();
         for piece in stream.chunks(step.max(1)) {
             decoder.feed(piece);
-            while let Some((kind, payload)) = decoder.next_message()? {
+            while let Some((kind, payload)) = decoder.next_message(|_| 10 * MAX_PAYLOAD)? {
                 messages.push((kind, payload.to_vec()));
             }
         }
@@ -141,6 +144,19 @@ mod tests {
         assert_eq!(stream.len(), long.len() + 5 + 5 * (HEADER + TRAILER));
         let messages = decode_all(&stream, 100_000).unwrap();
         assert_eq!(messages, vec![(3, long), (4, b"short".to_vec())]);
+    }
+
+    #[test]
+    fn a_message_ends_before_it_gets_too_long() {
+        let mut stream = Vec::new();
+        put_message(&mut stream, 3, &vec![1; 3 * MAX_PAYLOAD]);
+        for (longest, whole) in [(2 * MAX_PAYLOAD, true), (2 * MAX_PAYLOAD - 1, false)] {
+            let mut decoder = FrameDecoder::default();
+            decoder.feed(&stream);
+            let message = decoder.next_message(|kind| if kind == 3 { longest } else { 0 });
+            assert_eq!(message.is_ok_and(|message| message.is_some()), whole);
+            assert!(decoder.parts.len() <= longest + MAX_PAYLOAD);
+        }
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use crate::joining::Joining;
 use crate::link::{Link, Phase, Side, Upstream};
 use crate::log::RelayLog;
 use crate::master::Master;
-use crate::message::{Message, PROTOCOL_VERSION};
+use crate::message::{Longest, Message, PROTOCOL_VERSION};
 use crate::rows::{Rows, Watermarks};
 use crate::serve::UNSETTLED_MS;
 use crate::store::Store;
@@ -510,7 +510,8 @@ impl Mesh {
         // Out of the link while its messages are looked at, since they change everything else.
         let mut decoder = std::mem::take(&mut link.decoder);
         let result = loop {
-            match decoder.next_message() {
+            let longest = self.links.get(&id).map_or_else(Longest::default, Link::longest_messages);
+            match decoder.next_message(|kind| longest.of(kind)) {
                 Ok(None) => break Ok(()),
                 Ok(Some((kind, payload))) => {
                     let message = Message::decode(kind, payload).map_err(|error| error.to_string());

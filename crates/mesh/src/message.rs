@@ -23,6 +23,26 @@ pub(crate) mod kind {
     pub(crate) const COMPARED: u8 = 13;
 }
 
+/// The longest messages that a peer may send, in bytes.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Longest {
+    /// It may send records and a data set. One commit and one key are as large as they are.
+    pub(crate) has_data: bool,
+}
+
+impl Longest {
+    const DATA: usize = u32::MAX as usize;
+    /// Half a million lives of nodes.
+    const OTHER: usize = 16 << 20;
+
+    pub(crate) fn of(self, kind: u8) -> usize {
+        match kind {
+            kind::RECORDS | kind::STATE_CHUNK if self.has_data => Longest::DATA,
+            _ => Longest::OTHER,
+        }
+    }
+}
+
 /// A message, borrowed from its frame.
 #[derive(Debug, PartialEq)]
 pub enum Message<'a> {
@@ -312,7 +332,7 @@ mod tests {
         message.put(&mut stream);
         let mut decoder = FrameDecoder::default();
         decoder.feed(&stream);
-        let (kind, payload) = decoder.next_message().unwrap().unwrap();
+        let (kind, payload) = decoder.next_message(|_| usize::MAX).unwrap().unwrap();
         assert_eq!(&Message::decode(kind, payload).unwrap(), message);
     }
 

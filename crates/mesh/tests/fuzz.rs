@@ -21,7 +21,7 @@ fn decode(input: &[u8], step: usize) -> (Vec<String>, usize, Option<String>) {
     for chunk in input.chunks(step) {
         decoder.feed(chunk);
         loop {
-            let (kind, payload) = match decoder.next_message() {
+            let (kind, payload) = match decoder.next_message(|_| usize::MAX) {
                 Ok(Some(message)) => message,
                 Ok(None) => break,
                 Err(error) => return (messages, records, Some(error.to_string())),

@@ -112,7 +112,7 @@ fn commits_say_what_they_take_for_seen_until_the_data_set_is_here() {
     let mut decoder = FrameDecoder::default();
     decoder.feed(&output[frames..]);
     let mut assumed = Vec::new();
-    while let Some((kind, payload)) = decoder.next_message().unwrap() {
+    while let Some((kind, payload)) = decoder.next_message(|_| usize::MAX).unwrap() {
         if let Message::Records { batch } = Message::decode(kind, payload).unwrap() {
             let mut reader = BatchReader::new(batch);
             while let Some(record) = reader.next_record().unwrap() {

@@ -145,7 +145,7 @@ impl Replica {
         // What was said before is the handshake.
         let frames = output.windows(14).position(|window| window == b"multi-master\r\n").map_or(0, |at| at + 14);
         decoder.feed(&output[frames..]);
-        while let Some((kind, payload)) = decoder.next_message().unwrap() {
+        while let Some((kind, payload)) = decoder.next_message(|_| usize::MAX).unwrap() {
             if let Ok(Message::Compare { sums, .. }) = Message::decode(kind, payload) {
                 asked = Some(sums.len() as u64);
             }

@@ -66,6 +66,27 @@ fn a_message_of_the_wrong_side_closes_the_link() {
     }
 }
 
+/// Only what a source sends can be that long.
+#[test]
+fn a_message_without_an_end_closes_the_link() {
+    let long = vec![7; 19 << 20];
+    for (upstream, message, closes) in [
+        (false, Message::StateChunk { bytes: &long }, true),
+        (false, Message::Records { batch: &long }, true),
+        (false, Message::Bye { reason: &long }, true),
+        (true, Message::Bye { reason: &long }, true),
+        (true, Message::StateChunk { bytes: &long }, false),
+        (true, Message::Records { batch: &long }, false),
+    ] {
+        let (mut mesh, mut store, link) = open_link(upstream);
+        let mut frames = Vec::new();
+        message.put(&mut frames);
+        // All but the last frame.
+        mesh.handle(link, Input::Received { bytes: &frames[..18 << 20] }, &mut store, NOW);
+        assert_eq!(is_closed(&mut mesh), closes, "upstream {upstream}");
+    }
+}
+
 #[test]
 fn more_lives_than_can_be_told_apart_close_the_link() {
     let lives_of = |node, count: u32| {
@@ -227,7 +248,7 @@ fn subscriptions_after_reconnect(mesh: &mut Mesh, store: &mut ToyStore) -> Vec<V
     let mut decoder = FrameDecoder::default();
     decoder.feed(&output[frames..]);
     let mut subscriptions = Vec::new();
-    while let Some((kind, payload)) = decoder.next_message().unwrap() {
+    while let Some((kind, payload)) = decoder.next_message(|_| usize::MAX).unwrap() {
         if let Ok(Message::Subscribe { after }) = Message::decode(kind, payload) {
             subscriptions.push(after);
         }
