@@ -36,34 +36,46 @@ impl Mode {
     }
 }
 
-/// How one side introduces itself: `<protocol version> <node> <incarnation> <mode>`.
+/// How one side introduces itself: `<protocol version> <node> <incarnation> <mode> <process>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Introduction {
     pub version: u32,
     pub origin: Origin,
     pub mode: Mode,
+    /// Drawn at random when it started: two that have the same name, as the file with it was copied, differ in this.
+    pub process: u64,
 }
 
 impl Introduction {
-    /// Reads the four words.
+    /// Reads the five words.
     pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Introduction> {
         let version = words.next()?.parse().ok()?;
-        let node = words.next().filter(|word| word.len() == 16)?;
-        let node = NodeId(u64::from_str_radix(node, 16).ok()?);
+        let node = NodeId(hexadecimal(words.next()?)?);
         let incarnation = words.next()?.parse().ok()?;
         let mode = Mode::from_name(words.next()?)?;
-        Some(Introduction { version, origin: Origin { node, incarnation }, mode })
+        let process = hexadecimal(words.next()?)?;
+        Some(Introduction { version, origin: Origin { node, incarnation }, mode, process })
     }
 
-    /// The four words.
-    pub fn words(&self) -> [String; 4] {
+    /// The five words.
+    pub fn words(&self) -> [String; 5] {
         let Origin { node, incarnation } = self.origin;
-        [self.version.to_string(), node.to_string(), incarnation.to_string(), self.mode.name().to_owned()]
+        let (version, process) = (self.version.to_string(), format!("{:016x}", self.process));
+        [version, node.to_string(), incarnation.to_string(), self.mode.name().to_owned(), process]
     }
 
-    pub fn new(origin: Origin, mode: Mode) -> Introduction {
-        Introduction { version: PROTOCOL_VERSION, origin, mode }
+    pub fn new(origin: Origin, mode: Mode, process: u64) -> Introduction {
+        Introduction { version: PROTOCOL_VERSION, origin, mode, process }
     }
+
+    /// Another one under the same name. They must not meet anywhere: what one has written would be taken for what the other had.
+    pub fn is_twin_of(&self, other: &Introduction) -> bool {
+        self.origin == other.origin && self.process != other.process
+    }
+}
+
+fn hexadecimal(word: &str) -> Option<u64> {
+    if word.len() == 16 { u64::from_str_radix(word, 16).ok() } else { None }
 }
 
 /// How to log in (masteruser, masterauth).
@@ -93,6 +105,8 @@ pub enum HandshakeError {
     NotFluidB,
     /// The peer is this very node.
     Myself,
+    /// The peer has the name of this node, or of another one that is linked here.
+    Twin,
     /// It refused, in its own words.
     Refused(String),
     /// Its replies are not what they should be.
@@ -105,6 +119,10 @@ impl fmt::Display for HandshakeError {
             HandshakeError::Authentication(text) => write!(f, "Unable to AUTH to MASTER: {text}"),
             HandshakeError::NotFluidB => write!(f, "the master does not speak fluidB's replication protocol"),
             HandshakeError::Myself => write!(f, "Can't replicate from myself"),
+            HandshakeError::Twin => write!(
+                f,
+                "two servers have the same node id: a copied data directory? Stop one, remove its fluidB-PORT.node, start it again"
+            ),
             HandshakeError::Refused(text) => write!(f, "the master refused: {text}"),
             HandshakeError::Unintelligible => write!(f, "unintelligible reply from the master"),
         }
@@ -176,7 +194,8 @@ impl Handshake {
                 let words = line.strip_prefix("+MESH ").ok_or(HandshakeError::Unintelligible)?;
                 let peer = Introduction::parse(words.split(' ')).ok_or(HandshakeError::Unintelligible)?;
                 if peer.origin.node == self.own.origin.node {
-                    return Err(HandshakeError::Myself);
+                    let is_same = peer.process == self.own.process;
+                    return Err(if is_same { HandshakeError::Myself } else { HandshakeError::Twin });
                 }
                 return Ok(Some(peer));
             }
@@ -209,8 +228,8 @@ impl Handshake {
         }
         put_request(output, &["REPLCONF", "listening-port", &self.listening_port.to_string()]);
         put_request(output, &["REPLCONF", "capa", "eof", "capa", "psync2"]);
-        let [version, node, incarnation, mode] = self.own.words();
-        put_request(output, &["MESH", "LINK", &version, &node, &incarnation, &mode]);
+        let [version, node, incarnation, mode, process] = self.own.words();
+        put_request(output, &["MESH", "LINK", &version, &node, &incarnation, &mode, &process]);
         self.expected.extend([Step::Optional, Step::Optional, Step::Link]);
     }
 }
@@ -239,7 +258,7 @@ mod tests {
     use super::*;
 
     fn node(id: u64) -> Introduction {
-        Introduction::new(Origin { node: NodeId(id), incarnation: 2 }, Mode::MultiMaster)
+        Introduction::new(Origin { node: NodeId(id), incarnation: 2 }, Mode::MultiMaster, 0xabc)
     }
 
     fn run(
@@ -263,14 +282,14 @@ mod tests {
     #[test]
     fn the_whole_way_with_a_password() {
         let replies =
-            b"-NOAUTH Authentication required.\r\n+OK\r\n+OK\r\n+OK\r\n+MESH 1 00000000000000ff 9 multi-master\r\nrest";
+            b"-NOAUTH Authentication required.\r\n+OK\r\n+OK\r\n+OK\r\n+MESH 2 00000000000000ff 9 multi-master 00000000000000aa\r\nrest";
         for step in [1, 7, 1000] {
             let (result, sent, rest) = run(Some("secret"), replies, step);
             let peer = result.unwrap().unwrap();
             assert_eq!(peer.origin, Origin { node: NodeId(0xff), incarnation: 9 });
             assert_eq!(rest, b"rest");
             assert!(sent.starts_with("*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nAUTH\r\n$6\r\nsecret\r\n"));
-            assert!(sent.ends_with("*6\r\n$4\r\nMESH\r\n$4\r\nLINK\r\n$1\r\n1\r\n$16\r\n0000000000000001\r\n$1\r\n2\r\n$12\r\nmulti-master\r\n"));
+            assert!(sent.ends_with("*7\r\n$4\r\nMESH\r\n$4\r\nLINK\r\n$1\r\n2\r\n$16\r\n0000000000000001\r\n$1\r\n2\r\n$12\r\nmulti-master\r\n$16\r\n0000000000000abc\r\n"));
         }
     }
 
@@ -294,8 +313,10 @@ mod tests {
 
         let unknown = b"+PONG\r\n+OK\r\n+OK\r\n-ERR unknown command 'MESH', with args beginning with: \r\n";
         assert_eq!(run(None, unknown, 100).0, Err(HandshakeError::NotFluidB));
-        let own = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 1 0000000000000001 9 classic\r\n";
+        let own = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 2 0000000000000001 9 classic 0000000000000abc\r\n";
         assert_eq!(run(None, own, 100).0, Err(HandshakeError::Myself));
+        let copy = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 2 0000000000000001 2 classic 0000000000000abd\r\n";
+        assert_eq!(run(None, copy, 100).0, Err(HandshakeError::Twin));
         assert_eq!(run(None, b"HTTP/1.1 400 Bad Request\r\n", 100).0, Err(HandshakeError::Unintelligible));
         assert_eq!(run(None, &[b'x'; 5000], 100).0, Err(HandshakeError::Unintelligible));
         let loading = run(None, b"-LOADING still\r\n", 100).0;

@@ -101,6 +101,8 @@ pub struct Counters {
 /// The multi-master protocol of one node.
 pub struct Mesh {
     pub(crate) own: Origin,
+    /// See `Introduction::process`.
+    process: u64,
     pub(crate) options: Options,
     pub(crate) links: BTreeMap<LinkId, Link>,
     pub(crate) masters: Vec<Master>,
@@ -182,11 +184,12 @@ pub(crate) struct Begun {
 }
 
 impl Mesh {
-    /// `own`: never used before by another life of this or another node. `seed`: for jitter.
+    /// `own`: never used before by another life of this or another node. `seed`: for jitter, and to be told from others.
     pub fn new(own: Origin, options: Options, seed: u64, now: Now) -> Mesh {
         let log = RelayLog::new(options.log_bytes);
         Mesh {
             own,
+            process: seed,
             options,
             links: BTreeMap::new(),
             masters: Vec::new(),
@@ -414,12 +417,13 @@ impl Mesh {
     pub fn accept(&mut self, words: &[&str], host: &str, port: u16, now: Now) -> LinkId {
         let id = self.new_link(Side::Downstream(Default::default()), host, port, now);
         let introduction = Introduction::parse(words.iter().copied());
-        let own = Introduction::new(self.own, self.options.mode);
+        let own = self.introduction();
         let refusal = match introduction {
             None => Some("ERR invalid MESH LINK".to_owned()),
             Some(peer) if peer.version != PROTOCOL_VERSION => {
                 Some(format!("ERR mesh protocol version {} is not {PROTOCOL_VERSION}", peer.version))
             }
+            Some(peer) if self.is_taken(&peer) => Some(format!("ERR {}", HandshakeError::Twin)),
             Some(peer) if peer.origin.node == self.own.node => Some(format!("ERR {}", HandshakeError::Myself)),
             Some(_) => None,
         };
@@ -434,6 +438,17 @@ impl Mesh {
         link.output.extend_from_slice(format!("+MESH {}\r\n", own.words().join(" ")).as_bytes());
         self.greet(id, now);
         id
+    }
+
+    fn introduction(&self) -> Introduction {
+        Introduction::new(self.own, self.options.mode, self.process)
+    }
+
+    /// Has another server the name of this peer: this one, or one that is linked?
+    fn is_taken(&self, peer: &Introduction) -> bool {
+        let linked = self.links.values().filter(|link| matches!(link.phase, Phase::Greeting | Phase::Open));
+        let mut others = linked.filter_map(|link| link.peer.as_ref());
+        peer.origin.node == self.own.node && peer.process != self.process || others.any(|other| peer.is_twin_of(other))
     }
 
     fn new_link(&mut self, side: Side, host: &str, port: u16, now: Now) -> LinkId {
@@ -457,10 +472,10 @@ impl Mesh {
 
     /// Something happened on a link. Unknown links are ignored: their last messages may cross our closing.
     pub fn handle(&mut self, id: LinkId, input: Input<'_>, store: &mut dyn Store, now: Now) {
+        let own = self.introduction();
         let Some(link) = self.links.get_mut(&id) else { return };
         match input {
             Input::Connected => {
-                let own = Introduction::new(self.own, self.options.mode);
                 let (credentials, port) = (self.options.credentials.clone(), self.options.listening_port);
                 link.opened_ms = now.monotonic_ms;
                 link.heard_ms = now.monotonic_ms;
@@ -485,6 +500,10 @@ impl Mesh {
                 Ok(None) => return Ok(()),
                 Ok(Some(peer)) => {
                     let rest = handshake.take_rest();
+                    if self.is_taken(&peer) {
+                        return Err(HandshakeError::Twin.to_string());
+                    }
+                    let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
                     link.peer = Some(peer);
                     link.decoder.feed(&rest);
                     let rtt_ms = now.monotonic_ms.saturating_sub(link.opened_ms) / 2;

@@ -4,7 +4,7 @@ use crate::frame::put_message;
 use effect::{DecodeError, NodeId, Origin, Stamp, VersionVector, put_varint, take_varint};
 
 /// First word of the two sides: version of everything that follows the handshake.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Types of frames.
 pub(crate) mod kind {

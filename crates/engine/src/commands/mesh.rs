@@ -83,7 +83,7 @@ const LAG: Command = Command {
 
 const LINK: Command = Command {
     name: "link",
-    arity: 6,
+    arity: 7,
     flags: Flags::of(&[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::NO_MULTI]),
     summary: "Turns the connection into a link that sends this node's stream (docs/mesh-protocol.md).",
     arguments: &[
@@ -91,6 +91,7 @@ const LINK: Command = Command {
         Argument::string("node"),
         Argument::integer("incarnation"),
         Argument::string("mode"),
+        Argument::string("process"),
     ],
     handler: Handler::Session(link),
     ..BASE

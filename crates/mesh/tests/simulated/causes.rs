@@ -92,7 +92,8 @@ fn what_an_author_took_for_seen_comes_first_and_does_not_count_as_seen() {
 #[test]
 fn commits_say_what_they_take_for_seen_until_the_data_set_is_here() {
     let mut node = open_link(true);
-    let (source, served) = (node.2, node.0.accept(&["1", "0000000000000003", "1", "multi-master"], "other", 2, NOW));
+    let (source, served) =
+        (node.2, node.0.accept(&["2", "0000000000000003", "1", "multi-master", "0000000000000033"], "other", 2, NOW));
     begin_data_set(&mut node, &vector(&[(1, 5), (2, 7)]), vec![]);
     let (mesh, store, _) = &mut node;
     mesh.commit(Stamp(8), 1, store.context, &set(b"a"), NOW);

@@ -1,7 +1,7 @@
 //! Nodes find what differs between them.
 
 use crate::causes::{begin_data_set, vector};
-use crate::hostile::{is_closed, open_link, send};
+use crate::hostile::{frames_of, is_closed, open_link, send};
 use crate::network::{EPOCH_MS, Network, Node, ToyStore, options, origin};
 use effect::{Stamp, VersionVector};
 use mesh::{BatchWriter, FrameDecoder, LinkId, Mesh, Message, Now, Options, Record};
@@ -87,7 +87,8 @@ fn a_strange_number_of_sums_closes_the_link() {
 fn nobody_is_answered_while_a_data_set_comes_and_nothing_is_due_for_it() {
     let now = |monotonic_ms| Now { unix_ms: EPOCH_MS, monotonic_ms };
     let mut node = open_link(true);
-    let replica = node.0.accept(&["1", "0000000000000003", "1", "multi-master"], "other", 2, now(1));
+    let replica =
+        node.0.accept(&["2", "0000000000000003", "1", "multi-master", "0000000000000033"], "other", 2, now(1));
     begin_data_set(&mut node, &vector(&[(1, 5), (2, 7)]), vec![]);
     let (mesh, store, _) = &mut node;
     let vector = VersionVector::new();
@@ -142,9 +143,7 @@ impl Replica {
         self.mesh.turn(&mut self.store, now);
         let (mut output, mut decoder, mut asked) = (Vec::new(), FrameDecoder::default(), None);
         self.mesh.transmit(self.link, &mut output, 1 << 20, now);
-        // What was said before is the handshake.
-        let frames = output.windows(14).position(|window| window == b"multi-master\r\n").map_or(0, |at| at + 14);
-        decoder.feed(&output[frames..]);
+        decoder.feed(frames_of(&output));
         while let Some((kind, payload)) = decoder.next_message(|_| usize::MAX).unwrap() {
             if let Ok(Message::Compare { sums, .. }) = Message::decode(kind, payload) {
                 asked = Some(sums.len() as u64);

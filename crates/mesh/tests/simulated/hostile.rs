@@ -18,11 +18,11 @@ pub fn open_link(upstream: bool) -> (Mesh, ToyStore, LinkId) {
         mesh.turn(&mut store, NOW);
         let Some(Action::Dial { link, .. }) = mesh.poll_action() else { panic!("dials") };
         mesh.handle(link, Input::Connected, &mut store, NOW);
-        let replies = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 1 0000000000000002 1 multi-master\r\n";
+        let replies = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 2 0000000000000002 1 multi-master 0000000000000022\r\n";
         mesh.handle(link, Input::Received { bytes: replies }, &mut store, NOW);
         link
     } else {
-        mesh.accept(&["1", "0000000000000002", "1", "multi-master"], "peer", 1, NOW)
+        mesh.accept(&["2", "0000000000000002", "1", "multi-master", "0000000000000022"], "peer", 1, NOW)
     };
     let mut vector = VersionVector::new();
     vector.advance(origin(1, 1), Stamp(5));
@@ -40,6 +40,13 @@ pub fn send(mesh: &mut Mesh, store: &mut ToyStore, link: LinkId, message: &Messa
     let mut bytes = Vec::new();
     message.put(&mut bytes);
     mesh.handle(link, Input::Received { bytes: &bytes }, store, NOW);
+}
+
+/// What a mesh sends behind the last word of its handshake, which says which process it is.
+pub fn frames_of(output: &[u8]) -> &[u8] {
+    const LAST: &[u8] = b"multi-master\r\n$16\r\n0000000000000001\r\n";
+    let end = output.windows(LAST.len()).position(|window| window == LAST).map_or(0, |at| at + LAST.len());
+    &output[end..]
 }
 
 pub fn is_closed(mesh: &mut Mesh) -> bool {
@@ -64,6 +71,48 @@ fn a_message_of_the_wrong_side_closes_the_link() {
         mesh.transmit(link, &mut last, 1 << 20, NOW);
         assert_eq!(mesh.links().count(), 0);
     }
+}
+
+/// A data directory was copied: what one of them has written would be taken for what the other had.
+#[test]
+fn two_servers_of_one_name_are_not_linked_at_once() {
+    let twin = |process| ["2", "0000000000000002", "1", "multi-master", process];
+    let reply_to = |mesh: &mut Mesh, words: &[&str]| {
+        let link = mesh.accept(words, "other", 2, NOW);
+        let mut reply = Vec::new();
+        mesh.transmit(link, &mut reply, 1 << 20, NOW);
+        String::from_utf8_lossy(&reply[..20]).into_owned()
+    };
+    for upstream in [true, false] {
+        let (mut mesh, ..) = open_link(upstream);
+        assert!(reply_to(&mut mesh, &twin("0000000000000022")).starts_with("+MESH"), "the same process");
+        assert!(reply_to(&mut mesh, &twin("0000000000000023")).starts_with("-ERR two servers"));
+        let later = ["2", "0000000000000002", "2", "multi-master", "0000000000000023"];
+        assert!(reply_to(&mut mesh, &later).starts_with("+MESH"), "a later life");
+        let own = |process| ["2", "0000000000000001", "1", "multi-master", process];
+        assert!(reply_to(&mut mesh, &own("0000000000000001")).starts_with("-ERR Can't replicate"));
+        assert!(reply_to(&mut mesh, &own("0000000000000002")).starts_with("-ERR two servers"));
+    }
+}
+
+/// The same where this side dials: it tries again, and says why there is no link.
+#[test]
+fn a_master_of_a_name_that_is_linked_already_is_told_apart() {
+    let (mut mesh, mut store, _) = open_link(false);
+    mesh.add_master("copy", 1, NOW);
+    mesh.turn(&mut store, NOW);
+    let dialled = std::iter::from_fn(|| mesh.poll_action()).find_map(|action| match action {
+        Action::Dial { link, .. } => Some(link),
+        _ => None,
+    });
+    let link = dialled.expect("dials");
+    mesh.handle(link, Input::Connected, &mut store, NOW);
+    let replies = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 2 0000000000000002 1 multi-master 0000000000000099\r\n";
+    mesh.handle(link, Input::Received { bytes: replies }, &mut store, NOW);
+    assert!(is_closed(&mut mesh));
+    let status = mesh.status(NOW);
+    let master = &status.masters[0];
+    assert!(!master.is_myself && format!("{master:?}").contains("two servers have the same node id"), "{master:?}");
 }
 
 /// Only what a source sends can be that long.
@@ -236,17 +285,15 @@ fn subscriptions_after_reconnect(mesh: &mut Mesh, store: &mut ToyStore) -> Vec<V
         .find_map(|action| if let Action::Dial { link, .. } = action { Some(link) } else { None })
         .expect("dials again");
     mesh.handle(link, Input::Connected, store, now);
-    let mut bytes = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 1 0000000000000002 1 multi-master\r\n".to_vec();
+    let mut bytes = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 2 0000000000000002 1 multi-master 0000000000000022\r\n".to_vec();
     let mut vector = VersionVector::new();
     vector.advance(origin(1, 1), Stamp(5));
     Message::Hello { origin: origin(1, 1), unix_ms: EPOCH_MS, newest: Stamp::ZERO, vector }.put(&mut bytes);
     mesh.handle(link, Input::Received { bytes: &bytes }, store, now);
     let mut output = Vec::new();
     mesh.transmit(link, &mut output, 1 << 20, now);
-    // Behind the last request of the handshake come frames.
-    let frames = output.windows(14).position(|window| window == b"multi-master\r\n").expect("the handshake") + 14;
     let mut decoder = FrameDecoder::default();
-    decoder.feed(&output[frames..]);
+    decoder.feed(frames_of(&output));
     let mut subscriptions = Vec::new();
     while let Some((kind, payload)) = decoder.next_message(|_| usize::MAX).unwrap() {
         if let Ok(Message::Subscribe { after }) = Message::decode(kind, payload) {
