@@ -68,6 +68,15 @@ impl Introduction {
         Introduction { version: PROTOCOL_VERSION, origin, mode, process }
     }
 
+    /// May a node link with this peer? Not under the name of both.
+    pub fn check(&self, peer: &Introduction) -> Result<(), HandshakeError> {
+        match (self.origin.node == peer.origin.node, self.process == peer.process) {
+            (false, _) => Ok(()),
+            (true, true) => Err(HandshakeError::Myself),
+            (true, false) => Err(HandshakeError::Twin),
+        }
+    }
+
     /// Another one under the same name. They must not meet anywhere: what one has written would be taken for what the other had.
     pub fn is_twin_of(&self, other: &Introduction) -> bool {
         self.origin == other.origin && self.process != other.process
@@ -193,10 +202,7 @@ impl Handshake {
             (Step::Link, None) => {
                 let words = line.strip_prefix("+MESH ").ok_or(HandshakeError::Unintelligible)?;
                 let peer = Introduction::parse(words.split(' ')).ok_or(HandshakeError::Unintelligible)?;
-                if peer.origin.node == self.own.origin.node {
-                    let is_same = peer.process == self.own.process;
-                    return Err(if is_same { HandshakeError::Myself } else { HandshakeError::Twin });
-                }
+                self.own.check(&peer)?;
                 return Ok(Some(peer));
             }
             (Step::Auth | Step::Optional, _) => {}

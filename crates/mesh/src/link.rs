@@ -5,7 +5,7 @@ use crate::compare::{Answer, Comparisons};
 use crate::frame::FrameDecoder;
 use crate::handshake::{Handshake, Introduction};
 use crate::log::Position;
-use crate::message::{Longest, Message};
+use crate::message::{self, Message};
 use crate::rows::Pin;
 use crate::store::Export;
 use effect::{Origin, Stamp, VersionVector};
@@ -132,9 +132,10 @@ impl Link {
         }
     }
 
-    /// What a message of the peer may have. Data comes from sources only, and not before they have introduced themselves.
-    pub(crate) fn longest_messages(&self) -> Longest {
-        Longest { has_data: self.is_open() && matches!(self.side, Side::Upstream(_)) }
+    /// How many bytes a message of the peer may have that goes in several frames. Data comes from sources only, and not before they have
+    /// introduced themselves.
+    pub(crate) fn longest_message(&self, kind: u8) -> usize {
+        message::longest(kind, self.is_open() && matches!(self.side, Side::Upstream(_)))
     }
 
     pub(crate) fn is_open(&self) -> bool {

@@ -10,7 +10,7 @@ use crate::joining::Joining;
 use crate::link::{Link, Phase, Side, Upstream};
 use crate::log::RelayLog;
 use crate::master::Master;
-use crate::message::{Longest, Message, PROTOCOL_VERSION};
+use crate::message::{Message, PROTOCOL_VERSION};
 use crate::rows::{Rows, Watermarks};
 use crate::serve::UNSETTLED_MS;
 use crate::store::Store;
@@ -417,15 +417,15 @@ impl Mesh {
     pub fn accept(&mut self, words: &[&str], host: &str, port: u16, now: Now) -> LinkId {
         let id = self.new_link(Side::Downstream(Default::default()), host, port, now);
         let introduction = Introduction::parse(words.iter().copied());
-        let own = self.introduction();
+        let own = Introduction::new(self.own, self.options.mode, self.process);
         let refusal = match introduction {
             None => Some("ERR invalid MESH LINK".to_owned()),
             Some(peer) if peer.version != PROTOCOL_VERSION => {
                 Some(format!("ERR mesh protocol version {} is not {PROTOCOL_VERSION}", peer.version))
             }
-            Some(peer) if self.is_taken(&peer) => Some(format!("ERR {}", HandshakeError::Twin)),
-            Some(peer) if peer.origin.node == self.own.node => Some(format!("ERR {}", HandshakeError::Myself)),
-            Some(_) => None,
+            Some(peer) => {
+                own.check(&peer).and_then(|()| self.check_linked(&peer)).err().map(|error| format!("ERR {error}"))
+            }
         };
         let link = self.links.get_mut(&id).expect("just made");
         link.peer = introduction;
@@ -440,15 +440,11 @@ impl Mesh {
         id
     }
 
-    fn introduction(&self) -> Introduction {
-        Introduction::new(self.own, self.options.mode, self.process)
-    }
-
-    /// Has another server the name of this peer: this one, or one that is linked?
-    fn is_taken(&self, peer: &Introduction) -> bool {
+    /// Is another process linked under the name of this peer?
+    fn check_linked(&self, peer: &Introduction) -> Result<(), HandshakeError> {
         let linked = self.links.values().filter(|link| matches!(link.phase, Phase::Greeting | Phase::Open));
         let mut others = linked.filter_map(|link| link.peer.as_ref());
-        peer.origin.node == self.own.node && peer.process != self.process || others.any(|other| peer.is_twin_of(other))
+        if others.any(|other| peer.is_twin_of(other)) { Err(HandshakeError::Twin) } else { Ok(()) }
     }
 
     fn new_link(&mut self, side: Side, host: &str, port: u16, now: Now) -> LinkId {
@@ -472,10 +468,10 @@ impl Mesh {
 
     /// Something happened on a link. Unknown links are ignored: their last messages may cross our closing.
     pub fn handle(&mut self, id: LinkId, input: Input<'_>, store: &mut dyn Store, now: Now) {
-        let own = self.introduction();
         let Some(link) = self.links.get_mut(&id) else { return };
         match input {
             Input::Connected => {
+                let own = Introduction::new(self.own, self.options.mode, self.process);
                 let (credentials, port) = (self.options.credentials.clone(), self.options.listening_port);
                 link.opened_ms = now.monotonic_ms;
                 link.heard_ms = now.monotonic_ms;
@@ -500,9 +496,7 @@ impl Mesh {
                 Ok(None) => return Ok(()),
                 Ok(Some(peer)) => {
                     let rest = handshake.take_rest();
-                    if self.is_taken(&peer) {
-                        return Err(HandshakeError::Twin.to_string());
-                    }
+                    self.check_linked(&peer).map_err(|error| error.to_string())?;
                     let Some(link) = self.links.get_mut(&id) else { return Ok(()) };
                     link.peer = Some(peer);
                     link.decoder.feed(&rest);
@@ -529,8 +523,8 @@ impl Mesh {
         // Out of the link while its messages are looked at, since they change everything else.
         let mut decoder = std::mem::take(&mut link.decoder);
         let result = loop {
-            let longest = self.links.get(&id).map_or_else(Longest::default, Link::longest_messages);
-            match decoder.next_message(|kind| longest.of(kind)) {
+            let longest = |kind| self.links.get(&id).map_or(0, |link| link.longest_message(kind));
+            match decoder.next_message(longest) {
                 Ok(None) => break Ok(()),
                 Ok(Some((kind, payload))) => {
                     let message = Message::decode(kind, payload).map_err(|error| error.to_string());

@@ -23,23 +23,15 @@ pub(crate) mod kind {
     pub(crate) const COMPARED: u8 = 13;
 }
 
-/// The longest messages that a peer may send, in bytes.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Longest {
-    /// It may send records and a data set. One commit and one key are as large as they are.
-    pub(crate) has_data: bool,
-}
-
-impl Longest {
+/// How many bytes a message of a peer may have that goes in several frames. `has_data`: it may send records and a data set, and one
+/// commit and one key are as large as they are.
+pub(crate) fn longest(kind: u8, has_data: bool) -> usize {
     const DATA: usize = u32::MAX as usize;
     /// Half a million lives of nodes.
     const OTHER: usize = 16 << 20;
-
-    pub(crate) fn of(self, kind: u8) -> usize {
-        match kind {
-            kind::RECORDS | kind::STATE_CHUNK if self.has_data => Longest::DATA,
-            _ => Longest::OTHER,
-        }
+    match kind {
+        kind::RECORDS | kind::STATE_CHUNK if has_data => DATA,
+        _ => OTHER,
     }
 }
 

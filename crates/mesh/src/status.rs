@@ -25,9 +25,9 @@ pub struct Status {
     pub counters: Counters,
     /// Bytes of records held for those who reconnect, and at most.
     pub log_bytes: usize,
-    /// Bytes of memory that it takes.
-    pub log_memory: usize,
     pub log_limit: usize,
+    /// Bytes of memory that they take.
+    pub log_memory: usize,
     /// Bytes ever logged.
     pub log_offset: u64,
     /// Bytes of records that wait for their causes.

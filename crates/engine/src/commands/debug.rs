@@ -83,9 +83,8 @@ fn accept(_: &mut SessionContext<'_>, _: Args<'_>, out: &mut Out) -> Reply {
 }
 
 fn error(_: &mut SessionContext<'_>, args: Args<'_>, _: &mut Out) -> Reply {
-    // A line break would end the reply.
-    let text = String::from_utf8_lossy(args.at(0)).replace(['\r', '\n'], " ");
-    Err(Fault::Message(text))
+    // A character per byte, as `Fault::render` wants it.
+    Err(Fault::Message(args.at(0).iter().map(|&byte| char::from(byte)).collect()))
 }
 
 /// Bytes beyond which Redis has no packed elements.

@@ -450,7 +450,7 @@ impl Config {
             maxmemory_samples: 0,
             maxmemory_eviction_tenacity: 0,
             replica_ignore_maxmemory: false,
-            huge_pages: true,
+            huge_pages: false,
             maxmemory_clients: MemoryShare::Bytes(0),
             lfu_log_factor: 0,
             lfu_decay_time: 0,

@@ -16,7 +16,7 @@ pub fn open_link(upstream: bool) -> (Mesh, ToyStore, LinkId) {
     let link = if upstream {
         mesh.add_master("peer", 1, NOW);
         mesh.turn(&mut store, NOW);
-        let Some(Action::Dial { link, .. }) = mesh.poll_action() else { panic!("dials") };
+        let link = dialled(&mut mesh);
         mesh.handle(link, Input::Connected, &mut store, NOW);
         let replies = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 2 0000000000000002 1 multi-master 0000000000000022\r\n";
         mesh.handle(link, Input::Received { bytes: replies }, &mut store, NOW);
@@ -47,6 +47,12 @@ pub fn frames_of(output: &[u8]) -> &[u8] {
     const LAST: &[u8] = b"multi-master\r\n$16\r\n0000000000000001\r\n";
     let end = output.windows(LAST.len()).position(|window| window == LAST).map_or(0, |at| at + LAST.len());
     &output[end..]
+}
+
+fn dialled(mesh: &mut Mesh) -> LinkId {
+    std::iter::from_fn(|| mesh.poll_action())
+        .find_map(|action| if let Action::Dial { link, .. } = action { Some(link) } else { None })
+        .expect("dials")
 }
 
 pub fn is_closed(mesh: &mut Mesh) -> bool {
@@ -101,11 +107,7 @@ fn a_master_of_a_name_that_is_linked_already_is_told_apart() {
     let (mut mesh, mut store, _) = open_link(false);
     mesh.add_master("copy", 1, NOW);
     mesh.turn(&mut store, NOW);
-    let dialled = std::iter::from_fn(|| mesh.poll_action()).find_map(|action| match action {
-        Action::Dial { link, .. } => Some(link),
-        _ => None,
-    });
-    let link = dialled.expect("dials");
+    let link = dialled(&mut mesh);
     mesh.handle(link, Input::Connected, &mut store, NOW);
     let replies = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 2 0000000000000002 1 multi-master 0000000000000099\r\n";
     mesh.handle(link, Input::Received { bytes: replies }, &mut store, NOW);
@@ -281,9 +283,7 @@ fn a_record_that_cannot_be_applied_closes_the_link() {
 fn subscriptions_after_reconnect(mesh: &mut Mesh, store: &mut ToyStore) -> Vec<VersionVector> {
     let now = Now { monotonic_ms: 60_000, ..NOW };
     mesh.turn(store, now);
-    let link = std::iter::from_fn(|| mesh.poll_action())
-        .find_map(|action| if let Action::Dial { link, .. } = action { Some(link) } else { None })
-        .expect("dials again");
+    let link = dialled(mesh);
     mesh.handle(link, Input::Connected, store, now);
     let mut bytes = b"+PONG\r\n+OK\r\n+OK\r\n+MESH 2 0000000000000002 1 multi-master 0000000000000022\r\n".to_vec();
     let mut vector = VersionVector::new();
